@@ -1,0 +1,67 @@
+//! What every detector is: a pure function of the events it is shown, with state that can be saved and brought back.
+//! Not for any particular detector; those are listed in `registry`.
+
+use crate::event::{Event, Millis};
+use crate::finding::{Detection, Severity};
+use crate::manual::Manual;
+
+/// What a detector may know besides the event.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context {
+    /// No event older than this is expected any more: what baselines may learn.
+    pub watermark: Millis,
+}
+
+/// One rule as `crmwatch detectors list` shows it.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The stable id.
+    pub id: String,
+    /// What it is, why, and what to do.
+    pub manual: Manual,
+    /// The severity it normally reaches.
+    pub severity: Severity,
+    /// ATT&CK technique ids.
+    pub techniques: Vec<String>,
+    /// The settings in force, as JSON.
+    pub settings: serde_json::Value,
+}
+
+/// One changed piece of a detector's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// The owner: a detector's id, or a part of the engine.
+    pub owner: String,
+    /// The key within the owner.
+    pub key: String,
+    /// The state's bytes; nothing where the key was dropped.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Saved state that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("saved state of {owner} for {key:?} cannot be read: it is damaged or from a newer program")]
+pub struct RestoreError {
+    /// Whose.
+    pub owner: String,
+    /// Which.
+    pub key: String,
+}
+
+/// Watches events and decides. No clock, no file, no network, no randomness; time is the event's.
+pub trait Detector: Send {
+    /// The owner's name of its state; for a detector of one rule, the rule's id.
+    fn id(&self) -> &'static str;
+
+    /// The rules it decides on.
+    fn rules(&self) -> Vec<Rule>;
+
+    /// Looks at one event. Events come in the order of arrival, up to their source's lateness behind each other.
+    fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>);
+
+    /// State changed since the last call, in an order that depends on nothing but the state.
+    fn changes(&mut self) -> Vec<StateChange>;
+
+    /// Takes back one saved piece of state.
+    fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError>;
+}

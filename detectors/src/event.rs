@@ -1,0 +1,458 @@
+//! The event: one normalised record. It is built once by a parser, gains facts in enrichment and is then only read.
+//! Not for its stored form (`codec`) nor for names (`field`).
+//!
+//! An event owns one text: the raw record first, then whatever values are not part of it. Values point into that text,
+//! so a parsed line costs two allocations however many fields it has.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::field::{FIELD_LIMIT, Field};
+use crate::person::Person;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// The `_id` of an event: the first 128 bits of a SHA-256, written as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct EventId(pub u128);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl EventId {
+    /// Reads the 32 hex digits back.
+    pub fn parse(text: &str) -> Option<EventId> {
+        if text.len() != 32 { None } else { u128::from_str_radix(text, 16).ok().map(EventId) }
+    }
+}
+
+/// Where events come from: shared by all events of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// The source's name in the configuration.
+    pub source: Box<str>,
+    /// The file's path when it was opened.
+    pub path: Box<str>,
+    /// How late an event of this source may come, in milliseconds.
+    pub lateness: Millis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Key {
+    Known(Field),
+    /// A name the schema does not know, kept searchable.
+    Other(Span),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Slot {
+    Text(Span),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+    Ip(IpAddr),
+}
+
+/// A value as it is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'e> {
+    /// Text.
+    Text(&'e str),
+    /// A whole number.
+    Integer(i64),
+    /// A fraction.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => out.write_str(text),
+            Value::Integer(number) => write!(out, "{number}"),
+            Value::Float(number) => write!(out, "{number}"),
+            Value::Bool(flag) => write!(out, "{flag}"),
+            Value::Ip(ip) => write!(out, "{ip}"),
+        }
+    }
+}
+
+const ABSENT: u8 = u8::MAX;
+
+/// One normalised record.
+#[derive(Clone)]
+pub struct Event {
+    /// The `_id`.
+    pub id: EventId,
+    /// `@timestamp`.
+    pub time: Millis,
+    /// Source and file.
+    pub origin: Arc<Origin>,
+    /// Line number of the record in its file, from 1; 0 where unknown.
+    pub line: u64,
+    /// Offset of the record in the decompressed file (`log.offset`).
+    pub offset: u64,
+    /// The person of the people file, once enriched.
+    pub person: Option<Arc<Person>>,
+    /// A hash of what makes one delivery of this event the same as another (the source's own id, or the whole row); not stored.
+    pub delivery: Option<u64>,
+    /// The raw bytes, where they are not the text: the record did not decode reversibly.
+    pub raw_bytes: Option<Box<[u8]>>,
+    pub(crate) text: String,
+    pub(crate) raw_end: u32,
+    pub(crate) values: Vec<(Key, Slot)>,
+    slots: [u8; FIELD_LIMIT],
+}
+
+/// More values than this in one event are dropped, the later ones first: a bound against hostile records.
+const MAX_VALUES: usize = 250;
+
+impl Event {
+    /// An event over a raw record, with nothing known yet.
+    pub fn new(raw: &str) -> Event {
+        let mut text = String::with_capacity(raw.len() + 160);
+        text.push_str(raw);
+        Event {
+            id: EventId::default(),
+            time: 0,
+            origin: Arc::default(),
+            line: 0,
+            offset: 0,
+            person: None,
+            delivery: None,
+            raw_bytes: None,
+            raw_end: u32::try_from(raw.len()).unwrap_or(u32::MAX),
+            text,
+            values: Vec::with_capacity(28),
+            slots: [ABSENT; FIELD_LIMIT],
+        }
+    }
+
+    /// The raw record as text (`event.original`).
+    pub fn raw(&self) -> &str {
+        &self.text[..self.raw_end as usize]
+    }
+
+    /// Whether the field is there.
+    pub fn has(&self, field: Field) -> bool {
+        self.slots[field as usize] != ABSENT
+    }
+
+    fn slot(&self, field: Field) -> Option<Slot> {
+        match self.slots[field as usize] {
+            ABSENT => None,
+            index => Some(self.values[index as usize].1),
+        }
+    }
+
+    /// The first value of the field.
+    pub fn value(&self, field: Field) -> Option<Value<'_>> {
+        self.slot(field).map(|slot| self.view(slot))
+    }
+
+    /// The field's text; nothing where it holds no text.
+    pub fn text(&self, field: Field) -> Option<&str> {
+        match self.slot(field)? {
+            Slot::Text(span) => Some(self.at(span)),
+            _ => None,
+        }
+    }
+
+    /// The field's whole number.
+    pub fn integer(&self, field: Field) -> Option<i64> {
+        match self.slot(field)? {
+            Slot::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The field's number, whole or not.
+    pub fn float(&self, field: Field) -> Option<f64> {
+        match self.slot(field)? {
+            Slot::Float(number) => Some(number),
+            Slot::Integer(number) => Some(number as f64),
+            _ => None,
+        }
+    }
+
+    /// Whether the field is there and true.
+    pub fn is(&self, field: Field) -> bool {
+        matches!(self.slot(field), Some(Slot::Bool(true)))
+    }
+
+    /// The field's address.
+    pub fn ip(&self, field: Field) -> Option<IpAddr> {
+        match self.slot(field)? {
+            Slot::Ip(ip) => Some(ip),
+            _ => None,
+        }
+    }
+
+    /// All values of a field, in the order they were added.
+    pub fn all(&self, field: Field) -> impl Iterator<Item = Value<'_>> {
+        self.values.iter().filter(move |(key, _)| *key == Key::Known(field)).map(|(_, slot)| self.view(*slot))
+    }
+
+    /// Every value with its name, known or not, in the order they were added.
+    pub fn values(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.values.iter().map(|(key, slot)| {
+            let name = match key {
+                Key::Known(field) => field.name(),
+                Key::Other(span) => self.at(*span),
+            };
+            (name, self.view(*slot))
+        })
+    }
+
+    /// The known fields with their values.
+    pub fn known(&self) -> impl Iterator<Item = (Field, Value<'_>)> {
+        self.values.iter().filter_map(|(key, slot)| match key {
+            Key::Known(field) => Some((*field, self.view(*slot))),
+            Key::Other(_) => None,
+        })
+    }
+
+    /// The values whose names the schema does not know.
+    pub fn others(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.values.iter().filter_map(|(key, slot)| match key {
+            Key::Other(span) => Some((self.at(*span), self.view(*slot))),
+            Key::Known(_) => None,
+        })
+    }
+
+    /// The first value of that dotted name, known or not.
+    pub fn named(&self, name: &str) -> Option<Value<'_>> {
+        match Field::from_name(name) {
+            Some(field) => self.value(field),
+            None => self.others().find(|(other, _)| *other == name).map(|(_, value)| value),
+        }
+    }
+
+    /// Sets a text, replacing what was there. Text that is part of the raw record it was sliced from (`raw`) is only pointed at.
+    pub fn set_part(&mut self, field: Field, raw: &str, part: &str) {
+        let span = self.span_of(raw, part);
+        self.put(field, Slot::Text(span));
+    }
+
+    /// Sets a text, replacing what was there.
+    pub fn set(&mut self, field: Field, text: &str) {
+        let span = self.append(text);
+        self.put(field, Slot::Text(span));
+    }
+
+    /// Sets a whole number.
+    pub fn set_integer(&mut self, field: Field, number: i64) {
+        self.put(field, Slot::Integer(number));
+    }
+
+    /// Sets a fraction.
+    pub fn set_float(&mut self, field: Field, number: f64) {
+        self.put(field, Slot::Float(number));
+    }
+
+    /// Sets a flag.
+    pub fn set_bool(&mut self, field: Field, flag: bool) {
+        self.put(field, Slot::Bool(flag));
+    }
+
+    /// Sets an address. An IPv4 address mapped into IPv6 becomes IPv4.
+    pub fn set_ip(&mut self, field: Field, ip: IpAddr) {
+        self.put(field, Slot::Ip(ip.to_canonical()));
+    }
+
+    /// Adds one more text to a field that may have several.
+    pub fn push(&mut self, field: Field, text: &str) {
+        let span = self.append(text);
+        if self.has(field) {
+            self.push_slot(Key::Known(field), Slot::Text(span))
+        } else {
+            self.put(field, Slot::Text(span))
+        }
+    }
+
+    /// Keeps a value under a name the schema does not know; a known name goes to its field.
+    pub fn set_other(&mut self, name: &str, value: Value<'_>) {
+        let slot = match value {
+            Value::Text(text) => Slot::Text(self.append(text)),
+            Value::Integer(number) => Slot::Integer(number),
+            Value::Float(number) => Slot::Float(number),
+            Value::Bool(flag) => Slot::Bool(flag),
+            Value::Ip(ip) => Slot::Ip(ip),
+        };
+        match Field::from_name(name) {
+            Some(field) => self.put(field, slot),
+            None => {
+                let key = Key::Other(self.append(name));
+                self.push_slot(key, slot);
+            }
+        }
+    }
+
+    /// Keeps a text that is part of the raw record under a name the schema does not know.
+    pub fn set_other_part(&mut self, name: &str, raw: &str, part: &str) {
+        let slot = Slot::Text(self.span_of(raw, part));
+        match Field::from_name(name) {
+            Some(field) => self.put(field, slot),
+            None => {
+                let key = Key::Other(self.span_of(raw, name));
+                self.push_slot(key, slot);
+            }
+        }
+    }
+
+    /// Gives one field the value of another, without copying text.
+    pub fn copy(&mut self, from: Field, to: Field) {
+        if let Some(slot) = self.slot(from) {
+            self.put(to, slot);
+        }
+    }
+
+    /// Takes a field away, all its values.
+    pub fn remove(&mut self, field: Field) {
+        self.values.retain(|(key, _)| *key != Key::Known(field));
+        self.index();
+    }
+
+    pub(crate) fn index(&mut self) {
+        self.slots = [ABSENT; FIELD_LIMIT];
+        for (position, (key, _)) in self.values.iter().enumerate() {
+            if let Key::Known(field) = key
+                && self.slots[*field as usize] == ABSENT
+            {
+                self.slots[*field as usize] = position as u8;
+            }
+        }
+    }
+
+    fn put(&mut self, field: Field, slot: Slot) {
+        match self.slots[field as usize] {
+            ABSENT if self.values.len() >= MAX_VALUES => {}
+            ABSENT => {
+                self.slots[field as usize] = self.values.len() as u8;
+                self.values.push((Key::Known(field), slot));
+            }
+            index => self.values[index as usize].1 = slot,
+        }
+    }
+
+    fn push_slot(&mut self, key: Key, slot: Slot) {
+        // Room is left for the known fields, so that a record with hundreds of invented keys cannot crowd them out.
+        if self.values.len() < MAX_VALUES - FIELD_LIMIT {
+            self.values.push((key, slot));
+        }
+    }
+
+    fn span_of(&mut self, raw: &str, part: &str) -> Span {
+        let (base, start) = (raw.as_ptr() as usize, part.as_ptr() as usize);
+        let inside = start >= base && start + part.len() <= base + raw.len() && raw.len() == self.raw_end as usize;
+        if inside {
+            let start = (start - base) as u32;
+            Span { start, end: start + part.len() as u32 }
+        } else {
+            self.append(part)
+        }
+    }
+
+    fn append(&mut self, text: &str) -> Span {
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
+        Span { start, end: self.text.len() as u32 }
+    }
+
+    fn at(&self, span: Span) -> &str {
+        &self.text[span.start as usize..span.end as usize]
+    }
+
+    fn view(&self, slot: Slot) -> Value<'_> {
+        match slot {
+            Slot::Text(span) => Value::Text(self.at(span)),
+            Slot::Integer(number) => Value::Integer(number),
+            Slot::Float(number) => Value::Float(number),
+            Slot::Bool(flag) => Value::Bool(flag),
+            Slot::Ip(ip) => Value::Ip(ip),
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = out.debug_map();
+        map.entry(&"_id", &self.id).entry(&"time", &self.time);
+        for (name, value) in self.values() {
+            map.entry(&name, &format_args!("{value}"));
+        }
+        map.finish()
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Event) -> bool {
+        self.id == other.id
+            && self.time == other.time
+            && self.raw() == other.raw()
+            && self.values().collect::<Vec<_>>() == other.values().collect::<Vec<_>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_raw_record_are_not_copied() {
+        let raw = "alice 203.0.113.7 export";
+        let mut event = Event::new(raw);
+        let length = event.text.len();
+        event.set_part(Field::UserName, raw, &raw[..5]);
+        assert_eq!(event.text.len(), length);
+        assert_eq!(event.text(Field::UserName), Some("alice"));
+        event.set_part(Field::UserName, raw, "Bob");
+        assert_eq!(event.text(Field::UserName), Some("Bob"));
+        assert_eq!(event.values().count(), 1);
+        assert_eq!(event.raw(), raw);
+    }
+
+    #[test]
+    fn a_flood_of_unknown_keys_leaves_room_for_the_known_ones() {
+        let mut event = Event::new("");
+        for number in 0..10_000 {
+            event.set_other(&format!("key{number}"), Value::Integer(number));
+        }
+        event.set(Field::UserName, "alice");
+        assert_eq!(event.text(Field::UserName), Some("alice"));
+    }
+
+    #[test]
+    fn several_values_of_one_field_are_all_kept_and_removed_together() {
+        let mut event = Event::new("");
+        event.push(Field::EventCategory, "iam");
+        event.push(Field::EventCategory, "web");
+        event.set_bool(Field::Partial, true);
+        assert_eq!(event.all(Field::EventCategory).count(), 2);
+        event.remove(Field::EventCategory);
+        assert!(!event.has(Field::EventCategory));
+        assert!(event.is(Field::Partial));
+    }
+}

@@ -1,0 +1,31 @@
+//! The event model and every detector of crmwatch. Pure: no clock, file, network, thread or randomness, so the same sequence of
+//! events always gives the same findings.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | what an event is, and its names | [`event`], [`field`] |
+//! | its stored form, its JSON | [`codec`], [`json`] |
+//! | what a detector is, and the list of them | [`detector`], [`registry`] |
+//! | how detections become findings | [`episode`], [`finding`] |
+//! | how state is kept and saved | [`keyed`] |
+
+pub mod codec;
+pub mod detector;
+pub mod engine;
+pub mod entity;
+pub mod episode;
+pub mod event;
+pub mod field;
+pub mod finding;
+pub mod json;
+pub mod keyed;
+pub mod manual;
+pub mod person;
+pub mod registry;
+
+pub use detector::{Context, Detector, Rule, StateChange};
+pub use engine::Engine;
+pub use event::{Event, EventId, Millis, Origin, Value};
+pub use field::{Field, Kind};
+pub use finding::{Detection, Finding, Identities, Reference, Sentence, Severity};
+pub use person::{Person, Status};

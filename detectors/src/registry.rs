@@ -1,0 +1,61 @@
+//! The list of detectors: one line each. A new detector is one file and one line here.
+
+use crate::detector::Detector;
+use crate::engine::Settings;
+
+/// Makes a detector from its settings (a JSON object; empty for the defaults).
+pub type Build = fn(&serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error>;
+
+/// One line of the list.
+pub struct Registration {
+    /// The id: of the rule, of its settings, of its state.
+    pub id: &'static str,
+    /// Makes it.
+    pub build: Build,
+}
+
+/// Every detector.
+pub const DETECTORS: &[Registration] = &[];
+
+/// A detector's settings do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// No such detector.
+    #[error("[detectors.{id}]: there is no detector of that name{}; `crmwatch detectors list` shows them all",
+        nearest.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+    Unknown {
+        /// The name given.
+        id: String,
+        /// The nearest there is.
+        nearest: Option<String>,
+    },
+    /// A setting is unknown or of the wrong type.
+    #[error("[detectors.{id}]: {problem}")]
+    Setting {
+        /// The detector.
+        id: String,
+        /// What is wrong.
+        problem: serde_json::Error,
+    },
+}
+
+/// Every detector the settings leave switched on.
+pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
+    for id in settings.keys() {
+        if !DETECTORS.iter().any(|one| one.id == id) {
+            return Err(SettingsError::Unknown { id: id.clone(), nearest: None });
+        }
+    }
+    let mut detectors = Vec::new();
+    for registration in DETECTORS {
+        let mut own = settings.get(registration.id).cloned().unwrap_or_else(|| serde_json::json!({}));
+        let enabled = own.as_object_mut().and_then(|object| object.remove("enabled"));
+        if enabled == Some(serde_json::Value::Bool(false)) {
+            continue;
+        }
+        let built = (registration.build)(&own)
+            .map_err(|problem| SettingsError::Setting { id: registration.id.to_owned(), problem })?;
+        detectors.push(built);
+    }
+    Ok(detectors)
+}

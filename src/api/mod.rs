@@ -1,0 +1,1 @@
+//! HTTP: metrics, health. Not for what they mean.

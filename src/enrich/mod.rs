@@ -1,0 +1,1 @@
+//! Facts a line does not hold: places, agents, people, who is meant. Not for what a line says itself.

@@ -1,0 +1,1 @@
+//! SQLite: batch journal, findings, incidents, outbox, detector state. Not for events.

@@ -1,0 +1,1 @@
+//! Every Prometheus metric, in one place, with its help text.

@@ -1,0 +1,103 @@
+//! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
+//! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
+
+pub mod ip;
+pub mod time;
+
+use chrono_tz::Tz;
+use crmwatch_detectors::Event;
+
+/// What a grammar needs to know about its source.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The zone of stamps without an offset.
+    pub timezone: Tz,
+    /// The year a year-less stamp starts from: that of the file's modification time when it was opened.
+    pub year: i32,
+    /// ECS name to the key of a JSON record.
+    pub mapping: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { timezone: Tz::UTC, year: 1970, mapping: Default::default() }
+    }
+}
+
+/// How a record's end is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// At the newline.
+    Lines,
+    /// At the first newline outside double quotes.
+    QuotedCsv,
+    /// At the newline after the brace or bracket that closes the first one, braces in strings not counted.
+    Json,
+}
+
+/// What a grammar made of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// One or more events were given.
+    Parsed,
+    /// Nothing to say: a blank line, a header, a directive.
+    Skipped,
+    /// Goes on from the record before; an `info` event naming that one is made of it.
+    Continuation,
+    /// No record of this format, and why, in a few fixed words (they become a metric's label).
+    Rejected(&'static str),
+}
+
+/// One file's reading of a format. May remember what its grammar needs (a header), nothing else.
+pub trait Grammar: Send {
+    /// How the record that starts with this line ends. `line` is without its newline and may be cut at `max_line`.
+    fn framing(&self, line: &[u8]) -> Framing {
+        let _ = line;
+        Framing::Lines
+    }
+
+    /// Reads one record (without its final newline) and appends its events, with `time` and fields set;
+    /// id, origin and place are the caller's. An event without a time of its own keeps `time` at [`NO_TIME`].
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict;
+
+    /// What is needed to go on from here: the header in force, the year. Empty where nothing is.
+    fn state(&self) -> String {
+        String::new()
+    }
+
+    /// Goes on from a saved state.
+    fn resume(&mut self, state: &str) {
+        let _ = state;
+    }
+
+    /// The name of the format in use; differs from the configured one for `auto`.
+    fn format(&self) -> &'static str;
+}
+
+/// The time of an event whose record has none that can be read.
+pub const NO_TIME: crmwatch_detectors::Millis = crmwatch_detectors::Millis::MIN;
+
+/// A format.
+pub struct Format {
+    /// As it stands in the configuration.
+    pub name: &'static str,
+    /// One line for `crmwatch parse --list-formats`.
+    pub about: &'static str,
+    /// How surely a record is of this format, 0 to 100. Cheap; for `auto`.
+    pub sniff: fn(&str) -> u8,
+    /// Starts reading a file.
+    pub grammar: fn(&Options) -> Box<dyn Grammar>,
+}
+
+/// Every format, the more particular first: of two equally sure the first is taken.
+pub const FORMATS: &[Format] = &[];
+
+/// A format by name.
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Values that say nothing and are treated as absent in every format.
+pub fn absent(text: &str) -> bool {
+    matches!(text, "" | "-" | "--" | "null" | "<null>" | "N/A" | "Unknown" | "undefined" | "None" | "(null)")
+}

@@ -1,0 +1,1 @@
+//! Where records come from: tailed files and their positions. Not for what a record means.
