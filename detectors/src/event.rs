@@ -17,7 +17,7 @@ use crate::person::Person;
 pub type Millis = i64;
 
 /// The `_id` of an event: the first 128 bits of a SHA-256, written as 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventId(pub u128);
 
 impl fmt::Display for EventId {
@@ -36,6 +36,23 @@ impl EventId {
     /// Reads the 32 hex digits back.
     pub fn parse(text: &str) -> Option<EventId> {
         if text.len() != 32 { None } else { u128::from_str_radix(text, 16).ok().map(EventId) }
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        if out.is_human_readable() { out.collect_str(self) } else { self.0.serialize(out) }
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<EventId, D::Error> {
+        if input.is_human_readable() {
+            let text = std::borrow::Cow::<'_, str>::deserialize(input)?;
+            EventId::parse(&text).ok_or_else(|| serde::de::Error::custom("an event id is 32 hex digits"))
+        } else {
+            u128::deserialize(input).map(EventId)
+        }
     }
 }
 

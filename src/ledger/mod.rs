@@ -1,1 +1,179 @@
-//! SQLite: batch journal, findings, incidents, outbox, detector state. Not for events.
+//! The ledger: the SQLite database of everything that is not an event. Batch journal, file positions, findings, detector state,
+//! incidents, outbox. Not for events (`store`) and not for deciding anything.
+//!
+//! WAL with full sync: a row that is committed survives a power cut. Each thread opens a connection of its own.
+
+mod findings;
+mod journal;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+pub use findings::FindingRow;
+pub use journal::{Batch, Segment};
+
+/// The schema, one step per version; a step is never changed once released.
+const STEPS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+    -- What the reader handed on, in its order; rows behind both consumers are dropped.
+    CREATE TABLE batches (number INTEGER PRIMARY KEY, read_at INTEGER NOT NULL, segments TEXT NOT NULL);
+    -- How far each generation of each file has been read, as of the last batch.
+    CREATE TABLE files (generation INTEGER PRIMARY KEY, position TEXT NOT NULL);
+
+    -- What detectors and enrichment remember, as of meta.snapshot_batch.
+    CREATE TABLE state (owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;
+
+    -- revision grows with each change; the alert stage works on rows whose revision it has not handled yet.
+    CREATE TABLE findings (
+        id TEXT PRIMARY KEY, rule TEXT NOT NULL, severity INTEGER NOT NULL, time INTEGER NOT NULL, last_time INTEGER NOT NULL,
+        primary_key TEXT NOT NULL, primary_value TEXT NOT NULL, batch INTEGER NOT NULL, detected_at INTEGER NOT NULL,
+        lateness INTEGER NOT NULL, body TEXT NOT NULL,
+        revision INTEGER NOT NULL DEFAULT 1, handled INTEGER NOT NULL DEFAULT 0,
+        historic INTEGER, incident INTEGER, lines TEXT
+    ) WITHOUT ROWID;
+    CREATE INDEX findings_unhandled ON findings (id) WHERE handled < revision;
+    CREATE INDEX findings_time ON findings (time);
+    CREATE INDEX findings_incident ON findings (incident) WHERE incident IS NOT NULL;
+"];
+
+/// The ledger's file in the state directory.
+pub const FILE: &str = "ledger.sqlite";
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// SQLite's own word.
+    #[error("ledger {path}: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's word.
+        source: rusqlite::Error,
+    },
+    /// Written by a newer program.
+    #[error("ledger {path} has form {found}, this program knows up to {known}: run the newer program that wrote it")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// A row that cannot be read.
+    #[error("ledger {path}: {what} cannot be read; `crmwatch recover` shows what can be resumed from")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which row.
+        what: String,
+    },
+}
+
+/// One connection to the ledger.
+pub struct Ledger {
+    pub(crate) connection: Connection,
+    path: PathBuf,
+}
+
+impl Ledger {
+    /// Opens the ledger of a state directory, making or upgrading it.
+    pub fn open(state_dir: &Path) -> Result<Ledger, LedgerError> {
+        let path = state_dir.join(FILE);
+        let wrong = |source| LedgerError::Database { path: path.clone(), source };
+        let mut connection = Connection::open(&path).map_err(wrong)?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(wrong)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(wrong)?;
+        connection.pragma_update(None, "foreign_keys", "ON").map_err(wrong)?;
+        let steps: Vec<&str> = STEPS.to_vec();
+        let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
+        if found > steps.len() {
+            return Err(LedgerError::Newer { path, found, known: steps.len() });
+        }
+        if found < steps.len() {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(wrong)?;
+            // Another connection may have upgraded between the look and the lock.
+            let found: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
+            for step in steps.iter().skip(found) {
+                transaction.execute_batch(step).map_err(wrong)?;
+            }
+            transaction.pragma_update(None, "user_version", steps.len()).map_err(wrong)?;
+            transaction.commit().map_err(wrong)?;
+        }
+        Ok(Ledger { connection, path })
+    }
+
+    pub(crate) fn error(&self, source: rusqlite::Error) -> LedgerError {
+        LedgerError::Database { path: self.path.clone(), source }
+    }
+
+    pub(crate) fn damaged(&self, what: impl Into<String>) -> LedgerError {
+        LedgerError::Damaged { path: self.path.clone(), what: what.into() }
+    }
+
+    /// Runs some work as one transaction that takes the write lock at once.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerError> {
+        let path = &self.path;
+        let wrong = |source| LedgerError::Database { path: path.clone(), source };
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(wrong)?;
+        let value = work(&transaction).map_err(wrong)?;
+        transaction.commit().map_err(wrong)?;
+        Ok(value)
+    }
+
+    /// A remembered word.
+    pub fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
+        use rusqlite::OptionalExtension;
+        self.connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))
+    }
+
+    /// Remembers a word.
+    pub fn set_meta(&mut self, key: &str, value: &str) -> Result<(), LedgerError> {
+        self.transaction(|transaction| set_meta(transaction, key, value))
+    }
+}
+
+pub(crate) fn set_meta(transaction: &rusqlite::Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((key, value))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_of_a_newer_program_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(folder.path()).expect("made");
+        ledger.connection.pragma_update(None, "user_version", 99).expect("set");
+        let error = Ledger::open(folder.path()).err().expect("refused").to_string();
+        assert!(error.contains("form 99") && error.contains("newer program"), "{error}");
+    }
+
+    #[test]
+    fn it_opens_again_with_what_it_remembered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        Ledger::open(folder.path()).expect("made").set_meta("store_id", "x").expect("kept");
+        let again = Ledger::open(folder.path()).expect("opened");
+        assert_eq!(again.meta("store_id").expect("read").as_deref(), Some("x"));
+        assert_eq!(again.meta("other").expect("read"), None);
+    }
+}
