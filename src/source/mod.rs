@@ -1,5 +1,19 @@
-//! Where records come from: tailed files and their positions. Not for what a record means.
+//! Where records come from: tailed files and their positions. Not for what a record means (`parse`), nor for the threads that read (`pipeline`).
 
+mod decode;
+mod discover;
+mod follow;
+mod framing;
+mod input;
+mod intake;
 mod position;
+mod tailer;
 
+pub use decode::Decoder;
+pub use discover::siblings;
+pub use follow::{Follower, reread};
+pub use framing::record_end;
+pub use input::{Compression, Input};
+pub use intake::{Intake, Place, first_line_hash};
 pub use position::Position;
+pub use tailer::{BATCH_RECORDS, Counts, Followed, Notice, Reading, Tailer};

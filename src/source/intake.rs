@@ -1,0 +1,180 @@
+//! From a record's bytes to finished events: decoded, parsed, given id, time and place. The same for every way records come (tailing,
+//! recovery, `scan`, `parse`), so that the same file gives the same events. Not for finding records.
+
+use std::sync::Arc;
+
+use crmwatch_detectors::{Event, EventId, Field, Millis, Origin, json};
+use sha2::{Digest, Sha256};
+
+use super::decode::Decoder;
+use crate::parse::{Framing, Grammar, NO_TIME, Verdict};
+
+/// A stamp further ahead of the reading time than this is not believed.
+const AHEAD: Millis = 24 * 3_600_000;
+/// 2000-01-01: a stamp before it is not believed.
+const EARLIEST: Millis = 946_684_800_000;
+
+/// Where a record lies and how it was cut.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// Offset in the decompressed file.
+    pub offset: u64,
+    /// Line number, from 1.
+    pub line: u64,
+    /// The time of reading, which stands in for times that cannot be believed.
+    pub read_at: Millis,
+    /// Bytes cut off beyond `max_line`.
+    pub cut: u64,
+    /// The file died before the newline came.
+    pub partial: bool,
+}
+
+/// Turns one file's records into events.
+pub struct Intake {
+    grammar: Box<dyn Grammar>,
+    decoder: Decoder,
+    tables: Arc<crate::parse::web::Tables>,
+    origin: Arc<Origin>,
+    identity: Sha256,
+    last: EventId,
+}
+
+impl Intake {
+    /// `first_line` is the file's first complete line, which makes its events' ids its own.
+    pub fn new(
+        grammar: Box<dyn Grammar>,
+        decoder: Decoder,
+        tables: Arc<crate::parse::web::Tables>,
+        origin: Arc<Origin>,
+        first_line: [u8; 32],
+    ) -> Intake {
+        let mut identity = Sha256::new();
+        identity.update(first_line);
+        Intake { grammar, decoder, tables, origin, identity, last: EventId::default() }
+    }
+
+    /// What is needed to go on from here.
+    pub fn state(&self) -> String {
+        let grammar = self.grammar.state();
+        if grammar.is_empty() && self.last == EventId::default() {
+            return String::new();
+        }
+        format!("{} {grammar}", self.last)
+    }
+
+    /// Goes on from a saved state.
+    pub fn resume(&mut self, state: &str) {
+        if let Some((last, grammar)) = state.split_once(' ') {
+            self.last = EventId::parse(last).unwrap_or_default();
+            if !grammar.is_empty() {
+                self.grammar.resume(grammar);
+            }
+        }
+    }
+
+    /// The format in use.
+    pub fn format(&self) -> &'static str {
+        self.grammar.format()
+    }
+
+    /// Events name this path from now on.
+    pub fn renamed(&mut self, origin: Arc<Origin>) {
+        self.origin = origin;
+    }
+
+    /// How the record that starts with this line ends.
+    pub fn framing(&self, line: &[u8]) -> Framing {
+        self.grammar.framing(line)
+    }
+
+    /// Takes in one record, without its final newline.
+    pub fn absorb(&mut self, record: &[u8], place: Place, events: &mut Vec<Event>) -> Verdict {
+        let mut bytes = record.strip_suffix(b"\r").unwrap_or(record);
+        if place.offset == 0 {
+            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        }
+        // A file truncated under a writer that keeps its place starts with a hole that reads as NULs.
+        let nulls = bytes.iter().take_while(|byte| **byte == 0).count();
+        bytes = &bytes[nulls..];
+        if nulls > 0 && bytes.is_empty() {
+            return Verdict::Skipped;
+        }
+        let (text, keep_bytes) = self.decoder.decode(bytes);
+        let first = events.len();
+        let verdict = self.grammar.parse(&text, events);
+        match verdict {
+            Verdict::Parsed => {}
+            Verdict::Skipped => return verdict,
+            Verdict::Continuation => {
+                let mut event = Event::new(&text);
+                event.time = NO_TIME;
+                event.set(Field::EventKind, "event");
+                event.set(Field::EventAction, "info");
+                event.set(Field::ContinuationOf, &self.last.to_string());
+                events.push(event);
+            }
+            Verdict::Rejected(reason) => {
+                events.truncate(first);
+                let mut event = Event::new(&text);
+                event.time = NO_TIME;
+                event.set(Field::EventKind, "pipeline_error");
+                event.set(Field::QuarantineReason, reason);
+                events.push(event);
+            }
+        }
+        for (index, event) in events[first..].iter_mut().enumerate() {
+            event.id = self.id(place.offset, index, bytes);
+            event.origin = self.origin.clone();
+            event.offset = place.offset;
+            event.line = place.line;
+            if keep_bytes {
+                event.raw_bytes = Some(bytes.into());
+            }
+            if place.cut > 0 {
+                event.set_integer(Field::Truncated, i64::try_from(place.cut).unwrap_or(i64::MAX));
+            }
+            if place.partial {
+                event.set_bool(Field::Partial, true);
+            }
+            believe(event, place.read_at, verdict);
+            self.tables.apply(event);
+        }
+        if verdict == Verdict::Parsed
+            && let Some(event) = events[first..].last()
+        {
+            self.last = event.id;
+        }
+        verdict
+    }
+
+    fn id(&self, offset: u64, index: usize, record: &[u8]) -> EventId {
+        let mut hash = self.identity.clone();
+        hash.update(offset.to_le_bytes());
+        hash.update((index as u64).to_le_bytes());
+        hash.update(record);
+        let digest = hash.finalize();
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        EventId(u128::from_be_bytes(first))
+    }
+}
+
+/// One forged stamp must not blind a window or open a partition: what cannot be is kept aside, and the reading time stands in its place.
+fn believe(event: &mut Event, read_at: Millis, verdict: Verdict) {
+    if event.time == NO_TIME {
+        event.time = read_at;
+        if verdict == Verdict::Parsed {
+            event.set_bool(Field::TimeSuspect, true);
+        }
+    } else if event.time > read_at.saturating_add(AHEAD) || event.time < EARLIEST {
+        let told = json::timestamp(event.time);
+        event.set(Field::EventCreated, &told);
+        event.set_bool(Field::TimeSuspect, true);
+        event.time = read_at;
+    }
+}
+
+/// The hash of a file's first complete line.
+pub fn first_line_hash(line: &[u8]) -> [u8; 32] {
+    Sha256::digest(line).into()
+}
