@@ -1,1 +1,5 @@
 //! HTTP: metrics, health. Not for what they mean.
+
+mod health;
+
+pub use health::{ALIVE_FOR, Health};

@@ -1,0 +1,239 @@
+//! The one writer of the store. Not for reading.
+
+use std::sync::Arc;
+use std::thread;
+
+use crmwatch_detectors::{Event, Millis};
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::{IndexWriter, TantivyError};
+
+use super::document::EventDocument;
+use super::partition::{Name, Opened, Partition, day, sync};
+use super::{Payload, Shared, StoreError};
+
+/// Adds events and commits them together with how far the logs have been read.
+///
+/// After any error of [`add`](Writer::add) or [`commit`](Writer::commit) the writer is dead: what was not committed is gone.
+/// Drop it, ask the store for another, and read on from [`Store::payload`](super::Store::payload).
+pub struct Writer {
+    shared: Arc<Shared>,
+    partition: Arc<Partition>,
+    opened: Opened,
+    /// Nothing once it has failed.
+    index: Option<IndexWriter<EventDocument>>,
+    times: Option<(Millis, Millis)>,
+    events: u64,
+}
+
+impl Writer {
+    pub(super) fn open(shared: Arc<Shared>) -> Result<Writer, StoreError> {
+        let partition = shared.newest();
+        // A writer that failed may have left the opened index in any state, and a commit that failed late may still be on disk.
+        partition.close();
+        partition.refresh()?;
+        let (opened, index) = start(&shared, &partition)?;
+        let record = partition.record();
+        Ok(Writer { shared, partition, opened, index: Some(index), times: record.times, events: record.events })
+    }
+
+    /// Takes an event in. Waits while the indexing threads are behind.
+    pub fn add(&mut self, event: &Event) -> Result<(), StoreError> {
+        let Some(index) = &self.index else { return Err(StoreError::WriterDead) };
+        if let Err(error) = index.add_document(EventDocument::new(event, &self.opened.layout)) {
+            return Err(self.fail(error));
+        }
+        let (least, greatest) = self.times.unwrap_or((event.time, event.time));
+        self.times = Some((least.min(event.time), greatest.max(event.time)));
+        self.events += 1;
+        Ok(())
+    }
+
+    /// Makes everything added so far durable and searchable, together with the payload: all or nothing, whenever the machine
+    /// stops. Afterwards goes on in a new partition if the UTC day of `now` is another or this one is full.
+    pub fn commit(&mut self, payload: &Payload, now: Millis) -> Result<(), StoreError> {
+        let mut record = self.partition.record();
+        record.store_id.clone_from(&payload.store_id);
+        record.batch = Some(payload.batch);
+        record.positions.clone_from(&payload.positions);
+        record.times = self.times;
+        record.events = self.events;
+        let Some(index) = &mut self.index else { return Err(StoreError::WriterDead) };
+        let committed = index.prepare_commit().and_then(|mut commit| {
+            commit.set_payload(&record.to_text());
+            commit.commit()
+        });
+        if let Err(error) = committed {
+            return Err(self.fail(error));
+        }
+        // tantivy renames its meta.json into place and leaves the directory unsynced: a power cut could bring the old one back.
+        if let Err(error) = sync(&self.partition.path) {
+            self.index = None;
+            return Err(error);
+        }
+        self.partition.set_record(record);
+        self.opened.reader.reload().map_err(StoreError::read(&self.partition.path))?;
+        if self.is_due(now)
+            && let Err(error) = self.roll(now)
+        {
+            if self.index.is_none() {
+                return Err(error);
+            }
+            // Everything is committed and the old partition still takes events; the next commit tries again.
+            tracing::warn!(%error, "cannot start a new partition yet");
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, now: Millis) -> bool {
+        // A clock set back must not name a partition before the newest: the order of names is the order of payloads.
+        self.events > 0 && (day(now) > self.partition.name.day || self.events >= self.shared.options.partition_events)
+    }
+
+    fn roll(&mut self, now: Millis) -> Result<(), StoreError> {
+        let old = self.partition.name;
+        let day = day(now).max(old.day);
+        let name = Name { day, number: if day == old.day { old.number + 1 } else { 0 } };
+        let partition = Partition::create(&self.shared.events, name, self.partition.record().continued())?;
+        let partition = self.shared.push(partition);
+        // From here on the payload of the new partition is the store's; the old writer must not commit again.
+        let finished = self.index.take();
+        let previous = self.opened.clone();
+        let (opened, index) = start(&self.shared, &partition)?;
+        (self.partition, self.opened, self.index) = (partition, opened, Some(index));
+        (self.times, self.events) = (None, 0);
+        if let Some(finished) = finished {
+            // Merges of a full partition can take a minute, and reading must not wait for them. A process that ends before
+            // they do leaves them undone, which costs some speed and nothing else.
+            let finish = move || {
+                if finished.wait_merging_threads().is_ok() {
+                    let _ = previous.reader.reload();
+                }
+            };
+            if let Err(error) = thread::Builder::new().name("partition-end".to_owned()).spawn(finish) {
+                tracing::warn!(%error, "the merges of the last partition were left undone");
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: TantivyError) -> StoreError {
+        self.index = None;
+        StoreError::Write { path: self.partition.path.clone(), error }
+    }
+}
+
+fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<EventDocument>), StoreError> {
+    let opened = partition.open()?;
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(shared.options.threads.clamp(1, 8))
+        .memory_budget_per_thread(shared.options.memory_per_thread)
+        .num_merge_threads(2)
+        .build();
+    match opened.index.writer_with_options(options) {
+        Ok(index) => Ok((opened, index)),
+        Err(TantivyError::LockFailure(..)) => Err(StoreError::Locked { path: partition.path.clone() }),
+        Err(error) => Err(StoreError::Write { path: partition.path.clone(), error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crmwatch_detectors::{EventId, Field};
+
+    use super::*;
+    use crate::store::{Store, StoreOptions};
+
+    const DAY: Millis = 86_400_000;
+
+    fn options() -> StoreOptions {
+        StoreOptions { threads: 1, memory_per_thread: 15_000_000, now: Some(0), ..StoreOptions::default() }
+    }
+
+    fn event(number: u64) -> Event {
+        let mut event = Event::new("alice exports");
+        event.id = EventId(u128::from(number));
+        event.time = number as Millis;
+        event.set(Field::UserName, "alice");
+        event
+    }
+
+    fn payload(store: &Store, batch: u64) -> Payload {
+        Payload { store_id: store.store_id(), batch, positions: format!("{{\"batch\":{batch}}}") }
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        let name = |one: &Arc<Partition>| one.path.file_name().expect("a name").to_string_lossy().into_owned();
+        store.shared.partitions().iter().map(name).collect()
+    }
+
+    #[test]
+    fn what_was_committed_is_there_with_its_payload_and_what_was_not_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        assert_eq!(store.payload(), None);
+        let id = store.store_id();
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&event(1)).expect("adds");
+        writer.commit(&payload(&store, 1), 0).expect("commits");
+        writer.add(&event(2)).expect("adds");
+        drop(writer);
+        drop(store);
+        let store = Store::open(folder.path(), options()).expect("opens again");
+        assert_eq!(store.payload(), Some(payload(&store, 1)));
+        assert_eq!(store.store_id(), id);
+        assert_eq!(store.statistics().events, 1);
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&event(2)).expect("adds");
+        writer.commit(&payload(&store, 2), 0).expect("commits");
+        assert_eq!(store.statistics().events, 2);
+    }
+
+    #[test]
+    fn a_new_day_or_a_full_partition_starts_another_and_the_payload_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), StoreOptions { partition_events: 3, ..options() }).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        for number in 1..=4 {
+            writer.add(&event(number)).expect("adds");
+            writer.commit(&payload(&store, number), 0).expect("commits");
+        }
+        assert_eq!(names(&store), ["1970-01-01-000", "1970-01-01-001"]);
+        writer.commit(&payload(&store, 5), 2 * DAY).expect("commits");
+        assert_eq!(names(&store).last().map(String::as_str), Some("1970-01-03-000"));
+        writer.add(&event(5)).expect("adds");
+        writer.commit(&payload(&store, 6), DAY).expect("a clock set back names nothing older");
+        drop(writer);
+        let again = Store::open(folder.path(), options()).expect("opens again");
+        assert_eq!(again.payload(), Some(payload(&store, 6)));
+        assert_eq!(again.statistics().events, 5);
+    }
+
+    #[test]
+    fn a_copy_taken_at_any_moment_opens_with_a_payload_that_matches_its_events() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), StoreOptions { partition_events: 4, ..options() }).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        for number in 1..=9u64 {
+            writer.add(&event(number)).expect("adds");
+            writer.commit(&payload(&store, number), 0).expect("commits");
+            writer.add(&event(1000 + number)).expect("adds what no commit covers yet");
+            let copy = tempfile::tempdir().expect("a folder");
+            let target = copy.path().join("events");
+            for partition in fs::read_dir(folder.path().join("events")).expect("a list").flatten() {
+                let to = target.join(partition.file_name());
+                fs::create_dir_all(&to).expect("a folder");
+                for file in fs::read_dir(partition.path()).expect("a list").flatten() {
+                    // A file that merging removed meanwhile is no longer part of the index.
+                    let _ = fs::copy(file.path(), to.join(file.file_name()));
+                }
+            }
+            fs::create_dir(copy.path().join("events/.new-1970-01-09-000")).expect("a half-made partition");
+            let crashed = Store::open(copy.path(), options()).expect("opens after the crash");
+            assert_eq!(crashed.payload(), Some(payload(&store, number)));
+            assert_eq!(crashed.statistics().events, 2 * number - 1);
+            assert!(!copy.path().join("events/.new-1970-01-09-000").exists());
+        }
+    }
+}
