@@ -1,1 +1,100 @@
-//! The words a person types: one file per subcommand.
+//! The words a person types: one file per subcommand. Data goes to stdout, talk to stderr. Not for the work itself.
+
+mod check;
+mod exit;
+mod output;
+mod parse;
+mod run;
+mod scan;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit::Exit;
+
+/// Watches a CRM's access and audit logs, finds misuse, and explains it.
+#[derive(Debug, Parser)]
+#[command(name = "crmwatch", version, about, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    /// Colour on the terminal.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  crmwatch scan /var/log/nginx                     what is in the logs you already have
+  crmwatch parse --format nginx access.log         the events of one file, as JSON lines
+  crmwatch check                                   is the configuration right
+  crmwatch run                                     the daemon, in the foreground";
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground.
+    Run(run::Run),
+    /// Look through existing logs once: findings on stdout, a summary on stderr.
+    Scan(scan::Scan),
+    /// Print the events of log files as JSON lines.
+    Parse(parse::Parse),
+    /// Validate configuration and rules.
+    Check(check::Check),
+}
+
+/// Reads the arguments and does what they say.
+pub fn main() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Run(command) => command.run(),
+        Command::Scan(command) => command.run(arguments.color),
+        Command::Parse(command) => command.run(),
+        Command::Check(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        if broken_pipe(&error) {
+            return Exit::Fine;
+        }
+        eprintln!("crmwatch: {error:#}");
+        if error.chain().any(|cause| cause.is::<crate::config::ConfigError>()) {
+            Exit::Configuration
+        } else {
+            Exit::Failed
+        }
+    })
+}
+
+/// Whoever read our output has seen enough.
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

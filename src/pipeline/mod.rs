@@ -1,1 +1,57 @@
-//! The wiring of the stages; alone spawns long-lived threads and owns the channels.
+//! The wiring of the stages: this module alone spawns long-lived threads and owns the channels. Not for what a stage does.
+//!
+//! ```text
+//! reader ──(batches)──► absorb: enrich, detect, journal ──(recorded)──► index
+//!                          │                                              │
+//!                          └── wakes the alert stage                      └── tells absorb what is committed
+//! ```
+//!
+//! Every channel is bounded: when the index or the disk is slow, reading slows. A fault in any stage ends all three; the session is
+//! started again from what is durable, until the fault has passed.
+
+mod absorb;
+mod daemon;
+mod index;
+mod once;
+mod reader;
+mod recover;
+mod session;
+mod wake;
+
+use crmwatch_detectors::{Event, Millis};
+
+pub use daemon::{RunError, run};
+pub use once::{COUNTED, Report, once};
+pub use recover::RecoverError;
+
+use crate::ledger::Batch;
+use crate::source::Position;
+
+/// A batch as the reader hands it on.
+pub(crate) struct ReadBatch {
+    /// Its number, time and stretches.
+    pub(crate) batch: Batch,
+    /// Its events.
+    pub(crate) events: Vec<Event>,
+    /// Positions that changed with it.
+    pub(crate) positions: Vec<Position>,
+    /// Generations forgotten with it.
+    pub(crate) forgotten: Vec<u64>,
+}
+
+/// A batch that is in the journal and may go to the index.
+pub(crate) struct Recorded {
+    pub(crate) number: u64,
+    pub(crate) events: Vec<Event>,
+    pub(crate) positions: Vec<Position>,
+    pub(crate) forgotten: Vec<u64>,
+}
+
+/// Batches that may wait between two stages.
+pub(crate) const QUEUE: usize = 4;
+
+/// Milliseconds since 1970, by the machine's clock.
+pub fn now() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}

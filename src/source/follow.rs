@@ -50,6 +50,8 @@ pub struct Follower {
     searched: usize,
     /// The size seen last.
     pub size: u64,
+    /// What stands in for times that cannot be believed, where that is not the time of reading (`scan`: the file's modification time).
+    pub stand_in: Option<Millis>,
 }
 
 impl Follower {
@@ -76,6 +78,7 @@ impl Follower {
             looked: 0,
             searched: 0,
             size: metadata.size(),
+            stand_in: None,
         };
         follower.remember_content()?;
         Ok(follower)
@@ -265,6 +268,7 @@ impl Follower {
             offset: self.position.offset + at,
             line: self.position.line + 1,
             read_at,
+            stand_in: self.stand_in.unwrap_or(read_at),
             cut: cut + record.len().saturating_sub(self.source.max_line) as u64,
             partial,
         };

@@ -21,8 +21,10 @@ pub struct Place {
     pub offset: u64,
     /// Line number, from 1.
     pub line: u64,
-    /// The time of reading, which stands in for times that cannot be believed.
+    /// The time of reading, beyond which no stamp can be.
     pub read_at: Millis,
+    /// What stands in for times that cannot be believed; when tailing, the time of reading.
+    pub stand_in: Millis,
     /// Bytes cut off beyond `max_line`.
     pub cut: u64,
     /// The file died before the newline came.
@@ -136,7 +138,7 @@ impl Intake {
             if place.partial {
                 event.set_bool(Field::Partial, true);
             }
-            believe(event, place.read_at, verdict);
+            believe(event, place, verdict);
             self.tables.apply(event);
         }
         if verdict == Verdict::Parsed
@@ -160,17 +162,17 @@ impl Intake {
 }
 
 /// One forged stamp must not blind a window or open a partition: what cannot be is kept aside, and the reading time stands in its place.
-fn believe(event: &mut Event, read_at: Millis, verdict: Verdict) {
+fn believe(event: &mut Event, place: Place, verdict: Verdict) {
     if event.time == NO_TIME {
-        event.time = read_at;
+        event.time = place.stand_in;
         if verdict == Verdict::Parsed {
             event.set_bool(Field::TimeSuspect, true);
         }
-    } else if event.time > read_at.saturating_add(AHEAD) || event.time < EARLIEST {
+    } else if event.time > place.read_at.saturating_add(AHEAD) || event.time < EARLIEST {
         let told = json::timestamp(event.time);
         event.set(Field::EventCreated, &told);
         event.set_bool(Field::TimeSuspect, true);
-        event.time = read_at;
+        event.time = place.stand_in;
     }
 }
 

@@ -6,8 +6,10 @@ mod follow;
 mod framing;
 mod input;
 mod intake;
+mod merge;
 mod position;
 mod tailer;
+mod whole;
 
 pub use decode::Decoder;
 pub use discover::siblings;
@@ -15,5 +17,7 @@ pub use follow::{Follower, reread};
 pub use framing::record_end;
 pub use input::{Compression, Input};
 pub use intake::{Intake, Place, first_line_hash};
+pub use merge::{Merge, MergeError, Next, Tally};
 pub use position::Position;
 pub use tailer::{BATCH_RECORDS, Counts, Followed, Notice, Reading, Tailer};
+pub use whole::{Step, WholeFile};

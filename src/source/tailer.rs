@@ -22,7 +22,7 @@ use crate::parse::web::Tables;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A file is read for the first time.
-    Opened { source: usize, path: String, from: u64 },
+    Opened { source: usize, path: String },
     /// A file goes on under another name.
     Renamed { source: usize, path: String },
     /// A file was truncated or overwritten in place and is read from its start.
@@ -53,6 +53,8 @@ pub struct Reading {
     pub events: Vec<Event>,
     /// The stretches they came from.
     pub segments: Vec<Segment>,
+    /// The one reading time of all of them; it stands in for times that cannot be believed.
+    pub read_at: Millis,
     /// Records read, and bytes, by source.
     pub counts: BTreeMap<usize, Counts>,
 }
@@ -64,6 +66,8 @@ pub struct Counts {
     pub records: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Events, by format.
+    pub events: BTreeMap<&'static str, u64>,
     /// Records no grammar accepted, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
 }
@@ -289,7 +293,7 @@ impl Tailer {
         let follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
         self.next_generation += 1;
         self.dirty.insert(generation);
-        notices.push(Notice::Opened { source: found.source, path, from: 0 });
+        notices.push(Notice::Opened { source: found.source, path });
         self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached: Millis::MIN });
         Ok(())
     }
@@ -408,7 +412,7 @@ impl Tailer {
         let segment = open.follower.segment();
         let first = reading.events.len();
         let size_before = open.follower.size;
-        let turn = match open.follower.turn(buffer, now, &mut reading.events) {
+        let turn = match open.follower.turn(buffer, reading.read_at, &mut reading.events) {
             Ok(turn) => turn,
             Err(error) => {
                 let path = open.follower.position.path.clone();
@@ -424,6 +428,9 @@ impl Tailer {
         let source = open.source;
         let generation = segment.generation;
         if turn.bytes > 0 {
+            let format = open.follower.format().unwrap_or("none");
+            let events = (reading.events.len() - first) as u64 - turn.rejected.len() as u64;
+            *reading.counts.entry(source).or_default().events.entry(format).or_default() += events;
             record(reading, source, segment, open.follower.position.offset, &turn, false);
             self.dirty.insert(generation);
         }
@@ -453,7 +460,7 @@ impl Tailer {
         }
         if dead {
             let segment = Segment { partial: true, ..open.follower.segment() };
-            if let Ok(turn) = open.follower.remainder(buffer, now, &mut reading.events)
+            if let Ok(turn) = open.follower.remainder(buffer, reading.read_at, &mut reading.events)
                 && turn.bytes > 0
             {
                 record(reading, open.source, segment, open.follower.position.offset, &turn, true);
@@ -550,15 +557,22 @@ impl Tailer {
         lag
     }
 
-    /// How many files are open, and how many bytes files hold that have no name any more.
-    pub fn held(&self) -> (usize, u64) {
-        let deleted = self.open.iter().filter(|open| open.unnamed_since.is_some() && open.follower.unlinked());
-        (self.open.len(), deleted.map(|open| open.follower.size).sum())
+    /// How many files are open, and how many bytes are not read yet of files that have no name any more, by source.
+    pub fn held(&self) -> BTreeMap<usize, (usize, u64)> {
+        let mut held: BTreeMap<usize, (usize, u64)> = (0..self.sources.len()).map(|source| (source, (0, 0))).collect();
+        for open in &self.open {
+            let (files, bytes) = held.entry(open.source).or_default();
+            *files += 1;
+            if open.unnamed_since.is_some() && open.follower.unlinked() {
+                *bytes += open.follower.size.saturating_sub(open.follower.position.offset);
+            }
+        }
+        held
     }
 
-    /// The format each source's files are read as, once known.
-    pub fn formats(&self) -> BTreeMap<usize, &'static str> {
-        self.open.iter().filter_map(|open| Some((open.source, open.follower.format()?))).collect()
+    /// Whether positions changed that no batch has carried yet.
+    pub fn has_changes(&self) -> bool {
+        !self.dirty.is_empty()
     }
 }
 

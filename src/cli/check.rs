@@ -1,0 +1,81 @@
+//! `crmwatch check`: is the configuration right, and everything it names there.
+
+use clap::Args;
+use crmwatch_detectors::Engine;
+
+use super::{ConfigFile, Exit};
+use crate::config::{Config, Source};
+use crate::enrich::{Enricher, Settings};
+use crate::parse::web::Tables;
+
+/// Validate configuration and rules.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Check {
+    #[allow(clippy::print_stdout, reason = "the answer is the output")]
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        let config = match Config::load(&self.config.config) {
+            Ok(config) => config,
+            Err(error) => {
+                eprintln!("{error}");
+                return Ok(Exit::Configuration);
+            }
+        };
+        let mut wrong = Vec::new();
+        let mut remarks = Vec::new();
+        match Engine::new(&config.detectors) {
+            Ok(engine) => println!("rules: {}", engine.rules().len()),
+            Err(error) => wrong.push(error.to_string()),
+        }
+        if let Err(error) = Enricher::new(&Settings::of(&config)) {
+            wrong.push(error.to_string());
+        }
+        for source in &config.sources {
+            if let Some(Err(error)) = source.urls.as_ref().map(|urls| Tables::load(urls)) {
+                wrong.push(format!("source {}: {error}", source.name));
+            }
+            remarks.extend(look(source));
+        }
+        if config.email.is_none() {
+            remarks.push(
+                "no [email] section: incidents are recorded and shown as metrics, but nobody gets a mail".to_owned(),
+            );
+        }
+        for remark in remarks {
+            println!("note: {remark}");
+        }
+        for error in &wrong {
+            eprintln!("{}: {error}", self.config.config.display());
+        }
+        if wrong.is_empty() {
+            println!("{}: right, {} source(s)", self.config.config.display(), config.sources.len());
+        }
+        Ok(if wrong.is_empty() { Exit::Fine } else { Exit::Configuration })
+    }
+}
+
+/// What an operator may want to know about a source's files: none there yet, or ones this user cannot read.
+fn look(source: &Source) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let mut files = 0;
+    for pattern in &source.paths {
+        for path in glob::glob(pattern).into_iter().flatten().flatten().filter(|path| path.is_file()) {
+            files += 1;
+            if let Err(error) = std::fs::File::open(&path) {
+                remarks.push(format!(
+                    "source {}: {} cannot be read by this user: {error}",
+                    source.name,
+                    path.display()
+                ));
+            }
+        }
+    }
+    if files == 0 {
+        remarks.push(format!("source {}: no file is there yet; the daemon waits for one", source.name));
+    }
+    remarks
+}

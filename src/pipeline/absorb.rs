@@ -1,0 +1,164 @@
+//! The middle stage: enriches, detects, and makes each batch durable in the ledger before it goes to the index. Not for reading or indexing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::{ReadBatch, Recorded};
+use crate::enrich::Enricher;
+use crate::ledger::{Ledger, LedgerError};
+use crate::metrics::Metrics;
+
+/// How often what detectors and enrichment remember is saved.
+const SNAPSHOT: Duration = Duration::from_secs(10);
+
+/// Enrichment and detection, with the state they share the fate of.
+pub(crate) struct Minds {
+    pub(crate) enricher: Enricher,
+    pub(crate) engine: Engine,
+}
+
+impl Minds {
+    /// Enriches the events and shows them to the detectors; gives the findings they opened or extended.
+    pub(crate) fn absorb(&mut self, events: &mut [Event]) -> Vec<(Finding, Millis)> {
+        for event in events {
+            self.enricher.enrich(event);
+            if !event.has(Field::QuarantineReason) && !event.has(Field::ContinuationOf) {
+                self.engine.observe(event);
+            }
+        }
+        self.engine
+            .drain()
+            .into_iter()
+            .map(|finding| (lateness(&finding), finding))
+            .map(|(late, one)| (one, late))
+            .collect()
+    }
+
+    /// State changed since the last call.
+    pub(crate) fn changes(&mut self) -> Vec<StateChange> {
+        let mut changes = self.enricher.changes();
+        changes.extend(self.engine.changes());
+        changes
+    }
+
+    /// Takes back everything the ledger remembers.
+    pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+        ledger.each_state(|owner, key, value| {
+            let restored = match self.enricher.restore(owner, key, value) {
+                Ok(true) => Ok(()),
+                Ok(false) => self.engine.restore(owner, key, value),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = restored {
+                tracing::warn!(%error, "a piece of memory is lost; it is learned again");
+            }
+        })
+    }
+}
+
+/// The lateness of the source whose event decided.
+fn lateness(finding: &Finding) -> Millis {
+    finding.evidence.iter().map(|reference| reference.origin.lateness).max().unwrap_or(0)
+}
+
+/// What the stage needs of its surroundings.
+pub(super) struct Surroundings<'s> {
+    pub(super) metrics: &'s Metrics,
+    /// The last batch the index has committed.
+    pub(super) committed: &'s AtomicU64,
+    /// The index has ended.
+    pub(super) index_ended: &'s AtomicBool,
+    /// Wakes the alert stage.
+    pub(super) alert: &'s Sender<()>,
+}
+
+/// Runs until no more batches come, then saves everything.
+pub(super) fn absorb(
+    mut minds: Minds,
+    mut ledger: Ledger,
+    batches: Receiver<ReadBatch>,
+    recorded: Sender<Recorded>,
+    around: &Surroundings<'_>,
+) -> Result<(), LedgerError> {
+    let batch_queue = around.metrics.queue("batches", super::QUEUE);
+    let recorded_queue = around.metrics.queue("recorded", super::QUEUE);
+    let mut last = ledger.last_batch()?;
+    let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()? };
+    loop {
+        match batches.recv_timeout(Duration::from_millis(500)) {
+            Ok(read) => {
+                batch_queue.set(batches.len() as i64);
+                last = read.batch.number;
+                let done = record(read, &mut minds, &mut ledger, around)?;
+                if recorded.send(done).is_err() {
+                    return Ok(());
+                }
+                recorded_queue.set(recorded.len() as i64);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        snapshot.step(last, &mut minds, &mut ledger, around, SNAPSHOT)?;
+    }
+    // Nothing more comes: the index commits what it has, then the last state is saved as of the same batch.
+    drop(recorded);
+    while around.committed.load(Ordering::Acquire) < last && !around.index_ended.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    snapshot.step(last, &mut minds, &mut ledger, around, Duration::ZERO)?;
+    snapshot.step(last, &mut minds, &mut ledger, around, Duration::ZERO)
+}
+
+fn record(
+    read: ReadBatch,
+    minds: &mut Minds,
+    ledger: &mut Ledger,
+    around: &Surroundings<'_>,
+) -> Result<Recorded, LedgerError> {
+    let ReadBatch { batch, mut events, positions, forgotten } = read;
+    let findings = minds.absorb(&mut events);
+    let timer = around.metrics.journal_seconds.start_timer();
+    ledger.record_batch(&batch, &positions, &forgotten, &findings)?;
+    timer.observe_duration();
+    around.metrics.batches_total.inc();
+    if !findings.is_empty() {
+        let _ = around.alert.try_send(());
+    }
+    Ok(Recorded { number: batch.number, events, positions, forgotten })
+}
+
+/// Saves state as of a batch, but only once the index has that batch: events read again after a crash are then always enriched
+/// from a state no later than they need.
+struct Snapshot {
+    pending: Option<(u64, Vec<StateChange>)>,
+    taken: Instant,
+    batch: u64,
+}
+
+impl Snapshot {
+    fn step(
+        &mut self,
+        last: u64,
+        minds: &mut Minds,
+        ledger: &mut Ledger,
+        around: &Surroundings<'_>,
+        every: Duration,
+    ) -> Result<(), LedgerError> {
+        if self.pending.is_none() && self.batch < last && self.taken.elapsed() >= every {
+            self.pending = Some((last, minds.changes()));
+            self.taken = Instant::now();
+        }
+        let committed = around.committed.load(Ordering::Acquire);
+        if let Some((batch, changes)) = self.pending.take_if(|(batch, _)| *batch <= committed) {
+            let timer = around.metrics.snapshot_seconds.start_timer();
+            ledger.save_state(batch, &changes)?;
+            ledger.forget_batches(batch)?;
+            timer.observe_duration();
+            self.batch = batch;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The reader's thread: follows the files, numbers the batches, hands them on. Not for what is in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, select};
+
+use super::session::Either;
+use super::wake::Wake;
+use super::{ReadBatch, now};
+use crate::ledger::Batch;
+use crate::metrics::{Metrics, SourceMetrics};
+use crate::source::{BATCH_RECORDS, Followed, Notice, Reading, Tailer};
+
+/// A batch is handed on when it is this old, however small.
+const BATCH_AGE: Duration = Duration::from_millis(50);
+/// How often the folders are looked at without a wake-up.
+const LOOK: Duration = Duration::from_secs(1);
+/// A wake-up makes the folders looked at again no sooner than this after the last look: a busy log wakes at every line.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Runs until it is told to stop or nobody takes its batches any more.
+pub(super) fn read(
+    mut tailer: Tailer,
+    followed: &[Followed],
+    last_batch: u64,
+    metrics: &Metrics,
+    stop: &Either<'_>,
+    batches: Sender<ReadBatch>,
+) {
+    let sources: Vec<SourceMetrics> = followed.iter().map(|one| metrics.source(&one.source.name)).collect();
+    let mut wake = Wake::new();
+    let patterns: Vec<&str> = followed.iter().flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
+    let mut number = last_batch;
+    let mut notices = Vec::new();
+    let mut looked: Option<Instant> = None;
+    let mut reading = Reading::default();
+    let mut began = Instant::now();
+    while !stop.is_set() {
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            wake.watch(patterns.iter().map(Path::new));
+            tailer.look(now(), &mut notices);
+            looked = Some(Instant::now());
+            gauge(&tailer, &sources, metrics);
+        }
+        if reading.segments.is_empty() {
+            reading.read_at = now();
+        }
+        let busy = tailer.read(now(), &mut reading, &mut notices);
+        tell(&mut notices, followed, &sources);
+        let due = reading.events.len() >= BATCH_RECORDS || began.elapsed() >= BATCH_AGE || !busy;
+        // Names and ends of files are journalled, too, if no lines come to go with them.
+        let renamed = !busy && tailer.has_changes();
+        if (due && !reading.segments.is_empty()) || renamed {
+            number += 1;
+            let batch = finish(&mut tailer, std::mem::take(&mut reading), number, &sources);
+            if batches.send(batch).is_err() {
+                return;
+            }
+        }
+        if reading.segments.is_empty() {
+            began = Instant::now();
+        }
+        if !busy {
+            let since = looked.map_or(LOOK, |looked| looked.elapsed());
+            let wait = LOOK.saturating_sub(since).max(Duration::from_millis(1));
+            select! {
+                recv(wake.receiver()) -> _ => {
+                    if since >= LOOK_AGAIN {
+                        looked = None;
+                    }
+                }
+                default(wait.min(Duration::from_millis(200))) => {}
+            }
+        }
+    }
+    if !reading.segments.is_empty() {
+        number += 1;
+        let batch = finish(&mut tailer, reading, number, &sources);
+        let _ = batches.send(batch);
+    }
+}
+
+fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceMetrics]) -> ReadBatch {
+    let read_at = now();
+    for (source, counts) in &reading.counts {
+        let Some(metrics) = sources.get(*source) else { continue };
+        metrics.lines_read.inc_by(counts.records);
+        metrics.bytes_read.inc_by(counts.bytes);
+        metrics.last_read.set(read_at / 1000);
+        for (reason, count) in &counts.rejected {
+            metrics.quarantined(reason).inc_by(*count);
+        }
+    }
+    let (positions, forgotten) = tailer.changed();
+    ReadBatch {
+        batch: Batch { number, read_at: reading.read_at, segments: reading.segments },
+        events: reading.events,
+        positions,
+        forgotten,
+    }
+}
+
+fn gauge(tailer: &Tailer, sources: &[SourceMetrics], metrics: &Metrics) {
+    metrics.pipeline_heartbeat_timestamp_seconds.set(now() / 1000);
+    for (source, lag) in tailer.lag() {
+        if let Some(metrics) = sources.get(source) {
+            metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        }
+    }
+    for (source, (files, deleted)) in tailer.held() {
+        if let Some(metrics) = sources.get(source) {
+            metrics.files_open.set(i64::try_from(files).unwrap_or(i64::MAX));
+            metrics.held_deleted_bytes.set(i64::try_from(deleted).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// The daemon's own log and its metrics; the tailer itself neither logs nor counts.
+fn tell(notices: &mut Vec<Notice>, followed: &[Followed], sources: &[SourceMetrics]) {
+    let mut seen: BTreeMap<usize, u64> = BTreeMap::new();
+    for notice in notices.drain(..) {
+        let name = |source: usize| followed.get(source).map_or("", |one| one.source.name.as_str());
+        match notice {
+            Notice::Opened { source, path } => {
+                // Thousands of files at a start are told once.
+                let count = seen.entry(source).or_default();
+                *count += 1;
+                if *count <= 20 {
+                    tracing::info!(source = name(source), path, "reading a new file");
+                }
+            }
+            Notice::Renamed { source, path } => {
+                sources[source].rotations.inc();
+                tracing::info!(source = name(source), path, "a file goes on under another name");
+            }
+            Notice::Truncated { source, path } => {
+                sources[source].truncations.inc();
+                tracing::info!(source = name(source), path, "a file was truncated and is read from its start");
+            }
+            Notice::Finished { source, path } => tracing::info!(source = name(source), path, "a file is finished"),
+            Notice::Lost { source, path, bytes, cause } => {
+                sources[source].lost_bytes(cause).inc_by(bytes.unwrap_or(0).max(1));
+                tracing::error!(source = name(source), path, bytes, cause, "lines were lost before they could be read");
+            }
+            Notice::Waiting { source } => {
+                tracing::warn!(source = name(source), "no file is there yet; waiting for one");
+            }
+            Notice::Unreadable { path, error } => {
+                tracing::error!(path, error, "a file cannot be read; trying again at every look");
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What happens before the first new line is read: ledger and index are brought together. The batches behind either of them are read
+//! again in the journal's order; each consumer skips those it has. Not for reading new lines.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crmwatch_detectors::Event;
+
+use super::absorb::Minds;
+use super::index::payload;
+use super::now;
+use crate::ledger::{Batch, Ledger, LedgerError, Segment};
+use crate::metrics::Metrics;
+use crate::source::{Followed, Input, Position, reread, siblings};
+use crate::store::{Store, StoreError, Writer};
+
+/// Why ledger and index cannot be brought together.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// They are not of one store.
+    #[error(
+        "the index is of store {index}, the ledger of store {ledger}: one of them was replaced or restored from elsewhere; \
+         `crmwatch recover` shows what each has and resumes from the one you choose"
+    )]
+    Strangers {
+        /// The index's id.
+        index: String,
+        /// The ledger's.
+        ledger: String,
+    },
+    /// One is older than the journal reaches.
+    #[error(
+        "the index has batches up to {index}, detectors up to {detectors}, and the journal holds {first} to {last}: one of them is from an \
+         older backup; `crmwatch recover` shows what each has and resumes from the one you choose"
+    )]
+    Gap {
+        /// The index's last batch.
+        index: u64,
+        /// The saved state's batch.
+        detectors: u64,
+        /// The journal's first batch.
+        first: u64,
+        /// The journal's last batch.
+        last: u64,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The index.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Checks that index and ledger are of one store, or makes them so where both are new.
+pub(super) fn same_store(ledger: &mut Ledger, store: &Store) -> Result<String, RecoverError> {
+    let index = store.store_id();
+    match ledger.meta("store_id")? {
+        Some(known) if known == index => {}
+        Some(known) => return Err(RecoverError::Strangers { index, ledger: known }),
+        None if store.payload().is_none() => ledger.set_meta("store_id", &index)?,
+        None => return Err(RecoverError::Strangers { index, ledger: "none".to_owned() }),
+    }
+    Ok(index)
+}
+
+/// What was read again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Recovered {
+    pub(super) batches: u64,
+    pub(super) events: u64,
+    pub(super) lost_bytes: u64,
+}
+
+/// Brings index and detectors to the journal's end.
+pub(super) fn recover(
+    ledger: &mut Ledger,
+    store: &Store,
+    writer: &mut Writer,
+    minds: &mut Minds,
+    followed: &[Followed],
+    store_id: &str,
+    metrics: &Metrics,
+) -> Result<Recovered, RecoverError> {
+    let last = ledger.last_batch()?;
+    let index = store.payload().map_or(0, |payload| payload.batch);
+    let detectors = ledger.state_batch()?;
+    let behind = index.min(detectors);
+    let batches = ledger.batches_after(behind)?;
+    let first = batches.first().map_or(last + 1, |batch| batch.number);
+    if index > last || detectors > last || first > behind + 1 {
+        return Err(RecoverError::Gap { index, detectors, first, last });
+    }
+    minds.restore(ledger)?;
+    let positions = ledger.positions()?;
+    let mut recovered = Recovered::default();
+    for batch in &batches {
+        let mut events = Vec::new();
+        for segment in &batch.segments {
+            let lost = again(segment, batch, &positions, followed, &mut events);
+            if lost > 0 {
+                recovered.lost_bytes += lost;
+                let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
+                metrics.source(source).lost_bytes("gone_before_recovery").inc_by(lost);
+            }
+        }
+        if batch.number > detectors {
+            let findings = minds.absorb(&mut events);
+            ledger.record_findings(batch, &findings)?;
+        } else {
+            // The detectors have it already; the index was restored from an older copy.
+            for event in &mut events {
+                minds.enricher.enrich(event);
+            }
+        }
+        if batch.number > index {
+            for event in &events {
+                writer.add(event)?;
+            }
+        }
+        recovered.batches += 1;
+        recovered.events += events.len() as u64;
+        metrics.recovered_batches_total.inc();
+    }
+    if last > index {
+        writer.commit(&payload(store_id, last, &positions), now())?;
+    }
+    if !batches.is_empty() {
+        ledger.save_state(last, &minds.changes())?;
+        ledger.forget_batches(last)?;
+    }
+    Ok(recovered)
+}
+
+/// Reads one stretch again; gives the number of bytes that are gone.
+fn again(
+    segment: &Segment,
+    batch: &Batch,
+    positions: &BTreeMap<u64, Position>,
+    followed: &[Followed],
+    events: &mut Vec<Event>,
+) -> u64 {
+    let whole = segment.to - segment.from;
+    let Some(position) = positions.get(&segment.generation) else { return whole };
+    let Some(source) = followed.iter().find(|one| one.source.name == position.source) else { return whole };
+    let Some(input) = locate(position) else {
+        tracing::error!(
+            path = position.path,
+            bytes = whole,
+            "lines read before the stop are gone and cannot be read again"
+        );
+        return whole;
+    };
+    match reread(input, segment, position.clone(), source.source.clone(), source.tables.clone(), batch.read_at, events)
+    {
+        Ok(lost) => lost,
+        Err(error) => {
+            tracing::error!(path = position.path, %error, "lines read before the stop cannot be read again");
+            whole
+        }
+    }
+}
+
+/// The file a position belongs to, under whatever name it has now.
+fn locate(position: &Position) -> Option<Input> {
+    let own = std::iter::once(Path::new(&position.path).to_owned());
+    own.chain(siblings(Path::new(&position.path)))
+        .filter_map(|path| Input::open(&path).ok())
+        .find_map(|mut input| position.fits(&mut input).unwrap_or(false).then_some(input))
+}

@@ -1,0 +1,139 @@
+//! One session of the pipeline: opens what is durable, recovers, runs the three stages until told to stop or until one fails.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crmwatch_detectors::Engine;
+use crossbeam_channel::{Sender, bounded};
+
+use super::absorb::{Minds, Surroundings, absorb};
+use super::index::index;
+use super::reader::read;
+use super::recover::{RecoverError, recover, same_store};
+use super::{QUEUE, ReadBatch, Recorded};
+use crate::enrich::{EnrichError, Enricher, Settings};
+use crate::ledger::{Ledger, LedgerError};
+use crate::metrics::Metrics;
+use crate::source::{Followed, Tailer};
+use crate::store::{Store, StoreError};
+
+/// Why a session ended though nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Enrich(#[from] EnrichError),
+    #[error(
+        "a stage of the pipeline ended by a fault of its own; this is a defect, please report it with the lines logged before"
+    )]
+    Panicked,
+}
+
+impl SessionError {
+    /// Whether only a person can mend it; anything else is tried again.
+    pub(super) fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            SessionError::Recover(RecoverError::Strangers { .. } | RecoverError::Gap { .. }) | SessionError::Enrich(_)
+        )
+    }
+}
+
+/// What outlives a session.
+pub(super) struct Lasting<'l> {
+    pub(super) state_dir: &'l Path,
+    pub(super) followed: &'l [Followed],
+    pub(super) enrich: &'l Settings,
+    pub(super) metrics: &'l Metrics,
+    pub(super) store: &'l Store,
+    pub(super) stop: &'l AtomicBool,
+    pub(super) alert: &'l Sender<()>,
+    /// Set once everything durable is brought together and new lines are read.
+    pub(super) caught_up: &'l AtomicBool,
+}
+
+/// Runs until told to stop, or until a stage fails.
+pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), SessionError> {
+    let mut ledger = Ledger::open(lasting.state_dir)?;
+    let store_id = same_store(&mut ledger, lasting.store)?;
+    let mut writer = lasting.store.writer()?;
+    let mut minds = Minds { enricher: Enricher::new(lasting.enrich)?, engine };
+    let recovered =
+        recover(&mut ledger, lasting.store, &mut writer, &mut minds, lasting.followed, &store_id, lasting.metrics)?;
+    if recovered.batches > 0 {
+        tracing::info!(
+            batches = recovered.batches,
+            events = recovered.events,
+            lost_bytes = recovered.lost_bytes,
+            "read again what was not durable at the last stop"
+        );
+    }
+    let positions = ledger.positions()?;
+    let last = ledger.last_batch()?;
+    let tailer = Tailer::new(lasting.followed.to_vec(), positions.clone());
+    let committed = Arc::new(AtomicU64::new(lasting.store.payload().map_or(0, |payload| payload.batch)));
+    let index_ended = AtomicBool::new(false);
+    // A stage that ends for whatever reason ends the others: the reader looks at this, too.
+    let stop_reading = AtomicBool::new(false);
+    let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
+    let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
+    lasting.caught_up.store(true, Ordering::Release);
+    let either = Either(lasting.stop, &stop_reading);
+    let around = Surroundings {
+        metrics: lasting.metrics,
+        committed: &committed,
+        index_ended: &index_ended,
+        alert: lasting.alert,
+    };
+    let outcomes = std::thread::scope(|scope| {
+        let reader = named(scope, "reader", || {
+            read(tailer, lasting.followed, last, lasting.metrics, &either, batch_sender);
+            Ok(())
+        });
+        let absorber = named(scope, "absorb", || {
+            let outcome = absorb(minds, ledger, batch_receiver, recorded_sender, &around);
+            stop_reading.store(true, Ordering::Release);
+            outcome.map_err(SessionError::from)
+        });
+        let indexer = named(scope, "index", || {
+            let outcome =
+                index(lasting.store, writer, &store_id, positions, recorded_receiver, &committed, lasting.metrics);
+            index_ended.store(true, Ordering::Release);
+            stop_reading.store(true, Ordering::Release);
+            outcome.map_err(SessionError::from)
+        });
+        // The index's fault is told first: it is what makes the middle stage end early.
+        [indexer, absorber, reader].map(|thread| {
+            let outcome = thread
+                .map_or(Err(SessionError::Panicked), |thread| thread.join().unwrap_or(Err(SessionError::Panicked)));
+            index_ended.store(true, Ordering::Release);
+            stop_reading.store(true, Ordering::Release);
+            outcome
+        })
+    });
+    lasting.caught_up.store(false, Ordering::Release);
+    outcomes.into_iter().collect()
+}
+
+fn named<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> std::io::Result<std::thread::ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work)
+}
+
+/// Set when either is set.
+pub(super) struct Either<'f>(pub(super) &'f AtomicBool, pub(super) &'f AtomicBool);
+
+impl Either<'_> {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) || self.1.load(Ordering::Relaxed)
+    }
+}
