@@ -113,7 +113,7 @@ fn read(parser: &Parser, text: &str) -> Agent {
     let known = |word: &str| (!matches!(word, "" | "UNKNOWN" | "misc")).then(|| Box::from(word));
     let parsed = parser.parse(text).unwrap_or_default();
     let lower = text.to_ascii_lowercase();
-    let os = || known(parsed.os).or_else(|| mobile_system(&lower).map(Box::from));
+    let os = || known(parsed.os).or_else(|| system(&lower).map(Box::from));
     if let Some((needle_end, name, device)) = program(&lower) {
         return Agent {
             name: Some(name.into()),
@@ -149,14 +149,19 @@ fn version(rest: &str) -> Option<Box<str>> {
     (number.starts_with(|one: char| one.is_ascii_digit()) && number.len() <= 24).then(|| number.into())
 }
 
-fn mobile_system(lower: &str) -> Option<&'static str> {
-    if lower.contains("android") {
-        Some("Android")
-    } else if lower.contains("iphone") || lower.contains("ipad") || lower.contains(" ios") {
-        Some("iOS")
-    } else {
-        None
-    }
+/// Systems that scripts and apps name, in the words woothee has for them; it looks at browsers only.
+fn system(lower: &str) -> Option<&'static str> {
+    const SYSTEMS: [(&str, &str); 8] = [
+        ("android", "Android"),
+        ("iphone", "iPhone"),
+        ("ipad", "iPad"),
+        (" ios", "iOS"),
+        ("windows nt 10.0", "Windows 10"),
+        ("windows", "Windows UNKNOWN Ver"),
+        ("mac os x", "Mac OSX"),
+        ("linux", "Linux"),
+    ];
+    SYSTEMS.iter().find(|(needle, _)| lower.contains(needle)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

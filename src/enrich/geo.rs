@@ -156,8 +156,8 @@ impl Geo {
         if let Some((_, reader)) = &self.asn {
             place.asn = [&path!["autonomous_system_number"][..], &path!["asn"][..]]
                 .into_iter()
-                .find_map(|path| value::<u32, _>(reader, ip, path))
-                .map(i64::from);
+                .find_map(|path| number(reader, ip, path))
+                .map(|asn| asn as i64);
             place.organization =
                 [&path!["autonomous_system_organization"][..], &path!["organization"][..], &path!["as_name"][..]]
                     .into_iter()
@@ -170,16 +170,16 @@ impl Geo {
 /// What a City file knows: nested as in GeoLite2 and DB-IP, or flat as in the npm packages of ip-location-db.
 fn city_place(reader: &Reader<Vec<u8>>, ip: IpAddr) -> Option<Place> {
     let first = |paths: [&[PathElement<'_>]; 2]| paths.into_iter().find_map(|path| text(reader, ip, path));
-    let number = |paths: [&[PathElement<'_>]; 2]| paths.into_iter().find_map(|path| value::<f64, _>(reader, ip, path));
+    let either = |paths: [&[PathElement<'_>]; 2]| paths.into_iter().find_map(|path| number(reader, ip, path));
     let country = first([&path!["country", "iso_code"], &path!["country_code"]]);
-    let latitude = number([&path!["location", "latitude"], &path!["latitude"]]);
-    let longitude = number([&path!["location", "longitude"], &path!["longitude"]]);
+    let latitude = either([&path!["location", "latitude"], &path!["latitude"]]);
+    let longitude = either([&path!["location", "longitude"], &path!["longitude"]]);
     let point = latitude.zip(longitude).filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0);
     let city = first([&path!["city", "names", "en"], &path!["city"]]);
     if country.is_none() && point.is_none() {
         return None;
     }
-    let accuracy = value::<f64, _>(reader, ip, &path!["location", "accuracy_radius"]).filter(|radius| *radius > 0.0);
+    let accuracy = number(reader, ip, &path!["location", "accuracy_radius"]).filter(|radius| *radius > 0.0);
     Some(Place {
         region: first([&path!["subdivisions", 0, "names", "en"], &path!["state1"]]),
         // Without a city the point is the country's or the region's own, and its circle is the country's.
@@ -203,6 +203,35 @@ fn value<'r, T: serde::Deserialize<'r>, S: AsRef<[u8]>>(
 
 fn text<S: AsRef<[u8]>>(reader: &Reader<S>, ip: IpAddr, path: &[PathElement<'_>]) -> Option<Box<str>> {
     value::<&str, _>(reader, ip, path).filter(|text| !text.is_empty()).map(Box::from)
+}
+
+fn number<S: AsRef<[u8]>>(reader: &Reader<S>, ip: IpAddr, path: &[PathElement<'_>]) -> Option<f64> {
+    value::<Number, _>(reader, ip, path).map(|number| number.0).filter(|number| number.is_finite())
+}
+
+/// A number of any of the format's eight kinds; builders of databases choose as they like.
+struct Number(f64);
+
+impl<'de> serde::Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error> {
+        struct Any;
+        impl serde::de::Visitor<'_> for Any {
+            type Value = Number;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a number")
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(number as f64))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(number as f64))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
 }
 
 fn open(file: &Path) -> Result<(PathBuf, Reader<Vec<u8>>), EnrichError> {

@@ -178,7 +178,10 @@ fn person(line: usize, columns: &[Option<&'static str>], cells: &[String]) -> Re
                     "notice" => Status::Notice,
                     "disabled" => Status::Disabled,
                     _ => {
-                        return Err(mistake(format!("there is no status {cell:?}"), "write active, notice or disabled"));
+                        return Err(mistake(
+                            format!("there is no status {cell:?}"),
+                            "write active, notice or disabled",
+                        ));
                     }
                 };
             }
