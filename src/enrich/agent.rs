@@ -87,7 +87,7 @@ impl Agents {
         let Some(text) = event.text(Field::UserAgent) else { return };
         let text = key::head(text, LONGEST);
         let agent = match self.cache.get(text) {
-            Some(agent) => Arc::clone(agent),
+            Some(agent) => agent,
             None => {
                 let agent = Arc::new(read(&self.parser, text));
                 self.cache.insert(text.into(), Arc::clone(&agent));
@@ -113,7 +113,9 @@ fn read(parser: &Parser, text: &str) -> Agent {
     let known = |word: &str| (!matches!(word, "" | "UNKNOWN" | "misc")).then(|| Box::from(word));
     let parsed = parser.parse(text).unwrap_or_default();
     let lower = text.to_ascii_lowercase();
-    let os = || known(parsed.os).or_else(|| system(&lower).map(Box::from));
+    // Woothee's word for a Windows it does not know is no name to show.
+    let os =
+        || known(parsed.os).filter(|os: &Box<str>| !os.contains("UNKNOWN")).or_else(|| system(&lower).map(Box::from));
     if let Some((needle_end, name, device)) = program(&lower) {
         return Agent {
             name: Some(name.into()),
@@ -157,7 +159,7 @@ fn system(lower: &str) -> Option<&'static str> {
         ("ipad", "iPad"),
         (" ios", "iOS"),
         ("windows nt 10.0", "Windows 10"),
-        ("windows", "Windows UNKNOWN Ver"),
+        ("windows", "Windows"),
         ("mac os x", "Mac OSX"),
         ("linux", "Linux"),
     ];

@@ -1,33 +1,35 @@
 //! What was worked out lately and would come out the same again. Bounded; never saved, for nothing depends on it but speed.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use ahash::AHashMap;
 
 /// Two generations: when the young one is full it becomes the old one, and what is asked for there moves up again. A look-up costs one
 /// or two hashes, forgetting costs nothing per entry.
 pub struct Cache<K, V> {
     capacity: usize,
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: AHashMap<K, V>,
+    old: AHashMap<K, V>,
 }
 
-impl<K: Hash + Eq, V> Cache<K, V> {
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Room for `capacity` entries.
     pub fn new(capacity: usize) -> Cache<K, V> {
-        Cache { capacity: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+        Cache { capacity: (capacity / 2).max(1), young: AHashMap::new(), old: AHashMap::new() }
     }
 
     /// What is known.
-    pub fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&V>
+    pub fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        if !self.young.contains_key(key) {
-            let (key, value) = self.old.remove_entry(key)?;
-            self.insert(key, value);
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
         }
-        self.young.get(key)
+        let (key, value) = self.old.remove_entry(key)?;
+        self.insert(key, value.clone());
+        Some(value)
     }
 
     /// Remembers one.
@@ -49,7 +51,7 @@ mod tests {
         cache.insert(0, "kept");
         for number in 1..10_000 {
             cache.insert(number, "passing");
-            assert_eq!(cache.get(&0), Some(&"kept"), "after {number}");
+            assert_eq!(cache.get(&0), Some("kept"), "after {number}");
         }
         assert!(cache.young.len() + cache.old.len() <= 100);
         assert_eq!(cache.get(&1), None);

@@ -88,7 +88,7 @@ impl Geo {
     /// Adds place and network of a public address.
     pub fn enrich(&mut self, event: &mut Event, ip: IpAddr) {
         let place = match self.cache.get(&cache_key(ip)) {
-            Some(place) => Arc::clone(place),
+            Some(place) => place,
             None => {
                 let place = Arc::new(self.look_up(ip));
                 self.cache.insert(cache_key(ip), Arc::clone(&place));

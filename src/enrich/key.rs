@@ -25,13 +25,19 @@ pub fn head(value: &str, most: usize) -> &str {
 /// One key from several values. The separator is a control character, so that `a|b` and `c` is not `a` and `b|c`.
 pub fn join(parts: &[&str]) -> String {
     let mut key = String::with_capacity(parts.iter().map(|part| part.len().min(LONGEST) + 1).sum());
+    join_into(&mut key, parts);
+    key
+}
+
+/// The same in memory that was used before, for keys of every event.
+pub fn join_into(key: &mut String, parts: &[&str]) {
+    key.clear();
     for (position, part) in parts.iter().enumerate() {
         if position > 0 {
             key.push('\u{1f}');
         }
         key.push_str(&bounded(part));
     }
-    key
 }
 
 /// Lower case, without an allocation where it is already.

@@ -27,12 +27,14 @@ impl Resident for Learned {}
 /// What names ids have.
 pub struct Names {
     known: Keyed<Learned>,
+    /// Memory of the key at hand.
+    key: String,
 }
 
 impl Names {
     /// With nothing learned.
     pub fn new() -> Names {
-        Names { known: Keyed::new(OWNER, CAPACITY) }
+        Names { known: Keyed::new(OWNER, CAPACITY), key: String::new() }
     }
 
     /// Learns from a line that has both; names one that has the id only. A line that names its user by an e-mail address alone is
@@ -40,7 +42,8 @@ impl Names {
     pub fn enrich(&mut self, event: &mut Event, teaches: bool) {
         if let Some(id) = event.text(Field::UserId) {
             let scope = |field| event.text(field).unwrap_or_default();
-            let key = key::join(&[scope(Field::EventProvider), scope(Field::OrganizationId), id]);
+            let mut key = std::mem::take(&mut self.key);
+            key::join_into(&mut key, &[scope(Field::EventProvider), scope(Field::OrganizationId), id]);
             match event.text(Field::UserName).or(event.text(Field::UserEmail)) {
                 Some(name) if name != id => {
                     // A failed login proves nothing about whose id it is.
@@ -55,6 +58,7 @@ impl Names {
                     }
                 }
             }
+            self.key = key;
         }
         if !event.has(Field::UserName) {
             event.copy(Field::UserEmail, Field::UserName);

@@ -1,9 +1,9 @@
 //! Finds the person of the people file behind the names of an event (`crm.person`, `crm.department`). Not for reading the file (`people_file`).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use crmwatch_detectors::{Event, Field, Person};
 
 use super::key::lower;
@@ -14,13 +14,13 @@ const TRIED: [Field; 3] = [Field::UserName, Field::UserEmail, Field::UserId];
 /// Names in lower case, with whom they mean; nobody where several people go by them.
 #[derive(Debug, Default)]
 pub struct People {
-    by_name: HashMap<Box<str>, Option<Arc<Person>>>,
+    by_name: AHashMap<Box<str>, Option<Arc<Person>>>,
 }
 
 impl People {
     /// Gathers every name each person goes by.
     pub fn new(people: Vec<Person>) -> People {
-        let mut by_name: HashMap<Box<str>, Option<Arc<Person>>> = HashMap::new();
+        let mut by_name: AHashMap<Box<str>, Option<Arc<Person>>> = AHashMap::new();
         for person in people {
             let person = Arc::new(person);
             let local = person.user.split_once('@').map(|(local, _domain)| local);

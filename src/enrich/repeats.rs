@@ -1,8 +1,9 @@
 //! Deliveries seen before: a source that hands the same record on twice (later files that repeat an interval, webhooks tried again) makes
 //! a copy, marked `crm.duplicate`. Remembered per source, bounded, saved in pieces. Not for one action seen by two sources (`twins`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use ahash::{AHashMap, AHashSet};
 use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::{Event, StateChange};
 
@@ -24,7 +25,7 @@ const LIMITS: Limits = Limits { source: 200_000, all: 1_000_000, piece: 512 };
 
 #[derive(Default)]
 struct Source {
-    seen: HashSet<u64>,
+    seen: AHashSet<u64>,
     /// By number, which counts pieces of all sources in the order they were begun.
     pieces: BTreeMap<u64, Vec<u64>>,
 }
@@ -32,12 +33,12 @@ struct Source {
 /// The deliveries of every source.
 pub struct Repeats {
     limits: Limits,
-    sources: HashMap<Box<str>, Source>,
+    sources: AHashMap<Box<str>, Source>,
     /// The source of each piece, oldest first.
     order: BTreeMap<u64, Box<str>>,
     next: u64,
     held: usize,
-    changed: BTreeSet<(Box<str>, u64)>,
+    changed: BTreeMap<u64, Box<str>>,
 }
 
 impl Repeats {
@@ -47,7 +48,7 @@ impl Repeats {
     }
 
     fn with(limits: Limits) -> Repeats {
-        Repeats { limits, sources: HashMap::new(), order: BTreeMap::new(), next: 0, held: 0, changed: BTreeSet::new() }
+        Repeats { limits, sources: AHashMap::new(), order: BTreeMap::new(), next: 0, held: 0, changed: BTreeMap::new() }
     }
 
     /// Whether the event is a copy; if not, it is remembered.
@@ -76,7 +77,9 @@ impl Repeats {
             }
         };
         self.held += 1;
-        self.changed.insert((name.clone(), number));
+        if !self.changed.contains_key(&number) {
+            self.changed.insert(number, name.clone());
+        }
         if source.seen.len() > self.limits.source
             && let Some(oldest) = source.pieces.keys().next().copied()
         {
@@ -100,14 +103,14 @@ impl Repeats {
         if source.pieces.is_empty() {
             self.sources.remove(&name);
         }
-        self.changed.insert((name, number));
+        self.changed.insert(number, name);
     }
 
     /// The pieces changed since the last call.
     pub fn changes(&mut self) -> Vec<StateChange> {
         std::mem::take(&mut self.changed)
             .into_iter()
-            .map(|(name, number)| {
+            .map(|(number, name)| {
                 let piece = self.sources.get(&name).and_then(|source| source.pieces.get(&number));
                 let value = piece.map(|piece| piece.iter().flat_map(|delivery| delivery.to_le_bytes()).collect());
                 StateChange { owner: OWNER.to_owned(), key: format!("{number:016x} {name}"), value }

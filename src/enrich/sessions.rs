@@ -97,11 +97,11 @@ impl Sessions {
     pub fn enrich(&mut self, event: &mut Event, user_from: Option<&str>, teaches: bool) {
         let mut inferred = false;
         if let Some(field) = user_from
-            && User::of(event).is_none()
+            && !has_user(event)
         {
             take_from(event, field);
         }
-        if User::of(event).is_none() && !event.has(Field::UserEmail) {
+        if !has_user(event) {
             if let Some(session) = session_key(event).and_then(|key| self.sessions.get(&key)) {
                 session.user.give(event);
             } else if let Some(user) = self.fitting(event) {
@@ -112,6 +112,7 @@ impl Sessions {
         }
         if teaches
             && event.text(Field::EventOutcome) != Some("failure")
+            && (event.has(Field::SessionId) || matches!(event.text(Field::EventAction), Some("login" | "logout")))
             && let Some(user) = User::of(event)
         {
             self.learn(event, user, inferred);
@@ -204,6 +205,10 @@ impl Sessions {
     pub fn restore(&mut self, owner: &str, key: &str, value: &[u8]) -> Result<(), RestoreError> {
         if owner == SESSIONS { self.sessions.restore(key, value) } else { self.addresses.restore(key, value) }
     }
+}
+
+fn has_user(event: &Event) -> bool {
+    event.has(Field::UserName) || event.has(Field::UserId) || event.has(Field::UserEmail)
 }
 
 fn take_from(event: &mut Event, field: &str) {
