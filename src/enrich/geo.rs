@@ -180,11 +180,12 @@ fn city_place(reader: &Reader<Vec<u8>>, ip: IpAddr) -> Option<Place> {
         return None;
     }
     let accuracy = number(reader, ip, &path!["location", "accuracy_radius"]).filter(|radius| *radius > 0.0);
+    // Without a city the point is the country's or the region's own, and its circle is the country's.
+    let point = point.filter(|_| accuracy.is_some() || city.is_some());
     Some(Place {
         region: first([&path!["subdivisions", 0, "names", "en"], &path!["state1"]]),
-        // Without a city the point is the country's or the region's own, and its circle is the country's.
-        point: point.filter(|_| accuracy.is_some() || city.is_some()),
         radius: point.map(|_| accuracy.unwrap_or(CITY_RADIUS)),
+        point,
         country,
         city,
         exact: true,

@@ -149,6 +149,10 @@ impl Enricher {
         self.agents.enrich(event);
         self.names.enrich(event, !copy);
         self.sessions.enrich(event, user_from, !copy);
+        if !event.has(Field::UserName) && event.has(Field::UserId) {
+            // The session knew an id only, whose name came later.
+            self.names.enrich(event, false);
+        }
         self.people.enrich(event);
         if !copy {
             copy = self.reports.is_copy(event) || self.twins.is_copy(event);

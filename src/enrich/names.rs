@@ -44,19 +44,17 @@ impl Names {
             let scope = |field| event.text(field).unwrap_or_default();
             let mut key = std::mem::take(&mut self.key);
             key::join_into(&mut key, &[scope(Field::EventProvider), scope(Field::OrganizationId), id]);
-            match event.text(Field::UserName).or(event.text(Field::UserEmail)) {
-                Some(name) if name != id => {
-                    // A failed login proves nothing about whose id it is.
-                    if teaches && event.text(Field::EventOutcome) != Some("failure") {
-                        self.learn(&key, name, event.time);
-                    }
+            let known = self.known.get(&key);
+            let own = event.text(Field::UserName);
+            // An e-mail address is the name only of whom no line calls by another: else one person had two.
+            let taught = own.or_else(|| event.text(Field::UserEmail).filter(|_| known.is_none()));
+            match (taught, known) {
+                // A failed login proves nothing about whose id it is.
+                (Some(name), _) if teaches && name != id && event.text(Field::EventOutcome) != Some("failure") => {
+                    self.learn(&key, name, event.time);
                 }
-                Some(_) => {}
-                None => {
-                    if let Some(learned) = self.known.get(&key) {
-                        event.set(Field::UserName, &learned.name);
-                    }
-                }
+                (None, Some(known)) => event.set(Field::UserName, &known.name),
+                _ => {}
             }
             self.key = key;
         }
@@ -139,6 +137,15 @@ mod tests {
         mailed.set(Field::UserEmail, "bob@example.com");
         assert_eq!(named(&mut names, mailed).as_deref(), Some("bob@example.com"));
         assert_eq!(named(&mut names, line(4, "org", "1", None)).as_deref(), Some("bob@example.com"));
+    }
+
+    #[test]
+    fn a_name_learned_goes_before_an_address() {
+        let mut names = Names::new();
+        named(&mut names, line(1, "org", "1", Some("bob")));
+        let mut mailed = line(2, "org", "1", None);
+        mailed.set(Field::UserEmail, "bob@example.com");
+        assert_eq!(named(&mut names, mailed).as_deref(), Some("bob"));
     }
 
     #[test]
