@@ -114,13 +114,13 @@ fn read(parser: &Parser, text: &str) -> Agent {
     let parsed = parser.parse(text).unwrap_or_default();
     let lower = text.to_ascii_lowercase();
     // Woothee's word for a Windows it does not know is no name to show.
-    let os =
-        || known(parsed.os).filter(|os: &Box<str>| !os.contains("UNKNOWN")).or_else(|| system(&lower).map(Box::from));
+    let parsed_system = Some(parsed.os).filter(|os| !os.contains("UNKNOWN")).and_then(known);
+    let system = parsed_system.or_else(|| system(&lower).map(Box::from));
     if let Some((needle_end, name, device)) = program(&lower) {
         return Agent {
             name: Some(name.into()),
             version: version(&text[needle_end..]),
-            os: os(),
+            os: system,
             device: Some(device.into()),
         };
     }
@@ -130,7 +130,7 @@ fn read(parser: &Parser, text: &str) -> Agent {
         other @ ("crawler" | "appliance") => Some(other),
         _ => None,
     };
-    Agent { name: known(parsed.name), version: known(parsed.version), os: os(), device: device.map(Box::from) }
+    Agent { name: known(parsed.name), version: known(parsed.version), os: system, device: device.map(Box::from) }
 }
 
 fn program(lower: &str) -> Option<(usize, &'static str, &'static str)> {
@@ -184,6 +184,10 @@ mod tests {
                 "Chrome|120.0.0.0|Windows 10|desktop",
             ),
             (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36 Edg/120.0.2210.91",
+                "Edge|120.0.2210.91|Windows 10|desktop",
+            ),
+            (
                 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:121.0) Gecko/20100101 Firefox/121.0",
                 "Firefox|121.0|Mac OSX|desktop",
             ),
@@ -228,6 +232,20 @@ mod tests {
             event.set(Field::UserAgent, text);
             Agents::new().enrich(&mut event);
             assert!(event.values().count() <= 5);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_agent_text_panics(
+            parts in proptest::collection::vec((0usize..16, proptest::prelude::any::<String>()), 0..6),
+        ) {
+            const FRAGMENTS: [&str; 16] = [
+                "Mozilla/5.0 (", "Windows NT ", "Chrome/", "Safari/", "MSIE ", "Opera/", "Version/", "compatible; ", "iPhone; CPU iPhone OS ",
+                "Android ", "DoCoMo/2.0 ", "KDDI-", "SoftBank/", "Googlebot", "curl/", "PowerShell",
+            ];
+            let text: String = parts.iter().flat_map(|(fragment, rest)| [FRAGMENTS[*fragment], rest]).collect();
+            read(&Parser::new(), &text);
         }
     }
 

@@ -20,7 +20,7 @@ fn enricher() -> Enricher {
         user_from: Some("http.request.header.x-user".to_owned()),
         trusted_proxies: vec![("10.0.0.0".parse().expect("an address"), 8)],
     };
-    let sources = BTreeMap::from([("web".to_owned(), proxied)]);
+    let sources = BTreeMap::from([("web".to_owned(), proxied), ("crm".to_owned(), SourceSettings::default())]);
     let mut enricher = Enricher::new(&Settings { sources, ..Settings::default() }).expect("nothing to read");
     let people = "user,aliases,department\nalice@example.com,0051;asmith,Sales\n";
     enricher.people = people::People::new(people_file::parse(people).expect("a good file"));
@@ -104,6 +104,37 @@ fn a_login_delivered_again_after_the_logout_logs_nobody_in() {
     act(&mut enricher, "logout", Some("alice"), 3);
     assert!(act(&mut enricher, "login", Some("alice"), 1).is(Field::Duplicate));
     assert_eq!(act(&mut enricher, "view", None, 4).text(Field::Entity), Some("address:8.8.8.8"));
+}
+
+#[test]
+fn an_export_that_web_server_and_crm_both_report_is_counted_once() {
+    let mut enricher = enricher();
+    let report = |enricher: &mut Enricher, source: &str, time, records: Option<i64>| {
+        let mut line = event(source, time);
+        line.set(Field::EventAction, "export");
+        line.set_ip(Field::SourceIp, "8.8.8.8".parse().expect("an address"));
+        if let Some(records) = records {
+            line.set_integer(Field::Records, records);
+        }
+        enricher.enrich(&mut line);
+        line.is(Field::Duplicate)
+    };
+    assert!(!report(&mut enricher, "crm", 0, Some(900)));
+    assert!(report(&mut enricher, "web", 400, None));
+    assert!(!report(&mut enricher, "web", 9_000, None));
+}
+
+#[test]
+fn the_configuration_says_which_files_and_proxies() {
+    let text = "[people]\nfile = \"/p.csv\"\n[geo]\ncity = \"/c.mmdb\"\n\
+                [[source]]\nname = \"web\"\npaths = [\"/w.log\"]\nuser_from = \"url.user\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+    let config = Config::parse("crmwatch.toml".as_ref(), text).expect("a good file");
+    let settings = Settings::of(&config);
+    assert_eq!((settings.people, settings.geo_city), (Some("/p.csv".into()), Some("/c.mmdb".into())));
+    assert_eq!(settings.geo_asn, None);
+    let web = &settings.sources["web"];
+    assert_eq!(web.user_from.as_deref(), Some("url.user"));
+    assert_eq!(web.trusted_proxies, [("10.0.0.0".parse().expect("an address"), 8)]);
 }
 
 #[test]

@@ -107,7 +107,8 @@ pub struct Enricher {
     sessions: sessions::Sessions,
     repeats: repeats::Repeats,
     reports: reports::Reports,
-    twins: twins::Twins,
+    /// Nothing where the configuration has one source only, which has no twin.
+    twins: Option<twins::Twins>,
 }
 
 impl Enricher {
@@ -126,7 +127,7 @@ impl Enricher {
             sessions: sessions::Sessions::new(),
             repeats: repeats::Repeats::new(),
             reports: reports::Reports::new(),
-            twins: twins::Twins::new(),
+            twins: (settings.sources.len() != 1).then(twins::Twins::new),
         })
     }
 
@@ -155,7 +156,7 @@ impl Enricher {
         }
         self.people.enrich(event);
         if !copy {
-            copy = self.reports.is_copy(event) || self.twins.is_copy(event);
+            copy = self.reports.is_copy(event) || self.twins.as_mut().is_some_and(|twins| twins.is_copy(event));
         }
         if copy {
             event.set_bool(Field::Duplicate, true);
@@ -169,7 +170,7 @@ impl Enricher {
         changes.extend(self.sessions.changes());
         changes.extend(self.repeats.changes());
         changes.extend(self.reports.changes());
-        changes.extend(self.twins.changes());
+        changes.extend(self.twins.iter_mut().flat_map(twins::Twins::changes));
         changes
     }
 
@@ -180,7 +181,7 @@ impl Enricher {
             sessions::SESSIONS | sessions::LOGINS => self.sessions.restore(owner, key, value)?,
             repeats::OWNER => self.repeats.restore(key, value)?,
             reports::RUNS | reports::PARTS => self.reports.restore(owner, key, value)?,
-            twins::OWNER => self.twins.restore(key, value)?,
+            twins::OWNER => self.twins.as_mut().map_or(Ok(()), |twins| twins.restore(key, value))?,
             _ => return Ok(false),
         }
         Ok(true)

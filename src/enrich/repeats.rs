@@ -77,9 +77,7 @@ impl Repeats {
             }
         };
         self.held += 1;
-        if !self.changed.contains_key(&number) {
-            self.changed.insert(number, name.clone());
-        }
+        self.changed.entry(number).or_insert_with(|| name.clone());
         if source.seen.len() > self.limits.source
             && let Some(oldest) = source.pieces.keys().next().copied()
         {
