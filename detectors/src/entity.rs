@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::event::Event;
-use crate::field::Field;
+use crate::event::{Event, Value};
+use crate::field::{Field, Kind};
 
 /// The kinds of entity, best first, with the field that names each and the word that stands before its key.
 pub const ORDER: [(Field, &str); 6] = [
@@ -23,10 +23,20 @@ pub fn entity_key(event: &Event) -> Cow<'_, str> {
     }
     for (field, word) in ORDER {
         if let Some(value) = event.value(field) {
-            let value = value.to_string();
+            let mut key = String::with_capacity(64);
+            key.push_str(word);
+            key.push(':');
             // Identifiers keep their case: two that differ by it are two.
-            let value = if field.kind() == crate::field::Kind::Exact { value } else { value.to_lowercase() };
-            return Cow::Owned(format!("{word}:{value}"));
+            match value {
+                Value::Text(text) if field.kind() == Kind::Exact => key.push_str(text),
+                Value::Text(text) if text.is_ascii() => {
+                    key.push_str(text);
+                    key.make_ascii_lowercase();
+                }
+                Value::Text(text) => key.push_str(&text.to_lowercase()),
+                other => key.push_str(&other.to_string()),
+            }
+            return Cow::Owned(key);
         }
     }
     Cow::Borrowed("")

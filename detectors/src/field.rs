@@ -97,7 +97,7 @@ fields! {
     GeoRadius = 34, "crm.geo.radius_km", Float;
     SourceAsn = 35, "source.as.number", Integer;
     SourceAsOrg = 36, "source.as.organization.name", Keyword;
-    /// `public`, `private`, `loopback`, `carrier`, `documentation`, `reserved`.
+    /// `public`, `private`, `loopback`, `link-local`, `carrier`, `documentation`, `reserved`.
     NetworkClass = 37, "crm.network.class", Keyword;
     ForwardedIp = 38, "network.forwarded_ip", Keyword;
     UserAgent = 39, "user_agent.original", Keyword;
