@@ -147,6 +147,12 @@ impl Follower {
         &mut self.input
     }
 
+    /// Whether what was read before is still there; with the file's size now.
+    pub fn intact(&mut self) -> io::Result<(bool, u64)> {
+        let size = self.input.metadata()?.size();
+        Ok((size >= self.position.offset && self.tail_holds()?, size))
+    }
+
     /// Whether the file has no name any more.
     pub fn unlinked(&self) -> bool {
         self.input.metadata().is_ok_and(|metadata| metadata.nlink() == 0)

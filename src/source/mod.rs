@@ -9,6 +9,8 @@ mod intake;
 mod merge;
 mod position;
 mod tailer;
+#[cfg(test)]
+mod tailer_tests;
 mod whole;
 
 pub use decode::Decoder;

@@ -196,15 +196,10 @@ impl Tailer {
         if input.compression() != Compression::None {
             return self.meet_compressed(found, input, notices);
         }
-        let by_inode = self
-            .known
-            .values()
-            .rev()
-            .find(|position| {
-                position.inode == found.inode && (position.offset == 0 || position.fits(&mut input).unwrap_or(false))
-            })
-            .map(|position| position.generation);
-        if let Some(generation) = by_inode {
+        let same_inode = |position: &&Position| position.inode == found.inode;
+        let known = self.known.values().rev();
+        let by_inode = known.filter(same_inode).find(|position| position.fits(&mut input).unwrap_or(false));
+        if let Some(generation) = by_inode.map(|position| position.generation) {
             return self.resume(generation, found, input, false, notices);
         }
         // Content that goes on from a file being read: a copy, as copytruncate makes it before it truncates. The original is read on;
@@ -212,15 +207,22 @@ impl Tailer {
         let mut copy = false;
         for open in &mut self.open {
             let kept = open.follower.kept();
-            if kept.fits(&mut input)? && found.size <= open.follower.size.max(kept.offset) {
-                copy = true;
-                break;
+            if kept.fits(&mut input)? {
+                let (intact, size) = open.follower.intact()?;
+                if !intact || found.size <= size {
+                    copy = true;
+                    break;
+                }
             }
         }
         if copy {
             return Ok(());
         }
-        let by_content = self.known.values().rev().find(|position| position.fits(&mut input).unwrap_or(false));
+        // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
+        let known = self.known.values().rev();
+        let by_content = known.clone().find(|position| position.fits(&mut input).unwrap_or(false)).or_else(|| {
+            known.filter(same_inode).find(|position| position.offset == 0 && position.finished_at.is_none())
+        });
         match by_content.map(|position| position.generation) {
             Some(generation) => self.resume(generation, found, input, false, notices),
             None => self.begin(found, input, notices),
