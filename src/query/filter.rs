@@ -227,7 +227,7 @@ fn running(target: &Target, check: &Check) -> Result<Filter, Mistake> {
     match check {
         Check::Is(text) => {
             let tokens = tokens(text);
-            if tokens.is_empty() { Err(empty()) } else { Ok(Filter::Phrase(target.clone(), tokens)) }
+            if tokens.is_empty() { Err(empty()) } else { Ok(phrase(target, tokens)) }
         }
         Check::Like(pattern) => {
             let mut parts = patterns(target, pattern);
@@ -242,6 +242,17 @@ fn running(target: &Target, check: &Check) -> Result<Filter, Mistake> {
             "search it for words, or take a range of another field, e.g. @timestamp:[now-24h TO now]",
         )),
     }
+}
+
+/// A phrase; a last token of which only the beginning is known is asked for anywhere in the text, since the index would have to
+/// try every term it may be at that place.
+fn phrase(target: &Target, mut tokens: Vec<Token>) -> Filter {
+    if tokens.len() < 2 || !tokens.last().is_some_and(|last| last.prefix) {
+        return Filter::Phrase(target.clone(), tokens);
+    }
+    let last = tokens.split_off(tokens.len() - 1);
+    let last = last.into_iter().map(|token| Token { offset: 0, ..token }).collect();
+    Filter::And(vec![Filter::Phrase(target.clone(), tokens), Filter::Phrase(target.clone(), last)])
 }
 
 /// The tokens of a phrase as a text that holds it has them.
@@ -275,14 +286,14 @@ fn patterns(target: &Target, pattern: &Wildcard) -> Vec<Filter> {
         }
         if word.pieces().iter().all(|piece| matches!(piece, Piece::One(_))) {
             let text = word.prefix();
-            found.push(Filter::Phrase(target.clone(), tokens(&text)));
+            found.push(phrase(target, tokens(&text)));
         } else {
             found.push(Filter::Word(target.clone(), word.lower()));
         }
     };
     let end_run = |run: &mut String, found: &mut Vec<Filter>| {
         if !run.is_empty() {
-            found.push(Filter::Phrase(target.clone(), tokens(&std::mem::take(run))));
+            found.push(phrase(target, tokens(&std::mem::take(run))));
         }
     };
     for &piece in pattern.pieces() {

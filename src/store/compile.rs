@@ -7,8 +7,7 @@ use std::time::Instant;
 use crmwatch_detectors::Kind;
 use tantivy::Term;
 use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, ExistsQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query, RangeQuery,
-    TermQuery,
+    AllQuery, BooleanQuery, EmptyQuery, ExistsQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
 
@@ -159,18 +158,14 @@ impl Compiler<'_> {
 
     fn phrase(&self, target: &Target, tokens: &[Token]) -> Boxed {
         let Place::Own(column, _) = self.place(target) else { return Box::new(EmptyQuery) };
-        let terms = || tokens.iter().map(|token| (token.offset, Term::from_field_text(column, &token.text))).collect();
         match tokens {
             [] => Box::new(EmptyQuery),
             [one] if one.prefix => self.like(column, &one.text, &Wildcard::default()),
             [one] => term(Term::from_field_text(column, &one.text)),
-            [.., last] if last.prefix => {
-                let mut query = PhrasePrefixQuery::new_with_offset(terms());
-                // A character has some thousand neighbours at most.
-                query.set_max_expansions(u32::MAX);
-                Box::new(query)
+            _ => {
+                let term = |token: &Token| (token.offset, Term::from_field_text(column, &token.text));
+                Box::new(PhraseQuery::new_with_offset(tokens.iter().map(term).collect()))
             }
-            _ => Box::new(PhraseQuery::new_with_offset(terms())),
         }
     }
 
@@ -221,4 +216,198 @@ fn term(term: Term) -> Boxed {
 
 fn range(least: Term, greatest: Term) -> Boxed {
     Box::new(RangeQuery::new(Bound::Included(least), Bound::Included(greatest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crmwatch_detectors::{Event, EventId, Field, Origin, Value};
+    use proptest::prelude::*;
+
+    use crate::query::Query as UserQuery;
+    use crate::store::{Payload, Search, Store, StoreOptions};
+
+    const NOW: i64 = 1_772_442_847_005;
+
+    /// Values that are near to each other, so that queries hit and miss.
+    const VALUES: &[&str] = &[
+        "alice",
+        "Alice",
+        "ALICE B",
+        "bob",
+        "a*b",
+        "",
+        "-",
+        "5",
+        "-3",
+        "4.5",
+        "0",
+        "-0.0",
+        "203.0.113.7",
+        "10.1.2.3",
+        "2001:db8::5",
+        "::ffff:10.0.0.1",
+        "导出",
+        "客户导出了",
+        "导",
+        "查 导出abc",
+        "/crm/Export?id=5",
+        "/crm/export",
+        "true",
+        "ÉCOLE",
+        "now",
+        "export to csv",
+        "quote\"d \\ x",
+        "TO",
+        "2026-03-02",
+        "export",
+        "exp\u{0}ort",
+        "ǅ",
+        "a:b",
+        "user.name",
+    ];
+    const NAMES: &[&str] = &[
+        "user.name",
+        "user.id",
+        "event.action",
+        "event.category",
+        "crm.records",
+        "source.ip",
+        "url.path",
+        "message",
+        "crm.duplicate",
+        "crm.vendor.score",
+        "own",
+        "own.id",
+        "组",
+        "log.offset",
+        "log.line",
+        "crm.source",
+        "log.file.path",
+        "@timestamp",
+        "_id",
+        "event.original",
+        "crm.query",
+    ];
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            8 => prop::sample::select(VALUES).prop_map(str::to_owned),
+            1 => "[a-c导出]{1,3}",
+            1 => (-6i64..7).prop_map(|number| number.to_string()),
+        ]
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let typed = prop_oneof![
+            4 => value().prop_map(|text| (Some(text), 0)),
+            2 => (-6i64..7).prop_map(|number| (None, number)),
+            1 => Just((None, i64::MAX)),
+        ];
+        let fields = prop::collection::vec((0..NAMES.len(), typed, 0u8..4), 0..8);
+        let times = prop_oneof![8 => NOW - 200_000_000..NOW + 5, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
+        (prop::collection::vec(value(), 0..4), fields, times, 0u64..3).prop_map(|(words, fields, time, line)| {
+            let mut event = Event::new(&words.join(" "));
+            event.time = time;
+            event.line = line;
+            event.offset = line * 3;
+            let source = words.first().cloned().unwrap_or_default();
+            event.origin =
+                Arc::new(Origin { path: format!("/var/{source}").into(), source: source.into(), lateness: 0 });
+            for (name, (text, number), form) in fields {
+                let name = NAMES[name];
+                let value = match (&text, form) {
+                    (Some(text), 0) => text.parse().map_or(Value::Text(text), Value::Ip),
+                    (Some(text), _) => Value::Text(text),
+                    (None, 0) => Value::Float(number as f64 / 2.0),
+                    (None, 1) => Value::Bool(number > 0),
+                    (None, _) => Value::Integer(number),
+                };
+                match (Field::from_name(name), text.as_deref()) {
+                    (Some(field), Some(text)) if form == 1 => event.push(field, text),
+                    _ => event.set_other(name, value),
+                }
+            }
+            event
+        })
+    }
+
+    fn written(text: &str) -> String {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+
+    fn query() -> impl Strategy<Value = String> {
+        let value = || {
+            prop_oneof![
+                3 => value().prop_map(|text| written(&text)),
+                1 => value().prop_map(|text| format!("{}*", text.split(|one: char| !one.is_alphanumeric()).next().unwrap_or_default())),
+                1 => "[*?a-c导]{1,4}",
+                1 => Just("*".to_owned()),
+                1 => prop::sample::select(&["10.0.0.0/8", "::/0", "0.0.0.0/0", "now-24h", "now/d", "2026-03-01"][..]).prop_map(str::to_owned),
+                1 => (0u8..6, value(), value()).prop_map(|(form, low, high)| {
+                    let (low, high) = (written(&low), written(&high));
+                    match form {
+                        0 => format!("[{low} TO {high}]"),
+                        1 => format!("{{{low} TO {high}}}"),
+                        2 => format!(">={low}"),
+                        3 => format!("<{high}"),
+                        4 => "[now-2d TO now}".to_owned(),
+                        _ => format!("[* TO {high}}}"),
+                    }
+                }),
+            ]
+        };
+        let test = (0..NAMES.len() * 2, value()).prop_map(|(name, value)| match NAMES.get(name) {
+            Some(name) => format!("{name}:{value}"),
+            None => value,
+        });
+        test.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" AND "))),
+                prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" or "))),
+                inner.clone().prop_map(|part| format!("NOT {part}")),
+                inner.prop_map(|part| format!("-{part}")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn memory_and_index_agree_on_every_event_and_query(
+            mut events in prop::collection::vec(event(), 1..40),
+            queries in prop::collection::vec(query(), 100),
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let options = StoreOptions { threads: 1, memory_per_thread: 15_000_000, partition_events: 15, ..StoreOptions::default() };
+            let store = Store::open(folder.path(), options).expect("opens");
+            let mut writer = store.writer().expect("a writer");
+            for (number, event) in events.iter_mut().enumerate() {
+                event.id = EventId(number as u128);
+                writer.add(event).expect("adds");
+                if number % 15 == 0 {
+                    let payload = Payload { store_id: store.store_id(), batch: 1, positions: String::new() };
+                    writer.commit(&payload, NOW).expect("commits");
+                }
+            }
+            let payload = Payload { store_id: store.store_id(), batch: 2, positions: String::new() };
+            writer.commit(&payload, NOW).expect("commits");
+            let mut understood = 0;
+            for text in &queries {
+                let Ok(query) = UserQuery::parse(text) else { continue };
+                understood += 1;
+                let again = UserQuery::parse(&query.to_string()).expect("what is printed is a query");
+                prop_assert_eq!(&again.node, &query.node, "{} printed as {}", text, query);
+                let filter = query.filter(NOW).expect("has a meaning");
+                let mut found: Vec<u128> =
+                    store.search(&query, Search::newest(1000, NOW)).expect("searches").events.iter().map(|event| event.id.0).collect();
+                found.sort_unstable();
+                let expected: Vec<u128> = events.iter().filter(|event| filter.matches(event)).map(|event| event.id.0).collect();
+                prop_assert_eq!(&found, &expected, "{} as {:?} over {:?}", text, filter, events);
+            }
+            prop_assert!(understood > 10, "only {} queries were understood", understood);
+        }
+    }
 }
