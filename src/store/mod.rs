@@ -4,6 +4,7 @@
 //! read) in the same atomic rename as the events. One thread writes, any thread searches.
 
 mod compile;
+mod complement;
 mod document;
 mod error;
 mod layout;
