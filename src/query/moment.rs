@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(at("2026-03-02"), at("now/d"));
         assert_eq!(at("2026-03-02T09:14:07.005Z"), Some((now, now)));
         assert_eq!(at("2026-03-02T10:14:07+01:00"), Some((now - 5, now + 994)));
-        for wrong in ["", "now-", "now-24", "now/x", "2026-02-30", "yesterday", "now-99999999999d", "2026-03-0导"] {
+        for wrong in ["", "now-", "now-24", "now/x", "2026-02-30", "yesterday", "now-9999999999999999d", "2026-03-0导"]
+        {
             assert_eq!(at(wrong), None, "{wrong}");
         }
     }

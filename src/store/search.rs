@@ -243,3 +243,123 @@ fn walk(
 fn times(reader: &SegmentReader) -> tantivy::Result<std::sync::Arc<dyn tantivy::columnar::ColumnValues<DateTime>>> {
     reader.fast_fields().column_first_or_default(TIME)
 }
+
+#[cfg(test)]
+mod tests {
+    use crmwatch_detectors::Field;
+
+    use super::*;
+    use crate::store::{Cause, Keep, Payload, StoreOptions};
+
+    const DAY: Millis = 86_400_000;
+
+    fn event(number: i64) -> Event {
+        let mut event = Event::new(&format!("line {number} 客户导出 of alice"));
+        event.id = EventId(number as u128);
+        event.time = number * DAY;
+        event.set(Field::UserName, "Alice");
+        event.set_integer(Field::Records, number);
+        event
+    }
+
+    /// A store with one event a day and a partition for every two.
+    fn filled(folder: &std::path::Path, events: i64) -> Store {
+        let options = StoreOptions {
+            threads: 1,
+            memory_per_thread: 15_000_000,
+            partition_events: 2,
+            now: Some(0),
+            ..StoreOptions::default()
+        };
+        let store = Store::open(folder, options).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        for number in 0..events {
+            writer.add(&event(number)).expect("adds");
+            let payload = Payload { store_id: store.store_id(), batch: 1, positions: String::new() };
+            writer.commit(&payload, 0).expect("commits");
+        }
+        store
+    }
+
+    fn days(hits: &Hits) -> Vec<i64> {
+        hits.events.iter().map(|event| event.time / DAY).collect()
+    }
+
+    fn query(text: &str) -> UserQuery {
+        UserQuery::parse(text).expect(text)
+    }
+
+    #[test]
+    fn the_newest_come_first_and_older_partitions_are_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 9);
+        assert_eq!(store.statistics().partitions, 5);
+        let hits = store.search(&query("user.name:alice"), Search::newest(3, 0)).expect("searches");
+        assert_eq!((days(&hits), hits.exact), (vec![8, 7, 6], false));
+        let oldest = Search { newest_first: false, ..Search::newest(3, 0) };
+        assert_eq!(days(&store.search(&query("*"), oldest).expect("searches")), [0, 1, 2]);
+        let all = store.search(&query("*"), Search::newest(100, 0)).expect("searches");
+        assert_eq!((all.total, all.exact, all.events.len()), (9, true, 9));
+        let some = Search::newest(100, 0).between(Some(2 * DAY), Some(5 * DAY));
+        assert_eq!(days(&store.search(&query("alice 导出"), some).expect("searches")), [4, 3, 2]);
+        assert_eq!(store.newest_time(), Some(8 * DAY));
+        assert_eq!(store.search(&query("*"), Search::newest(0, 0)).expect("searches").events.len(), 0);
+    }
+
+    #[test]
+    fn events_are_found_again_by_their_ids_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 5);
+        let found = store.get(&[EventId(4), EventId(99), EventId(0)]).expect("reads");
+        assert_eq!(found, [event(4), event(0)]);
+    }
+
+    #[test]
+    fn a_padded_name_is_still_found_by_its_beginning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 0);
+        let mut padded = event(1);
+        padded.set(Field::UserName, &format!("mallory{}", "x".repeat(100_000)));
+        padded.set(Field::EventAction, &format!("export{}", "导".repeat(100_000)));
+        padded.set_other("own", Value::Text(&"y".repeat(100_000)));
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&padded).expect("adds");
+        let payload = Payload { store_id: store.store_id(), batch: 1, positions: String::new() };
+        writer.commit(&payload, 0).expect("commits");
+        for text in ["user.name:mallory*", "event.action:export*", "own:yyy*", "user.name:*"] {
+            let hits = store.search(&query(text), Search::newest(10, 0)).expect("searches");
+            assert_eq!(hits.events, [padded.clone()], "{text}");
+        }
+    }
+
+    use crmwatch_detectors::Value;
+
+    #[test]
+    fn a_search_that_takes_too_long_is_stopped_and_says_what_helps() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 1);
+        let search = Search { timeout: Duration::ZERO, ..Search::newest(10, 0) };
+        let error = store.search(&query("*"), search).expect_err("no time at all");
+        assert!(matches!(error, StoreError::TooSlow { .. }), "{error}");
+    }
+
+    #[test]
+    fn old_partitions_go_oldest_first_and_the_open_one_never() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 9);
+        let keep = Keep { days: 400, max_bytes: u64::MAX, min_free_bytes: 0, free_bytes: 0 };
+        assert_eq!(store.retain(10 * DAY, keep).expect("keeps"), []);
+        let dropped = store.retain(10 * DAY, Keep { days: 8, ..keep }).expect("drops");
+        assert_eq!(dropped.iter().map(|one| (one.cause, one.events)).collect::<Vec<_>>(), [(Cause::Age, 2)]);
+        assert!(!dropped[0].path.exists());
+        let third = store.statistics().bytes / 3;
+        let dropped = store.retain(10 * DAY, Keep { max_bytes: third * 2, ..keep }).expect("drops");
+        assert!(!dropped.is_empty() && dropped.iter().all(|one| one.cause == Cause::Size));
+        let dropped = store.retain(10 * DAY, Keep { min_free_bytes: u64::MAX, ..keep }).expect("drops");
+        assert!(dropped.iter().all(|one| one.cause == Cause::Space));
+        assert_eq!(store.statistics().partitions, 1);
+        assert_eq!(days(&store.search(&query("*"), Search::newest(10, 0)).expect("searches")), [8]);
+        store.retain(10_000 * DAY, Keep { days: 0, max_bytes: 0, ..keep }).expect("keeps the open one");
+        assert_eq!(store.statistics().events, 1);
+    }
+}
