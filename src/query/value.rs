@@ -29,9 +29,9 @@ pub fn typed(kind: Kind, value: Value<'_>) -> Option<Typed> {
             Some(Typed::Integer(number as i64))
         }
         (Kind::Integer, Value::Text(text)) => text.trim().parse().ok().map(Typed::Integer),
-        (Kind::Float, Value::Float(number)) if number.is_finite() => Some(Typed::Float(number)),
+        (Kind::Float, Value::Float(number)) if number.is_finite() => Some(Typed::Float(number + 0.0)),
         (Kind::Float, Value::Integer(number)) => Some(Typed::Float(number as f64)),
-        (Kind::Float, Value::Text(text)) => super::words::number(text.trim()).map(Typed::Float),
+        (Kind::Float, Value::Text(text)) => super::words::number(text.trim()).map(|number| Typed::Float(number + 0.0)),
         (Kind::Bool, Value::Bool(flag)) => Some(Typed::Bool(flag)),
         (Kind::Bool, Value::Text(text)) => text.trim().parse().ok().map(Typed::Bool),
         (Kind::Ip, Value::Ip(ip)) => Some(Typed::Ip(ip)),

@@ -3,10 +3,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crmwatch_detectors::{Millis, Value};
+
 /// Longer words are cut, not dropped: a padded word is still found by its beginning.
 pub const LONGEST_WORD: usize = 255;
 /// Longer keyword and exact values are cut for comparison; above the longest query, so that a cut value equals no query by accident.
 pub const LONGEST_VALUE: usize = 8 * 1024;
+/// Running text beyond this is not searched.
+pub const LONGEST_TEXT: usize = 1 << 20;
 /// Longer names of unknown fields are cut.
 pub const LONGEST_NAME: usize = 256;
 
@@ -38,11 +42,6 @@ impl<'t> Words<'t> {
         Words { text, at: 0, in_run: false }
     }
 
-    /// Where the next step starts, in bytes.
-    pub fn at(&self) -> usize {
-        self.at
-    }
-
     /// Writes the next token to `out`.
     pub fn step(&mut self, out: &mut String) -> Option<Shape> {
         out.clear();
@@ -58,7 +57,7 @@ impl<'t> Words<'t> {
                 continue;
             }
             let one = self.text[self.at..].chars().next()?;
-            if joined(one) {
+            if is_joined(one) {
                 return Some(self.pair(one, out));
             }
             if one.is_alphanumeric() {
@@ -72,7 +71,7 @@ impl<'t> Words<'t> {
     fn pair(&mut self, first: char, out: &mut String) -> Shape {
         self.at += first.len_utf8();
         out.push(first);
-        let second = self.text[self.at..].chars().next().filter(|one| joined(*one));
+        let second = self.text[self.at..].chars().next().filter(|one| is_joined(*one));
         let alone = !self.in_run;
         self.in_run = second.is_some();
         match second {
@@ -90,7 +89,7 @@ impl<'t> Words<'t> {
         let ascii = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
         let follows = rest.as_bytes().get(ascii).is_some_and(|byte| !byte.is_ascii());
         let length = if follows {
-            rest.find(|one: char| !one.is_alphanumeric() || joined(one)).unwrap_or(rest.len())
+            rest.find(|one: char| !one.is_alphanumeric() || is_joined(one)).unwrap_or(rest.len())
         } else {
             ascii
         };
@@ -100,16 +99,11 @@ impl<'t> Words<'t> {
     }
 }
 
-/// Characters of scripts that are written without spaces.
-fn joined(one: char) -> bool {
+/// Whether a character is of a script that is written without spaces.
+pub fn is_joined(one: char) -> bool {
     matches!(one as u32,
         0x3041..=0x30ff | 0x31f0..=0x31ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x20000..=0x323af)
         && one.is_alphanumeric()
-}
-
-/// Whether the text holds such a character.
-pub fn has_joined(text: &str) -> bool {
-    !text.is_ascii() && text.chars().any(joined)
 }
 
 /// The greatest part of the text that is no longer than that and ends between characters.
@@ -165,6 +159,11 @@ pub fn sortable(number: f64) -> u64 {
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
+/// The number of those bits.
+pub fn unsortable(bits: u64) -> f64 {
+    f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
+}
+
 /// The number a text is, if it is one.
 pub fn number(text: &str) -> Option<f64> {
     let plain = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
@@ -173,6 +172,24 @@ pub fn number(text: &str) -> Option<f64> {
     }
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
+
+/// The number a value of an unknown field is compared as.
+pub fn number_of(value: Value<'_>) -> Option<f64> {
+    match value {
+        Value::Integer(whole) => Some(whole as f64),
+        Value::Float(fraction) => Some(fraction).filter(|one| one.is_finite()),
+        Value::Text(text) => number(text),
+        Value::Bool(_) | Value::Ip(_) => None,
+    }
+}
+
+/// A time as it is compared: the index counts nanoseconds in 64 bits, so times beyond the years 1678 to 2261 stand at the ends.
+pub fn time(millis: Millis) -> Millis {
+    millis.clamp(TIMES.0, TIMES.1)
+}
+
+/// The least and greatest time that [`time`] gives.
+pub const TIMES: (Millis, Millis) = (i64::MIN / 1_000_000 + 1, i64::MAX / 1_000_000 - 1);
 
 /// An address on the one line of numbers both versions share.
 pub fn address(ip: IpAddr) -> Ipv6Addr {

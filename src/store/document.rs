@@ -9,12 +9,9 @@ use tantivy::DateTime;
 use tantivy::schema::Field as Column;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
 
-use super::layout::{Layout, marked};
+use super::layout::{Layout, Slot};
 use crate::query::value::{Typed, typed};
 use crate::query::words;
-
-/// Running text beyond this is not indexed: a line is never longer, save where the configuration says so.
-const LONGEST_TEXT: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy)]
 enum Held {
@@ -39,7 +36,7 @@ pub(super) struct EventDocument {
 
 impl EventDocument {
     pub(super) fn new(event: &Event, layout: &Layout) -> EventDocument {
-        let raw = words::cut(event.raw(), LONGEST_TEXT);
+        let raw = words::cut(event.raw(), words::LONGEST_TEXT);
         let mut stored = Vec::with_capacity(event.raw().len() + 512);
         codec::encode(event, &mut stored);
         let mut document = EventDocument {
@@ -60,72 +57,71 @@ impl EventDocument {
         }
         for (field, value) in event.known() {
             match layout.known(field) {
-                Some(column) => document.known(layout, column, field, value),
-                None => document.other(layout, field.name(), value),
+                Some(slot) => document.known(layout, slot, field, value),
+                None => document.other(layout, field.name(), value, field.kind() == Kind::Exact),
             }
         }
         for (name, value) in event.others() {
-            document.other(layout, name, value);
+            document.other(layout, name, value, words::exact_by_name(name));
         }
         document
     }
 
-    fn known(&mut self, layout: &Layout, column: Column, field: Field, value: Value<'_>) {
+    fn known(&mut self, layout: &Layout, slot: Slot, field: Field, value: Value<'_>) {
         let Some(typed) = typed(field.kind(), value) else { return };
-        match (typed, value) {
-            (Typed::Text, Value::Text(text)) if field.kind() == Kind::Text => {
-                self.running(column, words::cut(text, LONGEST_TEXT));
-            }
-            (Typed::Text, Value::Text(text)) => {
-                self.folded(column, field.kind(), text, super::layout::COUNTED.contains(&field));
-            }
-            (Typed::Text, value) => {
-                let text = value.to_string();
+        let held = match typed {
+            Typed::Text => {
+                let other;
+                let text = match value {
+                    Value::Text(text) => text,
+                    value => {
+                        other = value.to_string();
+                        &other
+                    }
+                };
                 if field.kind() == Kind::Text {
-                    self.running(column, &text);
+                    self.running(slot.column, words::cut(text, words::LONGEST_TEXT));
                 } else {
-                    self.folded(column, field.kind(), &text, super::layout::COUNTED.contains(&field));
+                    self.folded(slot.column, field.kind(), text, slot.counted);
                 }
+                None
             }
-            (Typed::Integer(number), _) => self.values.push((column, Held::Integer(number))),
-            (Typed::Float(number), _) => self.values.push((column, Held::Float(number))),
-            (Typed::Bool(flag), _) => self.values.push((column, Held::Bool(flag))),
-            (Typed::Ip(ip), _) => self.values.push((column, Held::Ip(words::address(ip)))),
+            Typed::Integer(number) => Some(Held::Integer(number)),
+            Typed::Float(number) => Some(Held::Float(number)),
+            Typed::Bool(flag) => Some(Held::Bool(flag)),
+            Typed::Ip(ip) => Some(Held::Ip(words::address(ip))),
+        };
+        if let Some(held) = held {
+            self.values.push((slot.column, held));
         }
-        if marked(field) {
+        if slot.marked {
             self.mark(layout, field.name());
         }
     }
 
-    fn other(&mut self, layout: &Layout, name: &str, value: Value<'_>) {
+    fn other(&mut self, layout: &Layout, name: &str, value: Value<'_>, exact: bool) {
         let start = self.text.len();
         words::name(name, &mut self.text);
         self.text.push_str("\0t");
         let from = self.text.len();
-        // Writing to a String cannot fail.
-        let number = match value {
-            Value::Text(text) => {
-                if words::exact_by_name(name) {
-                    self.text.push_str(words::exact(text));
-                } else {
-                    words::lower(text, words::LONGEST_VALUE, &mut self.text);
-                }
-                words::number(text)
-            }
-            Value::Integer(number) => {
-                let _ = write!(self.text, "{number}");
-                Some(number as f64)
-            }
+        let other;
+        let text = match value {
+            Value::Text(text) => text,
             value => {
-                let folded = words::keyword(&value.to_string());
-                self.text.push_str(&folded);
-                if let Value::Float(number) = value { Some(number).filter(|one| one.is_finite()) } else { None }
+                other = value.to_string();
+                &other
             }
         };
+        if exact {
+            self.text.push_str(words::exact(text));
+        } else {
+            words::lower(text, words::LONGEST_VALUE, &mut self.text);
+        }
         self.values.push((layout.other, Held::Bytes(start as u32, self.text.len() as u32)));
-        if let Some(number) = number {
+        if let Some(number) = words::number_of(value) {
             let numeric = self.text.len();
             self.text.extend_from_within(start..from - 1);
+            // Writing to a String cannot fail.
             let _ = write!(self.text, "n{:016x}", words::sortable(number));
             self.values.push((layout.other, Held::Bytes(numeric as u32, self.text.len() as u32)));
         }
@@ -169,14 +165,9 @@ impl EventDocument {
     }
 }
 
-/// An event's time as the index holds it; times beyond the years 1678 to 2261 stand at the end of that range.
+/// An event's time as the index holds it.
 pub(super) fn time(millis: i64) -> DateTime {
-    DateTime::from_timestamp_nanos(clamped(millis) * 1_000_000)
-}
-
-/// The time that stands in the index for an event's time.
-pub(super) fn clamped(millis: i64) -> i64 {
-    millis.clamp(i64::MIN / 1_000_000 + 1, i64::MAX / 1_000_000 - 1)
+    DateTime::from_timestamp_nanos(words::time(millis) * 1_000_000)
 }
 
 /// A value of an event document; never a list or an object.

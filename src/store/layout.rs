@@ -6,7 +6,7 @@
 use crmwatch_detectors::{Field, Kind};
 use tantivy::schema::{
     BytesOptions, DateOptions, DateTimePrecision, Field as Column, IndexRecordOption, IpAddrOptions, NumericOptions,
-    Schema, TextFieldIndexing, TextOptions,
+    Schema, TextFieldIndexing, TextOptions, Type,
 };
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager};
@@ -18,7 +18,7 @@ use crate::query::words::Words;
 const WORDS: &str = "crm_words";
 
 /// Fields with few values, worth counting by: their columns can be aggregated.
-pub(super) const COUNTED: &[Field] = &[
+const COUNTED: &[Field] = &[
     Field::EventAction,
     Field::EventOutcome,
     Field::EventCategory,
@@ -50,7 +50,17 @@ pub(super) struct Layout {
     pub(super) other: Column,
     pub(super) has: Column,
     /// By the field's number.
-    known: Vec<Option<Column>>,
+    known: Vec<Option<Slot>>,
+}
+
+/// Where the values of a known field go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) column: Column,
+    /// It can be aggregated, and its terms are text.
+    pub(super) counted: bool,
+    /// Its presence is kept in `_has`: the column itself has no quick answer.
+    pub(super) marked: bool,
 }
 
 pub(super) const TIME: &str = "@timestamp";
@@ -58,7 +68,7 @@ pub(super) const SOURCE: &str = "crm.source";
 
 impl Layout {
     /// The column of a known field.
-    pub(super) fn known(&self, field: Field) -> Option<Column> {
+    pub(super) fn known(&self, field: Field) -> Option<Slot> {
         self.known.get(field as usize).copied().flatten()
     }
 
@@ -66,7 +76,21 @@ impl Layout {
     pub(super) fn of(schema: &Schema) -> tantivy::Result<Layout> {
         let mut known = vec![None; crmwatch_detectors::field::FIELD_LIMIT];
         for &field in Field::ALL {
-            known[field as usize] = schema.get_field(field.name()).ok();
+            let Ok(column) = schema.get_field(field.name()) else { continue };
+            let kind = schema.get_field_entry(column).field_type();
+            let counted = kind.is_str() && kind.is_fast();
+            let fits = match field.kind() {
+                Kind::Keyword | Kind::Exact => counted || kind.is_bytes(),
+                Kind::Text => kind.is_str() && !counted,
+                Kind::Integer => kind.value_type() == Type::I64,
+                Kind::Float => kind.value_type() == Type::F64,
+                Kind::Bool => kind.value_type() == Type::Bool,
+                Kind::Ip => kind.is_ip_addr(),
+            };
+            // A field that meant something else when the partition was made goes to `_other`, as one that was not known then.
+            if fits {
+                known[field as usize] = Some(Slot { column, counted, marked: !kind.is_fast() });
+            }
         }
         Ok(Layout {
             stored: schema.get_field("_source")?,
@@ -81,14 +105,6 @@ impl Layout {
             has: schema.get_field("_has")?,
             known,
         })
-    }
-}
-
-/// Whether the presence of a field is kept in `_has`: its column has no quick answer of its own.
-pub(super) fn marked(field: Field) -> bool {
-    match field.kind() {
-        Kind::Integer | Kind::Float | Kind::Ip => false,
-        Kind::Keyword | Kind::Exact | Kind::Bool | Kind::Text => !COUNTED.contains(&field),
     }
 }
 

@@ -3,10 +3,15 @@
 //! Exactly one partition is open for writing, the newest; its newest commit carries the payload (how far the logs have been
 //! read) in the same atomic rename as the events. One thread writes, any thread searches.
 
+mod compile;
+mod complement;
 mod document;
 mod error;
 mod layout;
 mod partition;
+mod retention;
+mod search;
+mod terms;
 mod writer;
 
 use std::fs;
@@ -19,6 +24,8 @@ use crmwatch_detectors::Millis;
 
 pub use error::StoreError;
 use partition::{Name, Partition, Record};
+pub use retention::{Cause, Dropped, Keep};
+pub use search::{Hits, MOST, Search};
 pub use writer::Writer;
 
 /// How far the logs have been read, as a commit carries it.

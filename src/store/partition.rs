@@ -15,7 +15,7 @@ use super::{Payload, StoreError};
 
 /// The form of [`Record`] this program writes; it reads all up to it.
 const FORM: u32 = 1;
-/// Unfinished partitions; removed when the store is opened.
+/// Partitions half made or half removed; swept when the store is opened.
 const UNFINISHED: &str = ".new-";
 /// What tantivy asks for at least; a new partition's first commit holds no event.
 const SMALLEST_BUDGET: usize = 15_000_000;
@@ -195,6 +195,11 @@ impl Partition {
     /// Gives back the maps and memory of the opened index.
     pub(super) fn close(&self) {
         *locked(&self.opened) = None;
+    }
+
+    /// The name it gets while it is removed; a start sweeps it.
+    pub(super) fn swept(&self) -> PathBuf {
+        self.path.with_file_name(format!("{UNFINISHED}{}-gone", self.name.directory()))
     }
 
     /// The bytes of its files.

@@ -236,4 +236,43 @@ mod tests {
             assert!(!copy.path().join("events/.new-1970-01-09-000").exists());
         }
     }
+
+    #[test]
+    fn after_a_failed_write_another_writer_goes_on_from_the_last_payload_in_the_same_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&event(1)).expect("adds");
+        writer.commit(&payload(&store, 1), 0).expect("commits");
+        assert!(matches!(store.writer(), Err(StoreError::Locked { .. })), "one writer at a time");
+        let partition = writer.partition.path.clone();
+        let away = folder.path().join("away");
+        fs::rename(&partition, &away).expect("the disk goes");
+        let added = writer.add(&event(2));
+        let error = added.and_then(|()| writer.commit(&payload(&store, 2), 0)).expect_err("there is no disk");
+        assert!(matches!(error, StoreError::Write { .. }), "{error}");
+        assert!(matches!(writer.add(&event(3)), Err(StoreError::WriterDead)));
+        fs::rename(&away, &partition).expect("the disk comes back");
+        drop(writer);
+        let mut writer = store.writer().expect("another writer");
+        assert_eq!(store.payload(), Some(payload(&store, 1)));
+        writer.add(&event(2)).expect("adds");
+        writer.commit(&payload(&store, 2), 0).expect("commits");
+        assert_eq!((store.statistics().events, store.payload()), (2, Some(payload(&store, 2))));
+        let found = store.get(&[EventId(1), EventId(2)]).expect("reads");
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_record_of_a_newer_program_or_a_damaged_one_is_refused_in_words() {
+        for (record, words) in [("{\\\"form\\\":99", "newer crmwatch"), ("{\\\"from\\\":1", "crmwatch recover")] {
+            let folder = tempfile::tempdir().expect("a folder");
+            drop(Store::open(folder.path(), options()).expect("opens"));
+            let meta = folder.path().join("events/1970-01-01-000/meta.json");
+            let text = fs::read_to_string(&meta).expect("the index's own file");
+            fs::write(&meta, text.replace("{\\\"form\\\":1", record)).expect("written");
+            let error = Store::open(folder.path(), options()).err().expect("refused").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
 }
