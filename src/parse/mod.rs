@@ -101,23 +101,3 @@ pub fn format(name: &str) -> Option<&'static Format> {
 pub fn absent(text: &str) -> bool {
     matches!(text, "" | "-" | "--" | "null" | "<null>" | "N/A" | "Unknown" | "undefined" | "None" | "(null)")
 }
-pub mod web;
-pub fn grammar(_name: &str, _options: &Options) -> Option<Box<dyn Grammar>> {
-    Some(Box::new(Stub))
-}
-struct Stub;
-impl Grammar for Stub {
-    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
-        if record.is_empty() {
-            return Verdict::Skipped;
-        }
-        let mut e = Event::new(record);
-        e.time = 1_772_442_847_000;
-        e.set(crmwatch_detectors::Field::EventAction, "view");
-        events.push(e);
-        Verdict::Parsed
-    }
-    fn format(&self) -> &'static str {
-        "stub"
-    }
-}
