@@ -1,8 +1,13 @@
 //! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
+pub mod action;
+mod clf;
 pub mod ip;
+mod proxy_manager;
 pub mod time;
+pub mod web;
+mod wrap;
 
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
@@ -90,7 +95,7 @@ pub struct Format {
 }
 
 /// Every format, the more particular first: of two equally sure the first is taken.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[clf::NGINX, clf::APACHE];
 
 /// A format by name.
 pub fn format(name: &str) -> Option<&'static Format> {
