@@ -4,7 +4,10 @@
 pub mod action;
 mod clf;
 pub mod ip;
+mod odoo;
 mod proxy_manager;
+mod salesforce;
+mod suitecrm;
 pub mod time;
 pub mod web;
 mod wrap;
@@ -95,7 +98,14 @@ pub struct Format {
 }
 
 /// Every format, the more particular first: of two equally sure the first is taken.
-pub const FORMATS: &[Format] = &[clf::NGINX, clf::APACHE];
+#[rustfmt::skip]
+pub const FORMATS: &[Format] = &[
+    salesforce::ELF,
+    odoo::ODOO,
+    suitecrm::SUITECRM,
+    clf::NGINX,
+    clf::APACHE,
+];
 
 /// A format by name.
 pub fn format(name: &str) -> Option<&'static Format> {
