@@ -117,7 +117,7 @@ fn around_stamp(line: &str) -> Option<(&str, &str, &str, &str)> {
     let close = open + memchr(b']', &bytes[open..])?;
     let quote = close + memchr(b'"', &bytes[close..])?;
     let host = line[close + 1..quote].trim_ascii();
-    (line[open + 1..close].as_bytes().get(2) == Some(&b'/') && !host.contains(' '))
+    (bytes[open + 1..close].get(2) == Some(&b'/') && !host.contains(' '))
         .then(|| (&line[..open], &line[open + 1..close], host, &line[quote + 1..]))
 }
 

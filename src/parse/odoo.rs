@@ -151,11 +151,9 @@ fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
     if entry.logger.contains("res_users") && login(event, raw, message) {
         return;
     }
-    if entry.logger.contains("totp") || message.starts_with("2FA ") {
-        if let Ok((_, second)) = second_factor(message) {
-            second.tell(event, raw);
-            return;
-        }
+    if let Ok((_, second)) = second_factor(message) {
+        second.tell(event, raw);
+        return;
     }
     if let Ok((_, (id, model, ids))) = unlinked(message) {
         action::set(event, "delete");

@@ -84,18 +84,18 @@ fn a_login_gives_who_whence_and_how_it_ended() {
 
 #[test]
 fn each_login_state_means_what_it_says() {
-    let check = |status: &str, request: &str, action: &str, outcome: &str, reason: &str| {
+    let login = |status: &str, request: &str, action: &str, outcome: &str, reason: &str| {
         let columns = [("LOGIN_STATUS", status), ("REQUEST_STATUS", request)];
         let expected = [(Field::EventAction, action), (Field::EventOutcome, outcome), (Field::EventReason, reason)];
-        super::tests::check("Login", &columns, &expected);
+        check("Login", &columns, &expected);
     };
-    check("LOGIN_NO_ERROR", "", "login", "success", "");
-    check("LOGIN_LIGHTNING_LOGIN", "", "login", "success", "");
-    check("LOGIN_ERROR_INVALID_PASSWORD", "Success", "login", "failure", "LOGIN_ERROR_INVALID_PASSWORD");
-    check("LOGIN_OAUTH_SOMETHING_NEW", "", "login", "failure", "LOGIN_OAUTH_SOMETHING_NEW");
-    check("LOGIN_CHALLENGE_ISSUED", "", "mfa-challenge", "unknown", "LOGIN_CHALLENGE_ISSUED");
-    check("", "Success", "login", "success", "");
-    check("", "", "login", "unknown", "");
+    login("LOGIN_NO_ERROR", "", "login", "success", "");
+    login("LOGIN_LIGHTNING_LOGIN", "", "login", "success", "");
+    login("LOGIN_ERROR_INVALID_PASSWORD", "Success", "login", "failure", "LOGIN_ERROR_INVALID_PASSWORD");
+    login("LOGIN_OAUTH_SOMETHING_NEW", "", "login", "failure", "LOGIN_OAUTH_SOMETHING_NEW");
+    login("LOGIN_CHALLENGE_ISSUED", "", "mfa-challenge", "unknown", "LOGIN_CHALLENGE_ISSUED");
+    login("", "Success", "login", "success", "");
+    login("", "", "login", "unknown", "");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::map;
 
 /// Undoes percent-encoding; `+` is a blank only in form data. What does not decode to text is left as it is.
 pub(super) fn percent_decoded(text: &str, form: bool) -> Cow<'_, str> {
-    if !text.contains('%') && !(form && text.contains('+')) {
+    let plus = form && text.contains('+');
+    if !plus && !text.contains('%') {
         return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();
