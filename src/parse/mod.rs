@@ -3,11 +3,14 @@
 
 pub mod action;
 mod clf;
+#[cfg(test)]
+mod hostile;
 pub mod ip;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
 mod suitecrm;
+mod target;
 pub mod time;
 pub mod web;
 mod wrap;

@@ -268,7 +268,7 @@ fn particulars(event: &mut Event, raw: &str, kind: &str, row: &Row<'_>) {
     };
     event.set(Field::EventOutcome, outcome);
     if let Some(path) = row.first(&["PAGE_URL", "URI"]).filter(|uri| uri.starts_with('/')) {
-        super::clf::locate(event, raw, path);
+        super::target::locate(event, raw, path);
     }
     if let Some(query) = row.get("QUERY") {
         // A page's query string, or a query in Salesforce's own language.

@@ -274,18 +274,13 @@ fn only_a_header_is_taken_for_the_format() {
 #[test]
 fn a_hostile_row_costs_time_in_proportion_to_its_length() {
     for unit in ["\"", ",", "\"\"", "%41", "a,\""] {
-        let time = |length: usize| {
+        super::super::hostile::grows_with_length(unit, |text| {
             let mut grammar = grammar();
-            let text = unit.repeat(length / unit.len());
             let _ = grammar.parse("EVENT_TYPE,TIMESTAMP,REPORT_DESCRIPTION", &mut Vec::new());
-            let started = std::time::Instant::now();
-            let _ = grammar.parse(&text, &mut Vec::new());
+            let _ = grammar.parse(text, &mut Vec::new());
             let _ = grammar.parse(&format!("ReportExport,1,\"{text}\""), &mut Vec::new());
             let _ = grammar.parse(&format!("EVENT_TYPE,TIMESTAMP,{text}"), &mut Vec::new());
-            started.elapsed()
-        };
-        let (small, large) = (time(200_000), time(2_000_000));
-        assert!(large < small * 60 + std::time::Duration::from_millis(200), "{unit}: {small:?} then {large:?}");
+        });
     }
 }
 

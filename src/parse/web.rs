@@ -3,6 +3,7 @@
 //!
 //! All patterns of all tables are one tree of path segments, walked once per event, so the number of patterns costs nothing.
 
+mod pattern;
 mod table;
 
 use std::collections::HashMap;
@@ -10,8 +11,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crmwatch_detectors::{Event, Field};
 
+use pattern::{Capture, Segment};
+use table::Rule;
 pub use table::TableError;
-use table::{Capture, Rule, Segment};
 
 use super::action;
 
