@@ -1,8 +1,19 @@
 //! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
+pub mod action;
+mod clf;
+#[cfg(test)]
+mod hostile;
 pub mod ip;
+mod odoo;
+mod proxy_manager;
+mod salesforce;
+mod suitecrm;
+mod target;
 pub mod time;
+pub mod web;
+mod wrap;
 
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
@@ -90,7 +101,14 @@ pub struct Format {
 }
 
 /// Every format, the more particular first: of two equally sure the first is taken.
-pub const FORMATS: &[Format] = &[];
+#[rustfmt::skip]
+pub const FORMATS: &[Format] = &[
+    salesforce::ELF,
+    odoo::ODOO,
+    suitecrm::SUITECRM,
+    clf::NGINX,
+    clf::APACHE,
+];
 
 /// A format by name.
 pub fn format(name: &str) -> Option<&'static Format> {

@@ -1,0 +1,276 @@
+//! Odoo's server log: `DATE TIME,mmm PID LEVEL DB LOGGER: MESSAGE`, or its syslog form without date and pid. Logins, deletions, second
+//! factors and the requests of its web server become events of their own kind; everything else is `info`.
+
+use chrono_tz::Tz;
+use crmwatch_detectors::{Event, Field, Millis};
+use memchr::memmem;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_till1, take_while1};
+use nom::character::complete::{char, digit1, space0, space1};
+use nom::combinator::{map, opt};
+use nom::sequence::{delimited, preceded, terminated};
+use nom::{IResult, Parser};
+
+use super::time::{self, YearClock};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, action, clf, ip, wrap};
+
+/// Odoo's server log.
+pub const ODOO: Format = Format {
+    name: "odoo",
+    about: "Odoo or OpenERP server log: file, syslog, docker; logins, deletions, web requests",
+    sniff: |record| if entry(&wrap::plain(record), Tz::UTC, &mut YearClock::new(1970)).is_some() { 95 } else { 0 },
+    grammar: |options: &Options| {
+        Box::new(Odoo { zone: options.timezone, clock: YearClock::new(options.year), started: false })
+    },
+};
+
+struct Odoo {
+    zone: Tz,
+    clock: YearClock,
+    /// An entry came before, so a line without a head goes on from it.
+    started: bool,
+}
+
+/// The head of an entry and its message.
+struct Entry<'l> {
+    time: Millis,
+    pid: Option<i64>,
+    level: &'l str,
+    database: &'l str,
+    logger: &'l str,
+    message: &'l str,
+}
+
+impl Grammar for Odoo {
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let line = wrap::plain(record);
+        if line.trim_ascii().is_empty() {
+            return Verdict::Skipped;
+        }
+        let Some(entry) = entry(&line, self.zone, &mut self.clock) else {
+            return if self.started { Verdict::Continuation } else { Verdict::Rejected("no entry's head") };
+        };
+        self.started = true;
+        let mut event = Event::new(record);
+        event.time = entry.time;
+        if !(entry.logger == "werkzeug" && clf::werkzeug(&mut event, record, entry.message, self.zone)) {
+            tell(&mut event, record, &entry);
+        }
+        event.set_part(Field::LogLevel, record, entry.level);
+        event.set_part(Field::LogLogger, record, entry.logger);
+        if let Some(pid) = entry.pid {
+            event.set_integer(Field::ProcessPid, pid);
+        }
+        if entry.database != "?" {
+            event.set_other_part("odoo.database", record, entry.database);
+        }
+        event.set(Field::EventProvider, "odoo");
+        events.push(event);
+        Verdict::Parsed
+    }
+
+    fn state(&self) -> String {
+        if self.started { self.clock.year.to_string() } else { String::new() }
+    }
+
+    fn resume(&mut self, state: &str) {
+        if let Ok(year) = state.parse() {
+            self.clock = YearClock::new(year);
+            self.started = true;
+        }
+    }
+
+    fn format(&self) -> &'static str {
+        ODOO.name
+    }
+}
+
+fn level(input: &str) -> IResult<&str, &str> {
+    alt((tag("DEBUG"), tag("INFO"), tag("WARNING"), tag("ERROR"), tag("CRITICAL"))).parse(input)
+}
+
+fn word(input: &str) -> IResult<&str, &str> {
+    take_till1(|one| one == ' ').parse(input)
+}
+
+fn logger(input: &str) -> IResult<&str, &str> {
+    take_while1(|one: char| one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-')).parse(input)
+}
+
+/// ` PID LEVEL DB LOGGER: MESSAGE`
+fn head(input: &str) -> IResult<&str, (&str, &str, &str, &str)> {
+    let (rest, pid) = delimited(space1, digit1, space1).parse(input)?;
+    let (rest, (level, database)) = (terminated(level, space1), terminated(word, space1)).parse(rest)?;
+    let (rest, logger) = terminated(logger, char(':')).parse(rest)?;
+    let (message, _) = opt(char(' ')).parse(rest)?;
+    Ok((message, (pid, level, database, logger)))
+}
+
+/// ` Odoo Server 14.0:DB:LEVEL:LOGGER:MESSAGE`
+fn syslog_head(input: &str) -> IResult<&str, (&str, &str, &str)> {
+    let (rest, _) =
+        (alt((tag("Odoo Server"), tag("OpenERP Server"))), take_till1(|one| one == ':'), char(':')).parse(input)?;
+    let field = |input| terminated(take_till1(|one| one == ':'), char(':')).parse(input);
+    let (rest, database) = field(rest)?;
+    let (rest, level) = terminated(level, char(':')).parse(rest)?;
+    let (rest, logger) = terminated(logger, char(':')).parse(rest)?;
+    Ok((rest, (database, level, logger)))
+}
+
+fn entry<'l>(line: &'l str, zone: Tz, clock: &mut YearClock) -> Option<Entry<'l>> {
+    let bare = wrap::compose(line).unwrap_or(line);
+    if let Some(entry) = dated(bare, zone) {
+        return Some(entry);
+    }
+    let (time, rest) = match wrap::header(bare, zone) {
+        Some((stamp, rest)) => {
+            // Behind a header stands either form.
+            if let Some(at) = memmem::find(rest.as_bytes(), b": ")
+                && let Some(entry) = dated(rest[at + 2..].trim_start(), zone)
+            {
+                return Some(entry);
+            }
+            (stamp.moment(clock, zone).unwrap_or(NO_TIME), rest)
+        }
+        None => (NO_TIME, bare),
+    };
+    let (message, (database, level, logger)) = syslog_head(rest).ok()?;
+    Some(Entry { time, pid: None, level, database, logger, message: message.trim_ascii() })
+}
+
+fn dated(line: &str, zone: Tz) -> Option<Entry<'_>> {
+    let (time, rest) = time::iso_prefix(line, zone)?;
+    let (message, (pid, level, database, logger)) = head(rest).ok()?;
+    Some(Entry { time, pid: pid.parse().ok(), level, database, logger, message: message.trim_ascii() })
+}
+
+/// What an entry that is no web request says.
+fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
+    let message = entry.message;
+    event.set_part(Field::Message, raw, message);
+    if entry.logger.contains("res_users") && login(event, raw, message) {
+        return;
+    }
+    if let Ok((_, second)) = second_factor(message) {
+        second.tell(event, raw);
+        return;
+    }
+    if let Ok((_, (id, model, ids))) = unlinked(message) {
+        action::set(event, "delete");
+        event.set(Field::EventOutcome, "success");
+        event.set_part(Field::UserId, raw, id);
+        event.set_part(Field::ObjectType, raw, model);
+        let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty());
+        event.set_integer(Field::Records, ids.clone().count() as i64);
+        for id in ids.take(MAX_IDS) {
+            event.push(Field::ObjectId, id);
+        }
+        return;
+    }
+    action::set(event, "info");
+    // "Access Denied" follows a failed login that was told before: kept, but no second failure.
+    event.set(Field::EventOutcome, "unknown");
+}
+
+/// More ids of one entry are counted, not kept.
+const MAX_IDS: usize = 50;
+
+/// `Login successful for db:DB login:LOGIN from IP` in all its wordings. What a stranger types as LOGIN may hold ` from 9.9.9.9`:
+/// the last ` from ` counts, and only if an address or `n/a` follows.
+fn login(event: &mut Event, raw: &str, message: &str) -> bool {
+    let Ok((who, outcome)) = login_head(message) else { return false };
+    let (who, from) = match memmem::rfind(who.as_bytes(), b" from ") {
+        Some(at) if names_a_place(&who[at + 6..]) => (&who[..at], who[at + 6..].trim_ascii()),
+        _ => (who.trim_ascii_end(), ""),
+    };
+    let who = who.strip_prefix("db:").and_then(|rest| rest.split_once(' ')).map_or(who, |(_database, rest)| rest);
+    let id = who.strip_prefix("id=").or_else(|| who.strip_prefix("uid:")).or_else(|| who.strip_prefix("user id="));
+    action::set(event, "login");
+    event.set(Field::EventOutcome, outcome);
+    match id {
+        Some(id) => event.set_part(Field::UserId, raw, id),
+        None => {
+            let name = who.strip_prefix("login:").or_else(|| who.strip_prefix("user ")).unwrap_or(who);
+            let bare = name.strip_prefix('\'').and_then(|name| name.strip_suffix('\''));
+            let name = if who.starts_with("user ") { bare.unwrap_or(name) } else { name };
+            if !name.is_empty() {
+                event.set_part(Field::UserName, raw, name);
+            }
+        }
+    }
+    ip::set_source(event, raw, if from.eq_ignore_ascii_case("n/a") { "" } else { from });
+    true
+}
+
+fn login_head(message: &str) -> IResult<&str, &str> {
+    let outcome = alt((map(tag("successful"), |_| "success"), map(tag("failed"), |_| "failure")));
+    delimited(tag("Login "), outcome, (space1, tag("for"), space1)).parse(message)
+}
+
+fn names_a_place(text: &str) -> bool {
+    let text = text.trim_ascii();
+    text.eq_ignore_ascii_case("n/a") || ip::address(text).is_some()
+}
+
+/// `User #2 deleted res.partner records with IDs: [1, 2]`
+fn unlinked(message: &str) -> IResult<&str, (&str, &str, &str)> {
+    let (rest, id) = preceded(tag("User #"), digit1).parse(message)?;
+    let (rest, model) = delimited(tag(" deleted "), word, tag(" records with IDs: [")).parse(rest)?;
+    let (rest, ids) = take_till1(|one| one == ']').parse(rest)?;
+    Ok((rest, (id, model, ids)))
+}
+
+/// `2FA check: FAIL for res.users(7,) 'bob'`, `2FA disable: SUCCESS for res.users(7,) (bob) by uid #2`
+struct SecondFactor<'l> {
+    verb: &'l str,
+    result: &'l str,
+    id: Option<&'l str>,
+    name: &'l str,
+    by: Option<&'l str>,
+}
+
+fn second_factor(message: &str) -> IResult<&str, SecondFactor<'_>> {
+    let (rest, verb) = preceded(tag("2FA "), take_while1(|one: char| one.is_ascii_lowercase())).parse(message)?;
+    let (rest, result) = preceded((tag(":"), space0), take_while1(|one: char| one.is_ascii_uppercase())).parse(rest)?;
+    let at = memmem::find(rest.as_bytes(), b" for ").map_or(rest.len(), |at| at + 5);
+    let (rest, id) =
+        opt(delimited(tag("res.users("), digit1, (opt(char(',')), tag(")"), space0))).parse(&rest[at..])?;
+    let (name, by) = match memmem::rfind(rest.as_bytes(), b" by uid #") {
+        Some(at) => (&rest[..at], Some(rest[at + 9..].trim_ascii())),
+        None => (rest, None),
+    };
+    let name = name.trim_matches(['\'', '"', '(', ')', ' ']);
+    Ok(("", SecondFactor { verb, result, id, name, by }))
+}
+
+impl SecondFactor<'_> {
+    fn tell(&self, event: &mut Event, raw: &str) {
+        let success = self.result == "SUCCESS";
+        let word = match (self.verb, success) {
+            ("check", true) => "mfa-challenge",
+            ("check", false) => "mfa-denied",
+            ("enable", _) => "mfa-enrolled",
+            ("disable", _) => "mfa-removed",
+            _ => "info",
+        };
+        action::set(event, word);
+        event.set(Field::EventOutcome, if success { "success" } else { "failure" });
+        let (id_field, name_field) = match self.by {
+            Some(by) => {
+                event.set_part(Field::UserId, raw, by);
+                (Field::UserTargetId, Field::UserTargetName)
+            }
+            None => (Field::UserId, Field::UserName),
+        };
+        if let Some(id) = self.id {
+            event.set_part(id_field, raw, id);
+        }
+        if !self.name.is_empty() {
+            event.set_part(name_field, raw, self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "odoo_tests.rs"]
+mod tests;
