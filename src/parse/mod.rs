@@ -2,6 +2,7 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod ip;
+pub mod json;
 pub mod time;
 
 use chrono_tz::Tz;
