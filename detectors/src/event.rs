@@ -335,6 +335,16 @@ impl Event {
         self.index();
     }
 
+    /// Takes a name the schema does not know away, all its values.
+    pub fn remove_other(&mut self, name: &str) {
+        let text = &self.text;
+        self.values.retain(|(key, _)| match key {
+            Key::Other(span) => &text[span.start as usize..span.end as usize] != name,
+            Key::Known(_) => true,
+        });
+        self.index();
+    }
+
     pub(crate) fn index(&mut self) {
         self.slots = [ABSENT; FIELD_LIMIT];
         for (position, (key, _)) in self.values.iter().enumerate() {

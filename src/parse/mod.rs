@@ -1,8 +1,12 @@
 //! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
+pub mod actions;
+pub mod auto;
 pub mod ip;
 pub mod json;
+pub mod json_lines;
+pub mod m365;
 pub mod time;
 
 use chrono_tz::Tz;
@@ -91,11 +95,19 @@ pub struct Format {
 }
 
 /// Every format, the more particular first: of two equally sure the first is taken.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[m365::FORMAT, json_lines::FORMAT];
 
 /// A format by name.
 pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`).
+pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
+    match name {
+        auto::NAME => Some(Box::new(auto::Auto::new(options))),
+        name => format(name).map(|format| (format.grammar)(options)),
+    }
 }
 
 /// Values that say nothing and are treated as absent in every format.
