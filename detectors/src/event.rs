@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,9 @@ impl fmt::Display for Value<'_> {
 
 const ABSENT: u8 = u8::MAX;
 
+/// The origin of an event that has none yet; shared, since every event starts with it.
+static NOWHERE: LazyLock<Arc<Origin>> = LazyLock::new(Arc::default);
+
 /// One normalised record.
 #[derive(Clone)]
 pub struct Event {
@@ -137,7 +140,7 @@ impl Event {
         Event {
             id: EventId::default(),
             time: 0,
-            origin: Arc::default(),
+            origin: NOWHERE.clone(),
             line: 0,
             offset: 0,
             person: None,

@@ -1,6 +1,9 @@
 //! The words of `event.action` and `event.outcome`, and which words of other programs mean them. Tables, shared by the formats
 //! whose records name their action in free words. Not for formats with a fixed list of their own.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crmwatch_detectors::{Event, Field};
 
 /// Each canonical action with its ECS category and type.
@@ -182,6 +185,16 @@ const FAILURE: &[&str] = &[
     "失败",
 ];
 
+type Canonical = (&'static str, &'static str, &'static str);
+
+/// Both tables by the squeezed word.
+static KNOWN: LazyLock<HashMap<Box<str>, Canonical>> = LazyLock::new(|| {
+    let canonical = |name: &str| ACTIONS.iter().copied().find(|(action, ..)| *action == name);
+    let own = ACTIONS.iter().map(|action| (action.0.replace('-', "").into_boxed_str(), *action));
+    let synonyms = SYNONYMS.iter().filter_map(|(word, action)| Some(((*word).into(), canonical(action)?)));
+    own.chain(synonyms).collect()
+});
+
 fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
     let mut length = 0;
     for byte in word.trim().bytes().filter(|byte| !matches!(byte, b' ' | b'_' | b'-' | b'.' | b':' | b'/')) {
@@ -196,13 +209,7 @@ fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
 pub fn action(word: &str) -> Option<&'static str> {
     let known = |word: &str| {
         let mut buffer = [0; 32];
-        let word = squeezed(word, &mut buffer)?;
-        let same = |name: &str| name.bytes().filter(|byte| *byte != b'-').eq(word.bytes());
-        ACTIONS
-            .iter()
-            .map(|(name, ..)| *name)
-            .find(|name| same(name))
-            .or_else(|| SYNONYMS.iter().find(|(synonym, _)| *synonym == word).map(|(_, action)| *action))
+        KNOWN.get(squeezed(word, &mut buffer)?).map(|(action, ..)| *action)
     };
     let separator = |letter: char| matches!(letter, '.' | '_' | '-' | ' ' | ':' | '/');
     known(word)
@@ -256,7 +263,9 @@ pub fn of_status(status: i64) -> Option<&'static str> {
 /// Sets the action, with its category and type where it is canonical and the record did not name them.
 pub fn set_action(event: &mut Event, action: &str) {
     event.set(Field::EventAction, action);
-    let Some((_, category, kind)) = ACTIONS.iter().find(|(name, ..)| *name == action) else { return };
+    let mut buffer = [0; 32];
+    let known = squeezed(action, &mut buffer).and_then(|word| KNOWN.get(word)).filter(|(name, ..)| *name == action);
+    let Some((_, category, kind)) = known else { return };
     if !event.has(Field::EventCategory) {
         event.set(Field::EventCategory, category);
     }

@@ -24,7 +24,8 @@ pub(super) struct Record<'r, 'a> {
     pub(super) event: Event,
     ranks: [Rank; FIELD_LIMIT],
     time: Option<(Rank, Millis)>,
-    action: Option<(Rank, Cow<'a, str>)>,
+    /// The action's word, and the canonical action it means.
+    action: Option<(Rank, Cow<'a, str>, Option<&'static str>)>,
     outcome: Option<(Rank, &'static str)>,
     host: Option<Cow<'a, str>>,
     request: Option<Cow<'a, str>>,
@@ -180,10 +181,11 @@ impl<'r, 'a> Record<'r, 'a> {
         if matches!(value, Value::Bool(_) | Value::Number(_)) {
             return false;
         }
-        let rank = if actions::action(value.text()).is_some() { rank } else { rank + UNRECOGNISED };
-        let better = self.action.as_ref().is_none_or(|(before, _)| rank <= *before);
+        let action = actions::action(value.text());
+        let rank = if action.is_some() { rank } else { rank + UNRECOGNISED };
+        let better = self.action.as_ref().is_none_or(|(before, ..)| rank <= *before);
         if better {
-            self.action = Some((rank, value.held()));
+            self.action = Some((rank, value.held(), action));
         }
         better
     }
@@ -202,11 +204,12 @@ impl<'r, 'a> Record<'r, 'a> {
     /// The event, once all keys have been seen.
     pub(super) fn finish(mut self) -> Event {
         self.event.time = self.time.map_or(NO_TIME, |(_, time)| time);
+        self.nextcloud();
         self.web();
         self.user();
         let event = &mut self.event;
-        if let Some((_, word)) = self.action.take_if(|_| !event.has(Field::EventAction)) {
-            match actions::action(&word) {
+        if let Some((_, word, action)) = self.action.take_if(|_| !event.has(Field::EventAction)) {
+            match action {
                 Some(action) => {
                     actions::set_action(event, action);
                     if action != word && !event.has(Field::EventCode) {
@@ -217,8 +220,6 @@ impl<'r, 'a> Record<'r, 'a> {
                 None => event.set_part(Field::EventAction, self.raw, &word),
             }
         }
-        self.nextcloud();
-        let event = &mut self.event;
         let web = event.has(Field::HttpMethod) || event.has(Field::HttpStatus);
         if web && !event.has(Field::EventAction) {
             actions::set_action(event, "http-request");

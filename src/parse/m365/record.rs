@@ -181,7 +181,6 @@ impl<'r, 'a> Record<'r, 'a> {
             (Field::ReportName, Key::ReportName),
             (Field::ReportId, Key::ReportId),
             (Field::ShareRecipient, Key::Recipient),
-            (Field::EventReason, Key::ErrorNumber),
             (Field::EventReason, Key::LogonError),
         ] {
             self.field(field, key);
@@ -196,6 +195,11 @@ impl<'r, 'a> Record<'r, 'a> {
             ("TargetUserOrGroupType", Key::RecipientType),
         ] {
             self.kept(name, key);
+        }
+        if let Some(error) =
+            self.held.get(Key::ErrorNumber).filter(|error| *error != "0" && !self.event.has(Field::EventReason))
+        {
+            self.event.set_part(Field::EventReason, self.raw, error);
         }
         if let Some(id) = self.held.get(Key::EntityId).filter(|id| id.bytes().any(|byte| !matches!(byte, b'0' | b'-')))
         {
@@ -352,7 +356,7 @@ impl<'r, 'a> Record<'r, 'a> {
         }
         actions::set_action(event, action);
         self.shared(&operation, action);
-        self.granted(action);
+        self.granted(action, dataset);
         self.outcome(&operation, action);
     }
 
@@ -408,25 +412,22 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 
     /// Whom or what a directory operation was about.
-    fn granted(&mut self, action: &str) {
-        let about_user = action.starts_with("user-") || action.starts_with("password-") || action.starts_with("mfa-");
-        let about_user = about_user && action != "mfa-denied";
-        let object = self.held.get(Key::ObjectId).filter(|object| is_mail(object)).map(str::to_owned);
+    fn granted(&mut self, action: &str, dataset: &str) {
         match action {
-            "permission-change" | "user-create" if object.is_some() => {}
             "oauth-grant" | "oauth-revoke" => {
                 self.event.copy(Field::ObjectId, Field::OauthClientId);
                 if let Some(name) = self.target_name() {
                     self.event.set(Field::OauthClientName, &name);
                 }
-                return;
             }
-            _ if about_user => {}
-            _ => return,
-        }
-        if let Some(target) = object {
-            self.event.set(Field::UserTargetName, &target);
-            self.event.copy(Field::UserTargetName, Field::UserTargetEmail);
+            _ if dataset == tables::DIRECTORY => {
+                let object = self.held.get(Key::ObjectId).filter(|object| is_mail(object));
+                if let Some(target) = object {
+                    self.event.set_part(Field::UserTargetName, self.raw, target);
+                    self.event.copy(Field::UserTargetName, Field::UserTargetEmail);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -218,6 +218,8 @@ pub(super) const RECORD_TYPES: &[(&str, &str)] = &[
 
 /// The dataset of a record type that is none of these.
 pub(super) const OTHER_RECORDS: &str = "m365.audit";
+/// The dataset of changes to the directory: users, roles, applications.
+pub(super) const DIRECTORY: &str = "m365.directory";
 /// The dataset of Dynamics and Dataverse.
 pub(super) const CRM: &str = "m365.crm";
 
