@@ -176,6 +176,28 @@ mod tests {
     use super::*;
     use crate::parse::{Format, json_lines};
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_shipped_format_panic_or_leave_events_behind_a_refusal(
+            lines in proptest::collection::vec(r#"([{\[]"(CreationTime|Operation|RecordType|log|message|event|user|a)":|"AuditData"|[\[\]{}",:\\ux0-9 -]|é|.){0,60}"#, 1..6),
+        ) {
+            let mut auto = Auto::new(&Options::default());
+            let mut named: Vec<Box<dyn Grammar>> = super::FORMATS.iter().map(|format| (format.grammar)(&Options::default())).collect();
+            for line in &lines {
+                for grammar in named.iter_mut().map(|grammar| &mut **grammar).chain(std::iter::once(&mut auto as &mut dyn Grammar)) {
+                    let mut events = Vec::new();
+                    grammar.framing(line.as_bytes());
+                    if let Verdict::Rejected(_) = grammar.parse(line, &mut events) {
+                        proptest::prop_assert!(events.is_empty());
+                    }
+                    let state = grammar.state();
+                    grammar.resume(&state);
+                    proptest::prop_assert_eq!(grammar.state(), state);
+                }
+            }
+        }
+    }
+
     struct Letters(&'static str, usize);
 
     impl Grammar for Letters {

@@ -30,7 +30,7 @@ keys! {
     RecordType = "RecordType";
     Workload = "Workload";
     UserId = "UserId";
-    UserKey = "UserKey";
+    ActorId = "UserKey";
     UserUpn = "UserUpn";
     SystemUserId = "SystemUserId";
     ClientIp = "ClientIP";
@@ -166,7 +166,7 @@ impl<'r, 'a> Record<'r, 'a> {
             (Field::EventId, Key::Id),
             (Field::EventProvider, Key::Workload),
             (Field::UserId, Key::SystemUserId),
-            (Field::UserId, Key::UserKey),
+            (Field::UserId, Key::ActorId),
             (Field::OrganizationId, Key::OrganizationId),
             (Field::OrganizationName, Key::OrganizationName),
             (Field::ObjectId, Key::ObjectId),
