@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,9 @@ impl fmt::Display for Value<'_> {
 
 const ABSENT: u8 = u8::MAX;
 
+/// The origin of an event that has none yet; shared, since every event starts with it.
+static NOWHERE: LazyLock<Arc<Origin>> = LazyLock::new(Arc::default);
+
 /// One normalised record.
 #[derive(Clone)]
 pub struct Event {
@@ -154,7 +157,7 @@ impl Event {
         Event {
             id: EventId::default(),
             time: 0,
-            origin: Arc::default(),
+            origin: NOWHERE.clone(),
             line: 0,
             offset: 0,
             person: None,
@@ -349,6 +352,16 @@ impl Event {
     /// Takes a field away, all its values.
     pub fn remove(&mut self, field: Field) {
         self.values.retain(|(key, _)| *key != Key::Known(field));
+        self.index();
+    }
+
+    /// Takes a name the schema does not know away, all its values.
+    pub fn remove_other(&mut self, name: &str) {
+        let text = &self.text;
+        self.values.retain(|(key, _)| match key {
+            Key::Other(span) => &text[span.start as usize..span.end as usize] != name,
+            Key::Known(_) => true,
+        });
         self.index();
     }
 

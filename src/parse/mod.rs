@@ -2,10 +2,15 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod action;
+pub mod actions;
+pub mod auto;
 mod clf;
 #[cfg(test)]
 mod hostile;
 pub mod ip;
+pub mod json;
+pub mod json_lines;
+pub mod m365;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
@@ -104,15 +109,25 @@ pub struct Format {
 #[rustfmt::skip]
 pub const FORMATS: &[Format] = &[
     salesforce::ELF,
+    m365::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,
     clf::APACHE,
+    json_lines::FORMAT,
 ];
 
 /// A format by name.
 pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`).
+pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
+    match name {
+        auto::NAME => Some(Box::new(auto::Auto::new(options))),
+        name => format(name).map(|format| (format.grammar)(options)),
+    }
 }
 
 /// Values that say nothing and are treated as absent in every format.

@@ -1,0 +1,228 @@
+//! Which key of a JSON record means what: ECS names as they are, and the synonyms that programs without ECS use. Tables only.
+
+use crmwatch_detectors::Field;
+
+use crate::parse::Options;
+use crate::parse::json::{KeyTable, folded};
+
+/// How surely a key says what it seems to: less is surer.
+pub(super) type Rank = u8;
+/// The operator said so.
+pub(super) const MAPPED: Rank = 0;
+/// The record uses the ECS name.
+pub(super) const ECS: Rank = 1;
+const SYNONYM: Rank = 2;
+
+/// What a key's value is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A field, taken as its kind says.
+    Field(Field, Rank),
+    Time(Rank),
+    Action(Rank),
+    /// A word, a flag or an HTTP status.
+    Outcome(Rank),
+    /// Method, URL and version in one.
+    RequestLine,
+    Url(Rank),
+    Method(Rank),
+    Version,
+    /// Seconds with a fraction.
+    Duration,
+    /// The list of addresses a proxy was told.
+    Forwarded,
+    /// The site's name in a web record, else the machine's.
+    Host,
+    /// The source's own id of the event, where it looks unique.
+    NativeId,
+    /// A whole line of another program.
+    Line,
+    /// Set by crmwatch alone: a log that says so itself is not believed.
+    Reserved,
+    /// What the configuration's mapping says: an index into [`Mapping::rules`].
+    Mapped(u16),
+}
+
+/// The configuration's mapping of one key.
+#[derive(Debug, Clone)]
+pub(super) enum Rule {
+    To(Target),
+    /// A name the schema does not know.
+    Named(Box<str>),
+}
+
+/// The key table of a source, with its configured rules.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    pub(super) table: KeyTable<Target>,
+    pub(super) rules: Vec<Vec<Rule>>,
+}
+
+/// Facts that enrichment, the source stage or the ledger state; from a log they would be forged.
+const RESERVED: &[Field] = &[
+    Field::Duplicate,
+    Field::TimeSuspect,
+    Field::UserInferred,
+    Field::Person,
+    Field::Entity,
+    Field::Partial,
+    Field::Truncated,
+    Field::ContinuationOf,
+    Field::QuarantineReason,
+    Field::NetworkClass,
+    Field::GeoRadius,
+];
+
+type Keys = &'static [&'static str];
+
+const TIME: Keys = &[
+    "timestamp",
+    "time",
+    "ts",
+    "date",
+    "datetime",
+    "created_at",
+    "occurred_at",
+    "event_time",
+    "time_iso8601",
+    "time_local",
+    "msec",
+    "edge_start_timestamp",
+    "t",
+];
+const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "verb", "activity"];
+const OUTCOME: Keys = &["outcome", "result", "status", "success", "login_succeeded"];
+const URL: Keys = &["request_uri", "uri", "url", "client_request_uri", "path", "request_path"];
+const METHOD: Keys = &["request_method", "http_method", "method", "client_request_method"];
+const FORWARDED: Keys = &["x_forwarded_for", "http_x_forwarded_for", "proxy_add_x_forwarded_for", "xff"];
+const HOST: Keys = &["host", "http_host", "server_name", "vhost", "client_request_host"];
+
+const FIELDS: &[(Field, Keys)] = &[
+    (
+        Field::UserName,
+        &[
+            "user",
+            "username",
+            "user_name",
+            "login",
+            "account",
+            "actor",
+            "principal",
+            "remote_user",
+            "user.login",
+            "user.username",
+            "actor.name",
+            "actor.login",
+        ],
+    ),
+    (Field::UserEmail, &["email", "user_email", "mail", "actor.email"]),
+    (Field::UserId, &["user_id", "uid", "actor_id", "actor.id"]),
+    (Field::UserFullName, &["full_name", "display_name"]),
+    (Field::UserRoles, &["role", "roles", "user_role"]),
+    (Field::UserTargetName, &["target_user", "target_username"]),
+    (
+        Field::SourceIp,
+        &[
+            "ip",
+            "client_ip",
+            "remote_ip",
+            "remote_addr",
+            "source_ip",
+            "src_ip",
+            "ip_address",
+            "client_address",
+            "remote_address",
+            "client",
+            "source.address",
+            "client.ip",
+        ],
+    ),
+    (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
+    (Field::ObjectType, &["object_type", "entity", "module", "model", "resource", "entity_type", "resource_type"]),
+    (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id"]),
+    (Field::ObjectName, &["object_name", "record_name"]),
+    (Field::Records, &["records", "record_count", "count", "rows", "row_count", "affected", "total"]),
+    (Field::UserAgent, &["user_agent", "http_user_agent", "agent", "client_request_user_agent"]),
+    (Field::HttpStatus, &["status_code", "http_status", "response_status", "edge_response_status", "response_code"]),
+    (Field::HttpResponseBytes, &["body_bytes_sent", "bytes_sent", "edge_response_bytes", "response_size", "bytes"]),
+    (Field::HttpRequestBytes, &["request_length", "request_size"]),
+    (Field::HttpReferrer, &["http_referer", "http_referrer", "referer", "referrer", "client_request_referer"]),
+    (Field::HttpRequestId, &["request_id", "req_id", "ray_id", "x_request_id"]),
+    (Field::TraceId, &["trace_id"]),
+    (Field::CorrelationId, &["correlation_id"]),
+    (Field::SessionId, &["session_id", "session", "sid"]),
+    (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
+    (Field::LogLevel, &["level", "lvl", "severity", "log_level"]),
+    (Field::LogLogger, &["logger", "channel"]),
+    (Field::Message, &["msg", "message", "text"]),
+    (Field::ServiceName, &["service", "app", "application"]),
+    (Field::EventReason, &["reason", "failure_reason", "error_code"]),
+    (Field::ErrorMessage, &["error", "error_message"]),
+    (Field::ReportName, &["report_name", "report"]),
+    (Field::ReportId, &["report_id"]),
+    (Field::ExportFormat, &["export_format"]),
+    (Field::Query, &["query"]),
+    (Field::Permission, &["permission"]),
+    (Field::FileName, &["file_name"]),
+    (Field::Department, &["department"]),
+    (Field::OauthClientId, &["client_id", "oauth_client_id"]),
+];
+
+fn ranked(keys: Keys, target: impl Fn(Rank) -> Target) -> impl Iterator<Item = (&'static str, Target)> {
+    keys.iter().enumerate().map(move |(place, key)| (*key, target(SYNONYM + place as Rank)))
+}
+
+fn ecs(field: Field, rank: Rank) -> Target {
+    match field {
+        _ if RESERVED.contains(&field) => Target::Reserved,
+        Field::UrlOriginal => Target::Url(rank),
+        _ => Target::Field(field, rank),
+    }
+}
+
+/// The table for a source.
+pub(super) fn mapping(options: &Options) -> Mapping {
+    let single = [
+        (&["request"] as Keys, Target::RequestLine),
+        (&["server_protocol", "http_version", "client_request_protocol", "protocol"], Target::Version),
+        (&["request_time"], Target::Duration),
+        (&["event_id", "uuid", "event_uuid", "log_id"], Target::NativeId),
+        (HOST, Target::Host),
+        (FORWARDED, Target::Forwarded),
+    ];
+    let synonyms = ranked(TIME, Target::Time)
+        .chain(ranked(ACTION, Target::Action))
+        .chain(ranked(OUTCOME, Target::Outcome))
+        .chain(ranked(URL, Target::Url))
+        .chain(ranked(METHOD, Target::Method))
+        .chain(single.into_iter().flat_map(|(keys, target)| keys.iter().map(move |key| (*key, target))))
+        .chain(FIELDS.iter().flat_map(|(field, keys)| ranked(keys, |rank| Target::Field(*field, rank))));
+    let mut table = KeyTable::new(folded, synonyms);
+    for field in Field::ALL {
+        table.exact(field.name(), ecs(*field, ECS));
+    }
+    table.exact("@timestamp", Target::Time(ECS));
+    table.exact("log", Target::Line);
+    let mut rules: Vec<Vec<Rule>> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for (name, key) in &options.mapping {
+        let rule = match Field::from_name(name) {
+            _ if name == "@timestamp" => Rule::To(Target::Time(MAPPED)),
+            Some(Field::EventAction) => Rule::To(Target::Action(MAPPED)),
+            Some(Field::EventOutcome) => Rule::To(Target::Outcome(MAPPED)),
+            Some(Field::HttpMethod) => Rule::To(Target::Method(MAPPED)),
+            Some(field) => Rule::To(ecs(field, MAPPED)),
+            None => Rule::Named(name.as_str().into()),
+        };
+        let place = *places.entry(key.as_str()).or_insert_with(|| {
+            rules.push(Vec::new());
+            rules.len() - 1
+        });
+        rules[place].push(rule);
+        // The configuration holds fewer than 65,536 names by its own size limit; beyond, the key keeps its own meaning.
+        if let Ok(place) = u16::try_from(place) {
+            table.exact(key, Target::Mapped(place));
+        }
+    }
+    Mapping { table, rules }
+}

@@ -1,0 +1,247 @@
+//! JSON lines: ECS names, dotted or nested, as they are; the usual names of other programs by a table; the operator's own by the
+//! configuration. One object a line, an array of them, objects one behind the other, or one object over many lines.
+//! Not for vendors' records with a meaning of their own; each has its format.
+
+mod keys;
+mod record;
+mod wrapped;
+
+use crmwatch_detectors::Event;
+
+pub(crate) use record::{delivery, is_mail, keep};
+
+use super::json::{JsonError, Reader, TOO_DEEP, Value, each_item, repaired};
+use super::{Format, Framing, Grammar, Options, Verdict};
+use record::Record;
+use wrapped::Wrapped;
+
+/// The format's line in the list.
+pub const FORMAT: Format = Format {
+    name: NAME,
+    about: "JSON lines: ECS names, usual synonyms, or the source's own by a mapping; nginx's JSON variants",
+    sniff,
+    grammar: |options| Box::new(JsonLines::new(options, 0)),
+};
+
+/// The format's name.
+pub const NAME: &str = "json";
+
+/// Said of a record that is not JSON.
+pub(crate) const SYNTAX: &str = "json-syntax";
+pub(crate) const DEEP: &str = "json-too-deep";
+pub(crate) const NO_OBJECT: &str = "json-no-object";
+
+struct JsonLines {
+    options: Options,
+    mapping: keys::Mapping,
+    reader: Reader,
+    items: Reader,
+    wrapped: Wrapped,
+}
+
+impl JsonLines {
+    /// `depth`: how many collectors' wrappings this one lies in.
+    fn new(options: &Options, depth: u8) -> JsonLines {
+        JsonLines {
+            options: options.clone(),
+            mapping: keys::mapping(options),
+            reader: Reader::default(),
+            items: Reader::default(),
+            wrapped: Wrapped::new(depth),
+        }
+    }
+
+    /// Reads the object at the text's start over `raw`; gives what follows it, its verdict, and its events.
+    fn object<'a>(
+        &mut self,
+        raw: &str,
+        text: &'a str,
+        events: &mut Vec<Event>,
+    ) -> Result<(&'a str, Verdict), JsonError> {
+        let mut record = Record::new(&mut self.mapping, raw, self.options.timezone);
+        let rest = self.reader.read(text, &mut record)?;
+        let line = record.line.take();
+        let event = record.finish();
+        let verdict = match self.wrapped.unwrap(&self.options, &event, line.as_deref(), events) {
+            Some(verdict) => verdict,
+            None => {
+                events.push(event);
+                Verdict::Parsed
+            }
+        };
+        Ok((rest, verdict))
+    }
+
+    /// All values of a text. Only an object that stands alone has the whole record as its raw text.
+    fn values(&mut self, record: &str, text: &str, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
+        let before = events.len();
+        let mut verdict = Verdict::Skipped;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let after = if rest.starts_with('{') {
+                let start = events.len();
+                let (after, one) = self.object(if rest.len() == text.len() { record } else { rest }, rest, events)?;
+                let after = between(after);
+                if after.is_empty() && rest.len() == text.len() {
+                    return Ok(one);
+                }
+                let object = &rest[..rest.len() - after.len()];
+                events.truncate(start);
+                verdict = joined(verdict, self.object(object, object, events)?.1);
+                after
+            } else if rest.starts_with('[') {
+                let (after, one) = self.array(rest, events)?;
+                verdict = joined(verdict, one);
+                between(after)
+            } else {
+                return Err(if before == events.len() { Fault::NoObject } else { Fault::Syntax });
+            };
+            rest = after;
+        }
+        Ok(verdict)
+    }
+
+    fn array<'a>(&mut self, text: &'a str, events: &mut Vec<Event>) -> Result<(&'a str, Verdict), Fault> {
+        let mut objects: Vec<&str> = Vec::new();
+        let mut only_objects = true;
+        let rest = each_item(&mut self.items, text, |item| match item {
+            Value::Raw(item) if item.starts_with('{') => objects.push(item),
+            _ => only_objects = false,
+        })?;
+        if !only_objects {
+            return Err(Fault::NoObject);
+        }
+        let mut verdict = Verdict::Skipped;
+        for object in objects {
+            verdict = joined(verdict, self.object(object, object, events)?.1);
+        }
+        Ok((rest, verdict))
+    }
+}
+
+/// Why a text is refused.
+pub(crate) enum Fault {
+    Syntax,
+    Deep,
+    NoObject,
+}
+
+impl From<JsonError> for Fault {
+    fn from(error: JsonError) -> Fault {
+        if error.problem == TOO_DEEP { Fault::Deep } else { Fault::Syntax }
+    }
+}
+
+impl Fault {
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::Rejected(match self {
+            Fault::Syntax => SYNTAX,
+            Fault::Deep => DEEP,
+            Fault::NoObject => NO_OBJECT,
+        })
+    }
+}
+
+/// The verdict over several objects: one parsed makes them parsed.
+fn joined(sofar: Verdict, next: Verdict) -> Verdict {
+    if sofar == Verdict::Parsed { sofar } else { next }
+}
+
+/// What stands between two values: blanks, the comma after an item whose array is spread over lines, its closing bracket.
+fn between(text: &str) -> &str {
+    text.trim_start_matches(|letter: char| letter.is_ascii_whitespace() || letter == ',')
+}
+
+/// The record without what frames it; nothing where nothing is left. A bracket alone begins or ends an array spread over lines.
+pub(crate) fn body(record: &str) -> Option<&str> {
+    let text = record
+        .trim_start_matches('\u{feff}')
+        .trim_matches(|letter: char| letter.is_ascii_whitespace() || letter == ',');
+    (!matches!(text, "" | "[" | "]")).then_some(text)
+}
+
+/// Parses a record's values, once more with `\xHH` mended where it is not JSON.
+pub(crate) fn with_repair(
+    record: &str,
+    events: &mut Vec<Event>,
+    mut values: impl FnMut(&str, &mut Vec<Event>) -> Result<Verdict, Fault>,
+) -> Verdict {
+    let Some(text) = body(record) else { return Verdict::Skipped };
+    let before = events.len();
+    let fault = match values(text, events) {
+        Ok(verdict) => return verdict,
+        Err(fault) => fault,
+    };
+    events.truncate(before);
+    if let Fault::Syntax = fault
+        && let Some(mended) = repaired(text)
+        && let Ok(verdict) = values(&mended, events)
+    {
+        return verdict;
+    }
+    events.truncate(before);
+    fault.verdict()
+}
+
+/// How a JSON record ends. Only a line that stops where a value or key is still to come goes on in the next one: a line torn inside a
+/// string by a crash must not swallow those after it. A bracket alone begins an array whose items follow line by line.
+pub(crate) fn framing(line: &[u8]) -> Framing {
+    let line = line.trim_ascii();
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let opens = matches!(line.first(), Some(b'{' | b'['));
+    let goes_on = matches!(line.last(), Some(b'{' | b'[' | b':' | b','));
+    if opens && goes_on && line != b"[" && !closed(line) { Framing::Json } else { Framing::Lines }
+}
+
+/// Whether what a line opens is closed again in it: `{...},` is an item of an array that is spread over lines.
+fn closed(line: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth == 0
+}
+
+fn sniff(text: &str) -> u8 {
+    let Some(text) = body(text) else { return 0 };
+    let mut inside = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    match (inside.next(), inside.next()) {
+        (Some(b'{'), Some(b'"')) if text.ends_with('}') => 60,
+        (Some(b'{'), Some(b'"')) => 45,
+        (Some(b'['), Some(b'{')) => 55,
+        (Some(b'{'), Some(b'}') | None) => 40,
+        _ => 0,
+    }
+}
+
+impl Grammar for JsonLines {
+    fn framing(&self, line: &[u8]) -> Framing {
+        framing(line)
+    }
+
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        with_repair(record, events, |text, events| self.values(record, text, events))
+    }
+
+    fn state(&self) -> String {
+        self.wrapped.state()
+    }
+
+    fn resume(&mut self, state: &str) {
+        self.wrapped.resume(&self.options, state);
+    }
+
+    fn format(&self) -> &'static str {
+        NAME
+    }
+}
+
+#[cfg(test)]
+mod tests;
