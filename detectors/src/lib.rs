@@ -7,6 +7,7 @@
 //! | its stored form, its JSON | [`codec`], [`json`] |
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
 //! | how detections become findings | [`episode`], [`finding`] |
+//! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept and saved | [`keyed`] |
 
 pub mod codec;
@@ -22,6 +23,7 @@ pub mod keyed;
 pub mod manual;
 pub mod person;
 pub mod registry;
+pub mod sigma;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;

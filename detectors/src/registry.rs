@@ -2,6 +2,7 @@
 
 use crate::detector::Detector;
 use crate::engine::Settings;
+use crate::sigma::{self, Sigma};
 
 /// Makes a detector from its settings (a JSON object; empty for the defaults).
 pub type Build = fn(&serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error>;
@@ -29,6 +30,9 @@ pub enum SettingsError {
         /// The nearest there is.
         nearest: Option<String>,
     },
+    /// A Sigma rule cannot be loaded.
+    #[error(transparent)]
+    Rule(#[from] sigma::LoadError),
     /// A setting is unknown or of the wrong type.
     #[error("[detectors.{id}]: {problem}")]
     Setting {
@@ -39,10 +43,20 @@ pub enum SettingsError {
     },
 }
 
+/// Every id that may have settings: the detectors' and the shipped Sigma rules'.
+pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
+    DETECTORS.iter().map(|one| one.id).chain(sigma::SHIPPED_IDS.iter().copied())
+}
+
 /// Every detector the settings leave switched on.
 pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
+    build_with(settings, &[])
+}
+
+/// Every detector the settings leave switched on, and Sigma rules (file name and text) beside the shipped ones.
+pub fn build_with(settings: &Settings, rules: &[(String, String)]) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
     for id in settings.keys() {
-        if !DETECTORS.iter().any(|one| one.id == id) {
+        if !ids().any(|one| one == id) {
             return Err(SettingsError::Unknown { id: id.clone(), nearest: None });
         }
     }
@@ -57,5 +71,6 @@ pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsErro
             .map_err(|problem| SettingsError::Setting { id: registration.id.to_owned(), problem })?;
         detectors.push(built);
     }
+    detectors.push(Box::new(Sigma::new(settings, rules)?));
     Ok(detectors)
 }
