@@ -36,6 +36,8 @@ pub struct Correlation {
     pub bounds: Vec<(ConditionOperator, u64)>,
     /// The field whose values are counted or added up.
     pub field: Option<String>,
+    /// How far before the window the events of its inputs may lie: where those are correlations, their windows' length.
+    pub reach: Millis,
     /// The inputs that must have matched, where that is not all of them.
     pub expression: Option<ConditionExpr>,
     /// The inputs' names, for the expression.

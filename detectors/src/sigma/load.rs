@@ -412,6 +412,7 @@ fn correlation(document: &Document<'_>, rule: &CorrelationRule, names: &Names) -
         span: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(1000),
         bounds,
         field,
+        reach: 0,
         expression,
         names: called,
     })
@@ -444,6 +445,20 @@ fn connect(
             if leads_to(loaded, input, own, own) {
                 let id = loaded[own].id.clone();
                 return Err(LoadError::Circle { file: document.file.to_owned(), line: document.line_of("rules"), id });
+            }
+        }
+    }
+    // Inputs may be loaded after what they feed, so reaches settle over as many rounds as there are links.
+    for _ in 0..correlations.len() {
+        for own in first..loaded.len() {
+            let Logic::Correlation(correlation) = &loaded[own].logic else { continue };
+            let of = |input: &usize| match &loaded[*input].logic {
+                Logic::Correlation(input) => input.span.saturating_add(input.reach),
+                Logic::Single { .. } => 0,
+            };
+            let reach = correlation.inputs.iter().map(of).max().unwrap_or(0);
+            if let Logic::Correlation(correlation) = &mut loaded[own].logic {
+                correlation.reach = reach;
             }
         }
     }

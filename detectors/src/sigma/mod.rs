@@ -162,11 +162,13 @@ impl Sigma {
         let key = Correlation::key(&rule.id, &values);
         let group = self.groups.touch(&key, arrival.at);
         for trace in arrival.traces {
-            group.traces.add(trace, correlation.span);
+            group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
         }
-        let Some(met) = correlation.take(group, arrival.input, event, arrival.at) else { return };
+        let Some(mut met) = correlation.take(group, arrival.input, event, arrival.at) else { return };
         let quiet = correlation.span.max(LEAST_QUIET);
-        let held: Vec<Trace> = group.traces.between(met.found.from, met.found.to).cloned().collect();
+        let earliest = met.found.from.saturating_sub(correlation.reach);
+        let held: Vec<Trace> = group.traces.between(earliest, met.found.to).cloned().collect();
+        met.found.from = held.first().map_or(met.found.from, |trace| trace.time.min(met.found.from));
         let open = group.episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
         let (last, total) = match open {
             Some((last, total)) => (last.max(met.found.to), total + 1),
