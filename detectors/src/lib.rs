@@ -10,6 +10,7 @@
 //! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept and saved | [`keyed`] |
 
+pub mod brute_force_success;
 pub mod codec;
 pub mod detector;
 pub mod engine;
@@ -24,6 +25,7 @@ pub mod manual;
 pub mod person;
 pub mod registry;
 pub mod sigma;
+pub mod usual;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;

@@ -16,7 +16,8 @@ pub struct Registration {
 }
 
 /// Every detector.
-pub const DETECTORS: &[Registration] = &[];
+pub const DETECTORS: &[Registration] =
+    &[Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build }];
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]

@@ -16,12 +16,12 @@ mod correlation;
 mod event;
 pub mod load;
 mod prefilter;
-mod template;
-mod traces;
+pub(crate) mod template;
+pub(crate) mod traces;
 pub mod trial;
 mod unsupported;
 mod voice;
-mod window;
+pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub struct Found {
 }
 
 /// Takes one end away when there is no more room: the one farther from `time`; from an equal distance the older.
-fn trim<T>(entries: &mut VecDeque<T>, room: usize, time: Millis, time_of: impl Fn(&T) -> Millis) -> Option<T> {
+pub fn trim<T>(entries: &mut VecDeque<T>, room: usize, time: Millis, time_of: impl Fn(&T) -> Millis) -> Option<T> {
     if entries.len() <= room {
         return None;
     }
