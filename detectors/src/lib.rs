@@ -22,6 +22,7 @@ pub mod finding;
 pub mod json;
 pub mod keyed;
 pub mod manual;
+pub mod password_spray;
 pub mod person;
 pub mod registry;
 pub mod sigma;
