@@ -116,7 +116,7 @@ impl BruteForceSuccess {
         let before: Vec<Option<IpAddr>> = account
             .failures
             .iter()
-            .filter(|(failed, _)| *failed <= time && *failed >= time - span)
+            .filter(|(failed, _)| *failed <= time && *failed >= time.saturating_sub(span))
             .map(|(_, address)| *address)
             .collect();
         if before.len() < self.settings.failures {
@@ -139,7 +139,7 @@ impl BruteForceSuccess {
 
     fn tell(&self, account: &Account, success: &Trace, severity: Severity, count: usize, event: &Event) -> Detection {
         let span = Millis::from(self.settings.minutes) * MINUTE;
-        let held: Vec<&Trace> = account.traces.between(success.time - span, success.time).collect();
+        let held: Vec<&Trace> = account.traces.between(success.time.saturating_sub(span), success.time).collect();
         let mut failing = Identities::default();
         identify(held.iter().copied(), &mut failing);
         let mut entity = Identities::default();
@@ -225,7 +225,10 @@ impl Detector for BruteForceSuccess {
         if succeeded && let Some(account) = self.accounts.get(&key) {
             let near = account.failures.iter().any(|(time, _)| time.abs_diff(event.time) <= 2 * span.unsigned_abs());
             let learns = address.is_some_and(|address| account.usual.would_learn(address, event.time));
-            if !near && !learns && account.successes.back().is_some_and(|last| last.trace.time >= event.time - span) {
+            if !near
+                && !learns
+                && account.successes.back().is_some_and(|last| last.trace.time >= event.time.saturating_sub(span))
+            {
                 return;
             }
         }

@@ -1,8 +1,9 @@
 //! A few passwords tried on many accounts, from one address or from many.
 //!
 //! # What it finds
-//! One address that fails to log in to fifteen or more accounts within five minutes, or to twenty-five within a day; and many
-//! addresses that together, within a quarter of an hour, try many accounts a few times each.
+//! One address that fails to log in to fifteen or more accounts within five minutes, or to twenty-five within a day, or forty
+//! times to five or more within 20 minutes without reaching what brute-force counts for each; and many addresses that
+//! together, within a quarter of an hour, try many accounts a few times each.
 //!
 //! # Why it matters
 //! Spraying stays under every lock-out, because no account is tried often. Among a thousand accounts one has the season and the
@@ -14,8 +15,8 @@
 //!
 //! - *Own address.* A failure from an address its account has used for half a day or longer is left out: when the sign-in
 //!   service is down, everybody fails from his own address.
-//! - *Few tries.* Of the accounts at least four fifths were tried no more than five times; many tries at few accounts are
-//!   brute-force.
+//! - *Few tries.* Of the accounts at least four fifths were tried no more than five times (nine, where a handful is tried in
+//!   turns); more tries than that are brute-force.
 //! - *Shared exit.* Where two fifths of the accounts that failed at an address get in from there soon after, an office is
 //!   typing its new passwords. Where as many other accounts get in as fail, three times as many must fail.
 //! - *Distributed:* at least 25 tries of at least 8 accounts from at least 5 addresses within 15 minutes, four times what the
@@ -37,6 +38,7 @@
 //! # Settings
 //! - `accounts_in_5_minutes` (15) and `accounts_in_a_day` (25): for one address.
 //! - `addresses` (5), `accounts` (8), `tries` (25): for many addresses, within 15 minutes.
+//! - `tries_at_few_accounts` (40): for one address that takes turns at five to fourteen accounts, within 20 minutes.
 //! - `tries_per_account` (5): what still counts as few.
 //! - `own_after_hours` (12): how long ago an address must first have been used to be the account's own.
 
@@ -54,7 +56,7 @@ use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
-use crate::sigma::window::trim;
+use crate::sigma::window::{Times, trim};
 use crate::usual::UsualAddresses;
 
 /// The rule's id.
@@ -65,6 +67,10 @@ const MINUTE: Millis = 60_000;
 const DAY: Millis = 1_440 * MINUTE;
 const FAST: Millis = 5 * MINUTE;
 const WIDE: Millis = 15 * MINUTE;
+const SOME: Millis = 20 * MINUTE;
+/// A handful of accounts, each below what brute-force counts.
+const SOME_ACCOUNTS: usize = 5;
+const BELOW_BRUTE_FORCE: u32 = 9;
 /// A success this soon after a failure is the answer to it.
 const SOON: Millis = 30 * MINUTE;
 /// For how long an address that sprayed is watched for an account that gets in, and an episode stays open.
@@ -76,6 +82,7 @@ const ADDRESSES: usize = 50_000;
 const ACCOUNTS: usize = 100_000;
 const TENANTS: usize = 1_000;
 const ACCOUNTS_PER_ADDRESS: usize = 512;
+const FAILURES_HELD: usize = 256;
 const TRIES_PER_TENANT: usize = 256;
 const SLOTS_HELD: usize = 128;
 /// How much of the normal rate one quarter of an hour moves: about two days' worth of memory.
@@ -95,6 +102,8 @@ pub struct Settings {
     pub accounts: usize,
     /// Tries of a distributed spray.
     pub tries: usize,
+    /// Failures of one address that takes turns at a handful of accounts.
+    pub tries_at_few_accounts: usize,
     /// What still counts as few.
     pub tries_per_account: u32,
     /// From when on an address is the account's own.
@@ -109,6 +118,7 @@ impl Default for Settings {
             addresses: 5,
             accounts: 8,
             tries: 25,
+            tries_at_few_accounts: 40,
             tries_per_account: 5,
             own_after_hours: 12,
         }
@@ -132,7 +142,7 @@ impl Touch {
 
     /// Got in soon after failing.
     fn recovered(&self) -> bool {
-        matches!((self.failed, self.succeeded), (Some(failed), Some(succeeded)) if succeeded >= failed && succeeded - failed <= SOON)
+        matches!((self.failed, self.succeeded), (Some(failed), Some(succeeded)) if succeeded >= failed && succeeded.saturating_sub(failed) <= SOON)
     }
 }
 
@@ -140,6 +150,8 @@ impl Touch {
 struct Address {
     touched: BTreeMap<Box<str>, Touch>,
     traces: Traces,
+    /// Every failure of strangers here, while there is room.
+    failures: Times,
     found: Option<Millis>,
 }
 
@@ -243,7 +255,7 @@ impl PasswordSpray {
         {
             let state = self.tenants.touch(&tenant, event.time);
             for one in state.tries.iter_mut().filter(|one| one.address == address && *one.account == *account) {
-                one.recovered |= event.time >= one.time && event.time - one.time <= SOON;
+                one.recovered |= event.time >= one.time && event.time.saturating_sub(one.time) <= SOON;
             }
             let sprayed = state.found.is_some_and(|found| event.time.abs_diff(found) <= QUIET.unsigned_abs());
             if sprayed
@@ -280,6 +292,7 @@ impl PasswordSpray {
             }
             touch.tries = touch.tries.saturating_add(1);
             bound(&mut state.touched);
+            state.failures.insert(event.time, FAILURES_HELD);
             state.traces.add(Trace::of(event), FAST);
             if !just_told(state.found, event.time)
                 && let Some((seen, span)) = self.at_address(&key, event.time)
@@ -322,25 +335,36 @@ impl PasswordSpray {
     /// What an address shows around a time, if that is a spray, with the window's length.
     fn at_address(&self, key: &str, time: Millis) -> Option<(Seen, Millis)> {
         let state = self.addresses.get(key)?;
-        if state.touched.len() < self.settings.accounts_in_5_minutes.min(self.settings.accounts_in_a_day) {
+        let settings = &self.settings;
+        if state.touched.len() < SOME_ACCOUNTS.min(settings.accounts_in_5_minutes).min(settings.accounts_in_a_day) {
             return None;
         }
-        let windows = [(FAST, self.settings.accounts_in_5_minutes), (DAY, self.settings.accounts_in_a_day)];
-        windows.into_iter().find_map(|(span, least)| Some((state.within(time, span, least, &self.settings)?, span)))
+        let quick = || state.within(time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account);
+        let slow = || state.within(time, DAY, settings.accounts_in_a_day, settings.tries_per_account);
+        let few = || {
+            let tries = settings.tries_at_few_accounts.min(FAILURES_HELD);
+            let held = state.failures.fullest(time, SOME, tries).filter(|found| found.amount >= tries as f64);
+            held.and_then(|_| state.within(time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE))
+        };
+        quick()
+            .map(|seen| (seen, FAST))
+            .or_else(|| slow().map(|seen| (seen, DAY)))
+            .or_else(|| few().map(|seen| (seen, SOME)))
     }
 
     /// What a tenant shows around a time, if that is a distributed spray.
     fn across(&self, key: &str, time: Millis) -> Option<Seen> {
         let settings = &self.settings;
         let state = self.tenants.get(key)?;
-        let first = state.tries.partition_point(|one| one.time < time - WIDE);
+        let first = state.tries.partition_point(|one| one.time < time.saturating_sub(WIDE));
         let after = state.tries.partition_point(|one| one.time <= time.saturating_add(WIDE));
         if after - first < settings.tries {
             return None;
         }
         // A late event is judged in the window that ends with what came before it but happened after it.
         let end = state.tries.range(first..after).map(|one| one.time).max()?;
-        let window: Vec<&Try> = state.tries.range(first..after).filter(|one| one.time >= end - WIDE).collect();
+        let window: Vec<&Try> =
+            state.tries.range(first..after).filter(|one| one.time >= end.saturating_sub(WIDE)).collect();
         let mut per_account: BTreeMap<&str, u32> = BTreeMap::new();
         for one in window.iter().filter(|one| !one.at_home) {
             *per_account.entry(&one.account).or_default() += 1;
@@ -380,6 +404,7 @@ impl PasswordSpray {
         let count = seen.accounts.len();
         let (least, en, zh) = match span {
             FAST => (self.settings.accounts_in_5_minutes, "quickly", "快速"),
+            SOME => (SOME_ACCOUNTS, "in turns", "轮流"),
             _ => (self.settings.accounts_in_a_day, "slowly", "缓慢"),
         };
         let (within, within_zh) = (span_in_words(span, false), span_in_words(span, true));
@@ -491,15 +516,15 @@ impl PasswordSpray {
 
 impl Address {
     /// The accounts that failed here within the window around a time, if they make a spray.
-    fn within(&self, time: Millis, span: Millis, least: usize, settings: &Settings) -> Option<Seen> {
+    fn within(&self, time: Millis, span: Millis, least: usize, few_tries: u32) -> Option<Seen> {
         let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
         let end = self.touched.values().filter_map(|touch| near(touch.failed)).max()?;
-        let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end - span);
+        let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
         let failed: Vec<(&Box<str>, &Touch)> = self.touched.iter().filter(|(_, touch)| inside(touch.failed)).collect();
         if failed.len() < least {
             return None;
         }
-        let few = failed.iter().filter(|(_, touch)| touch.tries <= settings.tries_per_account).count();
+        let few = failed.iter().filter(|(_, touch)| touch.tries <= few_tries).count();
         let recovered = failed.iter().filter(|(_, touch)| touch.recovered()).count();
         let came_in = self
             .touched
@@ -570,7 +595,7 @@ impl Tenant {
 }
 
 fn just_told(found: Option<Millis>, time: Millis) -> bool {
-    found.is_some_and(|found| time >= found && time - found < AGAIN)
+    found.is_some_and(|found| time >= found && time.saturating_sub(found) < AGAIN)
 }
 
 /// The events of a window that a finding which goes on does not have yet.

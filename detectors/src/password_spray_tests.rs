@@ -90,6 +90,34 @@ fn many_tries_at_few_accounts_are_brute_force_and_not_told_here() {
 }
 
 #[test]
+fn a_handful_of_accounts_tried_in_turns_below_every_other_threshold_is_found() {
+    let turns = |users: i64, tries: i64| {
+        found(
+            (0..tries)
+                .map(|number| login(number * 20, &format!("user{}", number % users), "failure", "203.0.113.7"))
+                .collect(),
+        )
+    };
+    assert!(turns(6, 39).is_empty());
+    let found = turns(6, 48);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].summary.en.contains("in turns tried passwords on 6 accounts"), "{}", found[0].summary.en);
+}
+
+#[test]
+fn stamps_at_the_ends_of_time_do_no_harm() {
+    let mut events = spray(15, 10, 0);
+    for time in [i64::MIN, i64::MAX, 0] {
+        for outcome in ["failure", "success"] {
+            let mut event = login(0, "user3", outcome, "203.0.113.7");
+            event.time = time;
+            events.push(event);
+        }
+    }
+    assert_eq!(found(events).iter().filter(|one| one.window.1 < 1_000_000).count(), 1);
+}
+
+#[test]
 fn an_office_that_types_new_passwords_on_monday_is_no_spray() {
     // Nothing is known of the office yet: all that speaks for it is that those who fail get in.
     let mut events = Vec::new();
@@ -174,14 +202,14 @@ fn one_address_that_sprays_is_not_told_a_second_time_as_distributed() {
 
 #[test]
 fn where_failures_abroad_are_normal_more_of_them_are_needed() {
-    // Thirty failures of strangers in every quarter of an hour for two weeks, each from its own address: no list is shared.
-    let mut events: Vec<Event> = (0..30 * 4 * 24 * 14)
+    // Thirty failures of strangers in every quarter of an hour for four days, each from its own address: no list is shared.
+    let mut events: Vec<Event> = (0..30 * 4 * 24 * 4)
         .map(|number| {
             let home = format!("10.{}.{}.{}", number / 60_000, number / 250 % 240, number % 250 + 1);
             login(number * 30, &format!("guest{number}"), "failure", &home)
         })
         .collect();
-    let end = 30 * 30 * 4 * 24 * 14;
+    let end = 30 * 30 * 4 * 24 * 4;
     events.extend(botnet(end + 60));
     events.sort_by_key(|event| event.time);
     assert!(found(events).is_empty());
