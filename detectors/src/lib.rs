@@ -8,7 +8,10 @@
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
 //! | how detections become findings | [`episode`], [`finding`] |
 //! | how state is kept and saved | [`keyed`] |
+//! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
+//! | how figures and times are written in sentences | [`wording`] |
 
+pub mod baseline;
 pub mod codec;
 pub mod detector;
 pub mod engine;
@@ -21,7 +24,10 @@ pub mod json;
 pub mod keyed;
 pub mod manual;
 pub mod person;
+pub mod place;
 pub mod registry;
+pub mod window;
+pub mod wording;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;
