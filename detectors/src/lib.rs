@@ -20,12 +20,15 @@ pub mod episode;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod impossible_travel;
 pub mod json;
 pub mod keyed;
 pub mod manual;
 pub mod person;
 pub mod place;
 pub mod registry;
+#[cfg(test)]
+mod scenario;
 pub mod window;
 pub mod wording;
 

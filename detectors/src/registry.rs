@@ -15,7 +15,8 @@ pub struct Registration {
 }
 
 /// Every detector.
-pub const DETECTORS: &[Registration] = &[];
+pub const DETECTORS: &[Registration] =
+    &[Registration { id: crate::impossible_travel::ID, build: crate::impossible_travel::ImpossibleTravel::build }];
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]
