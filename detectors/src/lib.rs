@@ -12,6 +12,7 @@
 //! | how figures and times are written in sentences | [`wording`] |
 
 pub mod baseline;
+pub mod bulk_export;
 pub mod codec;
 pub mod detector;
 pub mod engine;

@@ -60,3 +60,26 @@ pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsErro
     }
     Ok(detectors)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manual::HEADINGS;
+
+    #[test]
+    fn every_detector_has_a_whole_manual_and_explains_each_setting() {
+        for detector in build(&Settings::new()).expect("the defaults fit") {
+            for rule in detector.rules() {
+                assert!(!rule.manual.title.is_empty(), "{} has no title", rule.id);
+                for heading in HEADINGS {
+                    let text = rule.manual.section(heading).unwrap_or_default();
+                    assert!(!text.is_empty(), "{} says nothing under `{heading}`", rule.id);
+                }
+                let explained = rule.manual.section("Settings").unwrap_or_default();
+                for name in rule.settings.as_object().into_iter().flat_map(|settings| settings.keys()) {
+                    assert!(explained.contains(&format!("`{name}`")), "{} does not explain `{name}`", rule.id);
+                }
+            }
+        }
+    }
+}
