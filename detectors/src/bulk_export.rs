@@ -212,6 +212,7 @@ impl Detector for BulkExport {
         }
         let is_program = exporter.program && !exporter.human;
         exporter.ring.add(event.time, volume.records, u32::from(volume.export));
+        exporter.told.since += volume.records;
         let dues = exporter.open(event.time, volume.records, volume.export);
         for due in dues {
             // Mostly there already; a look-up in a small tree.
@@ -278,7 +279,7 @@ impl BulkExport {
             return;
         };
         let from = event.time.saturating_sub(if verdict.by_day { DAY_WINDOW } else { HOUR });
-        let amount = if verdict.by_day { windows.day.amount } else { windows.hour.amount };
+        let amount = verdict.amount;
         let told = exporter.told;
         // Told again when it grows by half, gets worse, or ten minutes have passed.
         let again = event.time.abs_diff(told.time) >= 600_000
@@ -288,7 +289,7 @@ impl BulkExport {
         let exporter = self.exporters.touch(key, event.time);
         exporter.mark(from, event.time);
         if let Some(detection) = detection {
-            exporter.told = Told { time: event.time, amount, severity: verdict.severity as u8 };
+            exporter.told = Told { time: event.time, amount, severity: verdict.severity as u8, since: 0.0 };
             out.push(detection);
         }
     }
@@ -320,7 +321,7 @@ impl BulkExport {
         let (span, span_zh) = if verdict.by_day { ("a day", "一天") } else { ("an hour", "一小时") };
         let (within, within_zh) = if verdict.by_day { ("24 hours", "24 小时") } else { ("one hour", "一小时") };
         let until = moment(event.time);
-        let (amount, usual) = (figure(total.amount), figure(verdict.usual_most));
+        let (amount, usual) = (figure(verdict.amount), figure(verdict.usual_most));
         let summary = Sentence::new(
             format!(
                 "{who} took about {amount} records out within {within} up to {until}; {usual} in {span} would be the most to expect."
@@ -360,7 +361,6 @@ impl BulkExport {
         };
         let mut evidence = exporter.trail.references(from, event.time);
         evidence.retain(|reference| reference.id != event.id);
-        let count = self.events_counted(&evidence, total.actions);
         Detection {
             rule: self.rule.clone(),
             severity: verdict.severity,
@@ -371,15 +371,11 @@ impl BulkExport {
             observed,
             expected,
             window: (from, event.time),
+            evidence_count: total.events.max(evidence.len() as u64 + 1),
             evidence,
-            evidence_count: count,
             techniques: TECHNIQUES.to_vec(),
             parts: verdict.parts.clone(),
             quiet: HOUR,
         }
-    }
-
-    fn events_counted(&self, evidence: &[crate::Reference], actions: u64) -> u64 {
-        actions.max(evidence.len() as u64 + 1)
     }
 }

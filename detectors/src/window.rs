@@ -27,6 +27,7 @@ struct Bucket {
     hour: bool,
     amount: u64,
     actions: u32,
+    events: u32,
 }
 
 impl Bucket {
@@ -42,6 +43,8 @@ pub struct Total {
     pub amount: f64,
     /// How many actions were counted.
     pub actions: u64,
+    /// How many events contributed.
+    pub events: u64,
 }
 
 /// Amounts and counts of the last week.
@@ -67,8 +70,9 @@ impl Ring {
             Some(bucket) => {
                 bucket.amount += amount;
                 bucket.actions = bucket.actions.saturating_add(actions);
+                bucket.events = bucket.events.saturating_add(1);
             }
-            None => self.buckets.insert(position, Bucket { start, hour, amount, actions }),
+            None => self.buckets.insert(position, Bucket { start, hour, amount, actions, events: 1 }),
         }
         if grows {
             self.fold(newest);
@@ -99,6 +103,7 @@ impl Ring {
                     last.hour |= bucket.hour;
                     last.amount += bucket.amount;
                     last.actions = last.actions.saturating_add(bucket.actions);
+                    last.events = last.events.saturating_add(bucket.events);
                 }
                 None => folded.push(bucket),
             }
@@ -120,6 +125,7 @@ impl Ring {
             }
             amount += bucket.amount;
             total.actions += u64::from(bucket.actions);
+            total.events += u64::from(bucket.events);
         }
         total.amount = amount as f64 / UNIT;
         total
@@ -211,7 +217,7 @@ mod tests {
         let mut ring = Ring::default();
         (0..60).for_each(|minute| ring.add(100 * HOUR + minute * 60_000, 10.0, 1));
         let end = 100 * HOUR + 59 * 60_000;
-        assert_eq!(ring.sum(end, HOUR), Total { amount: 600.0, actions: 60 });
+        assert_eq!(ring.sum(end, HOUR), Total { amount: 600.0, actions: 60, events: 60 });
         assert!(ring.sum(end, 10 * 60_000).amount <= 150.0);
         assert_eq!(ring.sum(end + 30 * HOUR, HOUR).amount, 0.0);
         assert_eq!(ring.sum(end + 20 * HOUR, 24 * HOUR).amount, 600.0);

@@ -11,7 +11,7 @@ pub(super) const HOUR: Millis = 3_600_000;
 /// Hours in which half of what was learned is forgotten.
 const HALF_LIFE: f64 = 30.0 * 24.0;
 /// The same for the largest window ever: month ends and quarter ends come again.
-const TOP_HALF_LIFE: f64 = 60.0 * 24.0;
+const TOP_HALF_LIFE: f64 = 365.0 * 24.0;
 /// Hours for which a window that raised an alert teaches nothing, without a verdict.
 const HELD: u32 = 14 * 24;
 const CELLS: usize = 400;
@@ -76,6 +76,8 @@ pub(super) struct Told {
     pub time: Millis,
     pub amount: f64,
     pub severity: u8,
+    /// Records taken out since.
+    pub since: f64,
 }
 
 /// An entity that exports.

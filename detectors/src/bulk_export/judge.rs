@@ -50,6 +50,8 @@ pub(super) struct Verdict {
     pub parts: Vec<(&'static str, f64)>,
     /// The day's sum decided, not the hour's.
     pub by_day: bool,
+    /// What was taken out, without what was reported before.
+    pub amount: f64,
     /// What 99 of 100 such windows of this entity stay below.
     pub usual_most: f64,
     /// The same for its peers.
@@ -83,8 +85,18 @@ pub(super) fn judge(
     is_program: bool,
     settings: &Settings,
 ) -> Option<Verdict> {
-    let (hour, day) = (windows.hour.amount, windows.day.amount);
+    let (mut hour, mut day) = (windows.hour.amount, windows.day.amount);
     let floors = (settings.floor_records_per_hour.max(1.0), settings.floor_records_per_day.max(1.0));
+    let (told, gap) = (exporter.told, event.time.abs_diff(exporter.told.time));
+    if told.amount > 0.0 && gap < 25 * HOUR.unsigned_abs() {
+        // What was reported still fills the day's window: looking at a list the morning after is not the same export again.
+        if told.since < floors.0 / 4.0 {
+            return None;
+        }
+        if gap > HOUR.unsigned_abs() {
+            (hour, day) = (hour.min(told.since), day.min(told.since));
+        }
+    }
     let (hour_counts, day_counts) = (hour >= floors.0, day >= floors.1);
     if !hour_counts && !day_counts {
         return None;
@@ -152,7 +164,7 @@ pub(super) fn judge(
         _ => Severity::Medium,
     };
     let severity = if event.is(Field::UserInferred) { severity.min(Severity::Medium) } else { severity };
-    Some(Verdict { severity, parts, by_day, usual_most: own.usual_most(), usual_of_peers: peers.usual_most() })
+    Some(Verdict { severity, parts, by_day, amount, usual_most: own.usual_most(), usual_of_peers: peers.usual_most() })
 }
 
 /// At night or on a weekend where the person works; unknown zones have no night.
