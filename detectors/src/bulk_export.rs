@@ -214,12 +214,7 @@ impl Detector for BulkExport {
         exporter.ring.add(event.time, volume.records, u32::from(volume.export));
         exporter.told.since += volume.records;
         let dues = exporter.open(event.time, volume.records, volume.export);
-        for due in dues {
-            // Mostly there already; a look-up in a small tree.
-            if !self.due.contains(&(due, key.as_ref().into())) {
-                self.due.insert((due, key.as_ref().into()));
-            }
-        }
+        self.due.extend(dues.into_iter().flatten().map(|due| (due, Box::from(key.as_ref()))));
         let mut fresh = 0;
         for kind in kinds(event).into_iter().flatten() {
             exporter.known.note(kind, seconds, KNOWN);

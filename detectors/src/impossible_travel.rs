@@ -13,7 +13,8 @@
 //! in the order of the events' own times, with the visits nearest in time at the other places. The distance is taken between the near edges of
 //! both places (an address is known only within a radius: the database's, at least 25 km for fixed lines, 200 km for mobile and 100 km
 //! for unknown networks). Impossible is what is farther than `min_distance_km` and faster than `speed_kmh` plus `airport_hours`, with
-//! two minutes allowed for clocks. That alone gives 40 points. More are added: far beyond any flight 15; network new for the user 25;
+//! two minutes allowed for clocks. That alone gives 40 points. More are added: far beyond any flight 15; network new for the user 25 (10 for a new
+//! address where no database tells the network);
 //! device or browser new 20; hosting network 20; otherwise country new for the user 15,
 //! for the organisation 10; active at both places within
 //! ten minutes 20; one session from both with different browsers 15; failed logins in the hour before 10. Taken off: both places known on three
@@ -36,7 +37,7 @@
 //! - `airport_hours` (0.75): added to every journey.
 //! - `alert_score` (60), `high_score` (80): points for medium and high.
 //! - `shared_egress_users` (5): an address with so many users of the organisation (or 3 in a hundred of them, at least 3) is shared and not judged.
-//! - `repeat_hours` (24): the same pair of places is not reported again within this time.
+//! - `repeat_hours` (24): the same pair of places is not reported again within this time, and after a second report not for 14 days.
 //! - `known_networks` ([]): networks of offices and company VPNs, such as "198.51.100.0/24", that say nothing about where a person is.
 //! - `capacity` (200000): users remembered.
 
@@ -372,7 +373,11 @@ impl ImpossibleTravel {
         let repeat = self.settings.repeat_hours.saturating_mul(3_600);
         // The pair's third leg (back again) is told once, as part of the same finding.
         let returning = here.visits.iter().any(|visit| visit.from < journey.other.from && journey.other.from <= time);
-        let known = user.alerted.iter().position(|past| past.pair == pair && past.time.abs_diff(time) < repeat);
+        let known = user.alerted.iter().position(|past| {
+            // Told twice, it is known; whoever has not acted on it by then is not helped by a third time.
+            let repeat = if past.times >= 2 { repeat.max(SUSPECT) } else { repeat };
+            past.pair == pair && past.time.abs_diff(time) < repeat
+        });
         if let Some(past) = known.map(|past| user.alerted[past])
             && (past.high || !high)
             && (past.returned || !returning)
@@ -389,10 +394,12 @@ impl ImpossibleTravel {
                 user.alerted[past].returned |= returning;
             }
             None => {
+                let times = user.alerted.iter().find(|past| past.pair == pair).map_or(0, |past| past.times) + 1;
+                user.alerted.retain(|past| past.pair != pair);
                 if user.alerted.len() >= 16 {
                     user.alerted.remove(0);
                 }
-                user.alerted.push(Alerted { pair, time, high, returned: returning });
+                user.alerted.push(Alerted { pair, time, high, returned: returning, times: times.min(100) });
             }
         }
         Some(strange_ip)

@@ -14,6 +14,8 @@
 pub mod baseline;
 pub mod bulk_export;
 pub mod codec;
+#[cfg(test)]
+mod cost;
 pub mod detector;
 pub mod engine;
 pub mod entity;

@@ -119,15 +119,15 @@ pub(super) struct Lesson {
 }
 
 impl Exporter {
-    /// Adds to the open hour and day; the hours from which they may be learned.
-    pub(super) fn open(&mut self, time: Millis, amount: f64, export: bool) -> [u32; 2] {
+    /// Adds to the open hour and day; for those that are new, the hour from which they may be learned.
+    pub(super) fn open(&mut self, time: Millis, amount: f64, export: bool) -> [Option<u32>; 2] {
         let hour = hour_of(time);
         [(hour, false), (hour - hour % 24, true)].map(|(start, day)| {
             let known = self.cells.iter_mut().find(|cell| cell.start == start && cell.day == day && !cell.held);
             if let Some(cell) = known {
                 cell.amount += amount;
                 cell.actions += u32::from(export);
-                return cell.due;
+                return None;
             }
             if self.cells.len() >= CELLS {
                 self.cells.remove(0);
@@ -136,7 +136,7 @@ impl Exporter {
             cell.due = cell.end();
             let due = cell.due;
             self.cells.push(cell);
-            due
+            Some(due)
         })
     }
 

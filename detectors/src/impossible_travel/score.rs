@@ -57,7 +57,8 @@ pub(super) fn means_nothing(here: &Anchor, other: &Anchor, client: &Client, prog
     let relayed = |anchor: &Anchor| matches!(anchor.network, Network::Relay | Network::Satellite);
     let hosted = |anchor: &Anchor| anchor.network == Network::Hosting;
     // A hosting network the user has come back to on another day is his VPN or his server, not a place.
-    let habitual = |anchor: &Anchor| hosted(anchor) && anchor.days >= 2 && anchor.suspect_until == 0;
+    // What was reported needs one day more.
+    let habitual = |anchor: &Anchor| hosted(anchor) && anchor.days >= 2 + u16::from(anchor.suspect_until > 0);
     let same_carrier = here.asn != 0 && here.asn == other.asn && here.country == other.country;
     let roaming = (here.network == Network::Mobile || other.network == Network::Mobile)
         && client.device != 0
@@ -118,6 +119,9 @@ pub(super) fn parts(
     let strange_family = if std::ptr::eq(strange, here) { client.family } else { other.client.family };
 
     add(journey.least_km >= FAR_KM && journey.ratio() >= 2.0, "far beyond any flight", 15.0);
+    // Where no database tells the network, that the place is new must stand for it.
+    let fresh_place = strange.asn == 0 && strange.first.saturating_add(DAY) > time;
+    add(fresh_place, "address new for the user", 10.0);
     add(strange.asn != 0 && !user.asns.known(strange.asn, time, DAY), "network new for the user", 25.0);
     add(
         strange_family != 0 && !user.agents.known(strange_family, time, DAY),

@@ -162,6 +162,8 @@ pub(super) struct Alerted {
     pub time: u32,
     pub high: bool,
     pub returned: bool,
+    /// How often it was told.
+    pub times: u8,
 }
 
 /// Everything remembered of one user.
