@@ -41,6 +41,9 @@
 //! - `known_networks` ([]): networks of offices and company VPNs, such as "198.51.100.0/24", that say nothing about where a person is.
 //! - `capacity` (200000): users remembered.
 
+mod egress;
+mod presence;
+mod report;
 mod score;
 #[cfg(test)]
 mod tests;
@@ -50,16 +53,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::{Firsts, stable_hash};
+use crate::baseline::stable_hash;
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
-use crate::entity::{entity_key, primary_field};
+use crate::entity::entity_key;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Identities, Sentence, Severity};
-use crate::keyed::{Keyed, Resident};
+use crate::finding::{Detection, Severity};
+use crate::keyed::Keyed;
 use crate::manual::Manual;
-use crate::place::{Cidr, Country, Network, Place, name_of, prefix};
-use crate::wording::{figure, moment, span_en, span_zh};
+use crate::place::{Cidr, Country, Network, Place};
+use egress::{Egress, Organisation, egress_key};
+use presence::{Actor, Presence, actor, presence};
+use report::{Case, detection};
 use score::{Journey, Surroundings, means_nothing, parts, stranger};
 use traveller::{Alerted, Anchor, Client, DAY, Traveller, seconds};
 
@@ -100,44 +105,16 @@ impl Default for Settings {
     }
 }
 
-/// Who has been seen on an address: the hash of the user, first and last day, whether the visit was suspicious.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Egress {
-    users: Vec<(u32, u16, u16, bool)>,
+/// Score, index of the other place, journey, parts.
+type Judged = (f64, usize, Journey, Vec<(&'static str, f64)>);
+
+/// Whose event it is: the entity's key, its hash, the organisation.
+#[derive(Clone, Copy)]
+struct Subject<'k> {
+    key: &'k str,
+    hash: u32,
+    organisation: &'k str,
 }
-
-impl Resident for Egress {
-    fn rank(&self) -> u8 {
-        self.users.len().min(8) as u8
-    }
-}
-
-const EGRESS_USERS: usize = 16;
-
-impl Egress {
-    fn note(&mut self, user: u32, day: u16, suspicious: bool) {
-        if let Some(known) = self.users.iter_mut().find(|known| known.0 == user) {
-            (known.1, known.2) = (known.1.min(day), known.2.max(day));
-            known.3 |= suspicious;
-        } else if self.users.len() < EGRESS_USERS {
-            self.users.push((user, day, day, suspicious));
-        }
-    }
-
-    /// Other users who are plainly at home here: never suspicious, or back on another day (a thief seldom is).
-    fn others(&self, user: u32) -> usize {
-        self.users.iter().filter(|known| known.0 != user && (!known.3 || known.2 > known.1)).count()
-    }
-}
-
-/// What is known of a whole organisation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Organisation {
-    users: u64,
-    countries: Firsts<Country>,
-}
-
-impl Resident for Organisation {}
 
 /// The detector.
 pub struct ImpossibleTravel {
@@ -174,45 +151,6 @@ impl ImpossibleTravel {
         let most = self.settings.shared_egress_users.max(1);
         let enough = ((users as f64 * 0.03).ceil() as usize).clamp(3.min(most), most);
         (others >= enough, others)
-    }
-}
-
-fn egress_key(ip: std::net::IpAddr) -> String {
-    format!("{:x}", prefix(ip))
-}
-
-/// Who acts: a script, a bulk job, or an API call by something that does not say what it is, is a program. A login alone tells nothing.
-fn actor(event: &Event) -> Option<Actor> {
-    let device = event.text(Field::UserAgentDevice);
-    if device.is_some_and(|device| device == "script" || device == "crawler") {
-        return Some(Actor::Program);
-    }
-    match (event.text(Field::EventAction), event.has(Field::UserAgent)) {
-        (_, true) => Some(Actor::Person),
-        (Some("api-call" | "bulk-api" | "oauth-grant"), false) => Some(Actor::Program),
-        (Some("login" | "logout"), false) => None,
-        _ => Some(Actor::Person),
-    }
-}
-
-enum Actor {
-    Person,
-    Program,
-}
-
-/// What an event says about whether its user was there.
-enum Presence {
-    Here,
-    Failed,
-    Nothing,
-}
-
-fn presence(event: &Event) -> Presence {
-    match (event.text(Field::EventAction), event.text(Field::EventOutcome)) {
-        (_, Some("failure")) | (Some("mfa-denied"), _) => Presence::Failed,
-        // The first half of a login, or what anybody can ask for in another's name.
-        (Some("mfa-challenge" | "password-reset"), _) | (Some("login"), Some("unknown")) => Presence::Nothing,
-        _ => Presence::Here,
     }
 }
 
@@ -280,17 +218,17 @@ impl Detector for ImpossibleTravel {
         }
         let new_day = sighting.new_day;
         let organisation = event.text(Field::OrganizationId).unwrap_or_default();
-        let hash = stable_hash(&key);
+        let subject = Subject { key: &key, hash: stable_hash(&key), organisation };
         let mut suspicious = None;
         if !journeys.is_empty() {
-            suspicious = self.judge(event, &key, hash, organisation, sighting.anchor, &journeys, out);
+            suspicious = self.judge(event, subject, sighting.anchor, &journeys, out);
         }
         if new_day {
-            self.learn(&key, hash, organisation, event.time, sighting.anchor, first_time, suspicious.is_some());
+            self.learn(subject, event.time, sighting.anchor, first_time, suspicious.is_some());
         }
         if let Some(strange) = suspicious {
             let day = (time / DAY) as u16;
-            self.egresses.touch(&egress_key(strange), event.time).note(hash, day, true);
+            self.egresses.touch(&egress_key(strange), event.time).note(subject.hash, day, true);
         }
     }
 
@@ -321,18 +259,17 @@ impl ImpossibleTravel {
     fn judge(
         &mut self,
         event: &Event,
-        key: &str,
-        hash: u32,
-        organisation: &str,
+        subject: Subject<'_>,
         at: usize,
         journeys: &[(usize, Journey)],
         out: &mut Vec<Detection>,
     ) -> Option<std::net::IpAddr> {
+        let Subject { key, hash, organisation } = subject;
         let time = seconds(event.time);
         let client = Client::of(event);
         let user = self.users.get(key)?;
         let here = &user.anchors[at];
-        let mut best: Option<(f64, usize, Journey, Vec<(&'static str, f64)>)> = None;
+        let mut best: Option<Judged> = None;
         let (here_shared, here_colleagues) = self.shared(here, hash, organisation);
         if here_shared {
             return None;
@@ -385,7 +322,18 @@ impl ImpossibleTravel {
             return Some(strange_ip);
         }
         let severity = if high { Severity::High } else { Severity::Medium };
-        out.push(self.detection(event, key, severity, here, other, &journey, parts, returning));
+        let case = Case {
+            rule: &self.rule,
+            key,
+            severity,
+            here,
+            other,
+            journey: &journey,
+            parts,
+            returning,
+            repeat_hours: self.settings.repeat_hours,
+        };
+        out.push(detection(event, case));
         let user = self.users.touch(key, event.time);
         user.anchors[strange_at].suspect_until = time.saturating_add(SUSPECT);
         match known {
@@ -405,102 +353,9 @@ impl ImpossibleTravel {
         Some(strange_ip)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the words of one sentence")]
-    fn detection(
-        &self,
-        event: &Event,
-        key: &str,
-        severity: Severity,
-        here: &Anchor,
-        other: &Anchor,
-        journey: &Journey,
-        parts: Vec<(&'static str, f64)>,
-        returning: bool,
-    ) -> Detection {
-        let primary = primary_field(event);
-        let mut entity = Identities::default();
-        entity.add_event(event);
-        entity.add(Field::SourceIp.name(), &other.ip.to_string());
-        let who = match key.split_once(':') {
-            Some(("user-id", _)) | None => event.text(Field::UserId).unwrap_or(key),
-            Some(_) => event.text(Field::Person).or(event.text(Field::UserName)).unwrap_or(key),
-        };
-        let time = seconds(event.time);
-        let this = (name_of(&here.city, here.country), time);
-        let nearest = if time >= journey.other.to { journey.other.to } else { journey.other.from.min(time) };
-        let that = (name_of(&other.city, other.country), nearest);
-        let (from, to) = if that.1 <= this.1 { (that, this) } else { (this, that) };
-        let gap = Millis::from(journey.gap) * 1_000;
-        let distance = figure((journey.distance_km / 10.0).round() * 10.0);
-        let (at_once, later_zh) = match journey.gap {
-            0..60 => ("at the same time".to_owned(), "同时".to_owned()),
-            _ => (format!("{} later", span_en(gap)), format!("{}后", span_zh(gap))),
-        };
-        let (and_back, and_back_zh) = if returning {
-            (" It went back and forth between the two.", "两地之间来回出现。")
-        } else {
-            ("", "")
-        };
-        let millis = |seconds: u32| Millis::from(seconds) * 1_000;
-        let summary = Sentence::new(
-            format!(
-                "{who} was active from {} and, {at_once}, from {}: {distance} km, which no flight covers in that time.{and_back}",
-                from.0, to.0
-            ),
-            format!(
-                "{who} 在 {} 活动，{later_zh}又在 {} 活动：相距 {distance} 公里，任何航班都来不及。{and_back_zh}",
-                from.0, to.0
-            ),
-        );
-        let observed = Sentence::new(
-            format!("{} at {}, then {} at {}", from.0, moment(millis(from.1)), to.0, moment(millis(to.1))),
-            format!("{} 出现于 {}，{} 出现于 {}", from.0, moment(millis(from.1)), to.0, moment(millis(to.1))),
-        );
-        let needed = (journey.needed * 1_000.0) as Millis;
-        let expected = Sentence::new(
-            format!(
-                "the journey takes at least {} (counted over {} km, the least the addresses' accuracy allows)",
-                span_en(needed),
-                figure(journey.least_km)
-            ),
-            format!(
-                "这段路程至少需要 {}（按地址精度允许的最短距离 {} 公里计算）",
-                span_zh(needed),
-                figure(journey.least_km)
-            ),
-        );
-        let mut evidence = vec![other.reference()];
-        evidence.retain(|reference| reference.id != event.id);
-        Detection {
-            rule: self.rule.clone(),
-            severity,
-            entity,
-            primary: if primary == Field::UserId { Field::UserId.name() } else { Field::UserName.name() },
-            subject: key.to_owned(),
-            summary,
-            observed,
-            expected,
-            window: (millis(from.1).min(event.time), millis(to.1).max(event.time)),
-            evidence_count: evidence.len() as u64 + 1,
-            evidence,
-            techniques: TECHNIQUES.to_vec(),
-            parts,
-            quiet: Millis::from(self.settings.repeat_hours) * 3_600_000,
-        }
-    }
-
     /// Learns from a first sighting of the day what the organisation's addresses and countries are.
-    #[allow(clippy::too_many_arguments, reason = "the facts of one sighting")]
-    fn learn(
-        &mut self,
-        key: &str,
-        hash: u32,
-        organisation: &str,
-        time: Millis,
-        at: usize,
-        first_time: bool,
-        suspicious: bool,
-    ) {
+    fn learn(&mut self, subject: Subject<'_>, time: Millis, at: usize, first_time: bool, suspicious: bool) {
+        let Subject { key, hash, organisation } = subject;
         let Some(anchor) = self.users.get(key).and_then(|user| user.anchors.get(at)) else { return };
         let (ip, country, network) = (anchor.ip, anchor.country, anchor.network);
         self.egresses.touch(&egress_key(ip), time).note(hash, (seconds(time) / DAY) as u16, suspicious);
