@@ -223,6 +223,11 @@ impl Histogram {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
+    /// The share of counted amounts at least about as large as this one; as if one had been, where none was.
+    pub fn rarity(&self, amount: f64) -> f64 {
+        (1.0 - self.share_below(amount)).max(1.0 / (self.total() as f64 + 1.0))
+    }
+
     /// The share of counted amounts clearly below this one.
     pub fn share_below(&self, amount: f64) -> f64 {
         let total = self.total();
@@ -335,6 +340,8 @@ mod tests {
         assert!(group.share_below(20_000.0) > 0.999);
         assert!(group.share_below(10.0) < 0.02);
         assert_eq!(Histogram::default().share_below(5.0), 0.0);
+        assert_eq!(Histogram::default().rarity(5.0), 1.0);
+        assert!((group.rarity(1e6) - 1.0 / 1_001.0).abs() < 1e-12);
         (0..30_000).for_each(|_| group.learn(5.0));
         assert!(group.total() <= 20_001);
     }

@@ -12,7 +12,8 @@
 //! bytes are known, 350 are one record. Failed requests do not count. The sums of the last hour and the last day slide with the events' own
 //! times, so there are no edges to hide between. Nothing below `floor_records_per_hour` and `floor_records_per_day` is ever reported.
 //! Above, these points are added: how improbable the amount is by the entity's own history, which starts from that of its role, department or
-//! organisation (up to 6); how improbable the number of exports is (up to 6); how far above the floor (up to 4); more than 99.5 in 100
+//! organisation (up to 6, and not more than 2
+//! beyond its rarity among peers); how improbable the number of exports is (up to 6); how far above the floor (up to 4); more than 99.5 in 100
 //! of the peers 2; a way or kind of data never used before 1.5 each, up to 3; a leaver 3; outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
 //! usual is high, above the ceiling critical. A window that raised an alert teaches nothing for 14 days, and then only clipped.

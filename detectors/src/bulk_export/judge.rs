@@ -17,6 +17,8 @@ const NOTHING_KNOWN: Spread = Spread { mean: 5.3, deviation: 1.5, weight: 5.0 };
 const ACTIONS_WHEN_NOTHING_KNOWN: f64 = 3.0;
 /// Groups smaller than this say nothing about rank.
 const LEAST_GROUP: u64 = 20;
+/// How many orders of magnitude own history may add to the rarity among peers.
+const BEYOND_PEERS: f64 = 2.0;
 /// What one may take beyond his own largest without surprise.
 const OWN_TOP: f64 = 1.25;
 const ROUTINE: f64 = 1.3;
@@ -117,20 +119,25 @@ pub(super) fn judge(
     let of_hour = if hour_counts && hour > OWN_TOP * top_hour { surprise(own_hour.tail(hour), 6.0) } else { 0.0 };
     let of_day = if day_counts && day > OWN_TOP * top_day { surprise(own_day.tail(day), 6.0) } else { 0.0 };
     by_day |= of_day > of_hour;
-    parts.push(("amount beyond own habit", of_hour.max(of_day)));
+    let nearest = groups.iter().rev().find(|group| group.spread.total() >= LEAST_GROUP);
+    let commonest = nearest.or(groups.first()).map_or(1.0, |group| group.spread.rarity(amount_of(by_day, hour, day)));
+    // A habit of small things makes any larger one look impossible; what peers do on some days is not.
+    let most = BEYOND_PEERS - commonest.log10();
+    parts.push(("amount beyond own habit", of_hour.max(of_day).min(most)));
     let usual_actions =
         groups.iter().rev().find_map(|group| group.actions.mean()).unwrap_or(ACTIONS_WHEN_NOTHING_KNOWN).max(1.0);
     let of_actions = surprise(exporter.actions.tail(windows.day.actions as f64, usual_actions), 6.0);
     parts.push(("number of exports beyond own habit", of_actions));
     let excess = (hour / floors.0).max(day / floors.1);
     parts.push(("size above the floor", excess.log2().clamp(0.0, 4.0)));
-    let nearest = groups.iter().rev().find(|group| group.spread.total() >= LEAST_GROUP);
     let mut add = |applies: bool, name: &'static str, points: f64| {
         if applies {
             parts.push((name, points));
         }
     };
     add(nearest.is_some_and(|group| group.spread.share_below(day) > 0.995), "more than nearly all peers", 2.0);
+    // Whoever has no past has never done this either.
+    let fresh = fresh + usize::from(exporter.days.weight() == 0.0);
     add(fresh > 0, "kinds of data or ways never used before", 1.5 * fresh.min(2) as f64);
     let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
     add(leaving, "is leaving or has left", 3.0);
@@ -154,7 +161,7 @@ pub(super) fn judge(
         parts.push(("above the ceiling", day / settings.ceiling_records_per_day));
     }
     let (own, peers) = if by_day { (own_day, peers_day) } else { (own_hour, peers_hour) };
-    let amount = if by_day { day } else { hour };
+    let amount = amount_of(by_day, hour, day);
     let far = amount >= 10.0 * own.usual_most().max(1.0);
     let severity = match (alert, ceiling) {
         (true, true) if !is_program => Severity::Critical,
@@ -165,6 +172,10 @@ pub(super) fn judge(
     };
     let severity = if event.is(Field::UserInferred) { severity.min(Severity::Medium) } else { severity };
     Some(Verdict { severity, parts, by_day, amount, usual_most: own.usual_most(), usual_of_peers: peers.usual_most() })
+}
+
+fn amount_of(by_day: bool, hour: f64, day: f64) -> f64 {
+    if by_day { day } else { hour }
 }
 
 /// At night or on a weekend where the person works; unknown zones have no night.

@@ -76,6 +76,16 @@ fn a_new_company_has_value_on_its_first_afternoon() {
 }
 
 #[test]
+fn a_first_somewhat_larger_export_is_silent_and_one_of_a_wholly_other_size_is_not() {
+    let with_one_of = |records| {
+        let mut events = company(0..28);
+        events.push(event(22 * DAY + 9 * MINUTES, "user3", BERLIN, "export", records));
+        found(events).len()
+    };
+    assert_eq!([1_300, 6_000].map(with_one_of), [0, 1]);
+}
+
+#[test]
 fn a_report_split_into_many_small_exports_is_found() {
     let mut events = company(0..8);
     events.extend((0..80).map(|turn| event(7 * DAY + 9 * MINUTES + turn, "user3", BERLIN, "export", 100)));
