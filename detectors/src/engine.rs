@@ -27,7 +27,12 @@ pub struct Engine {
 impl Engine {
     /// Every detector of the registry that the settings do not switch off (`enabled = false`).
     pub fn new(settings: &Settings) -> Result<Engine, SettingsError> {
-        Ok(Engine::with(registry::build(settings)?))
+        Engine::with_rules(settings, &[])
+    }
+
+    /// The same, with Sigma rules (file name and text) beside the shipped ones.
+    pub fn with_rules(settings: &Settings, rules: &[(String, String)]) -> Result<Engine, SettingsError> {
+        Ok(Engine::with(registry::build_with(settings, rules)?))
     }
 
     /// An engine over some detectors only, for tests and backtests.

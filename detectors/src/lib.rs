@@ -7,9 +7,17 @@
 //! | its stored form, its JSON | [`codec`], [`json`] |
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
 //! | how detections become findings | [`episode`], [`finding`] |
+//! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept and saved | [`keyed`] |
+//! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
+//! | how figures and times are written in sentences | [`wording`] |
 
+pub mod baseline;
+pub mod brute_force_success;
+pub mod bulk_export;
 pub mod codec;
+#[cfg(test)]
+mod cost;
 pub mod detector;
 pub mod engine;
 pub mod entity;
@@ -17,11 +25,20 @@ pub mod episode;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod impossible_travel;
 pub mod json;
 pub mod keyed;
 pub mod manual;
+pub mod password_spray;
 pub mod person;
+pub mod place;
 pub mod registry;
+#[cfg(test)]
+mod scenario;
+pub mod sigma;
+pub mod usual;
+pub mod window;
+pub mod wording;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;

@@ -2,6 +2,7 @@
 
 use crate::detector::Detector;
 use crate::engine::Settings;
+use crate::sigma::{self, Sigma};
 
 /// Makes a detector from its settings (a JSON object; empty for the defaults).
 pub type Build = fn(&serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error>;
@@ -15,7 +16,13 @@ pub struct Registration {
 }
 
 /// Every detector.
-pub const DETECTORS: &[Registration] = &[];
+#[rustfmt::skip]
+pub const DETECTORS: &[Registration] = &[
+    Registration { id: crate::impossible_travel::ID, build: crate::impossible_travel::ImpossibleTravel::build },
+    Registration { id: crate::bulk_export::ID, build: crate::bulk_export::BulkExport::build },
+    Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build },
+    Registration { id: crate::password_spray::ID, build: crate::password_spray::PasswordSpray::build },
+];
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +36,9 @@ pub enum SettingsError {
         /// The nearest there is.
         nearest: Option<String>,
     },
+    /// A Sigma rule cannot be loaded.
+    #[error(transparent)]
+    Rule(#[from] sigma::LoadError),
     /// A setting is unknown or of the wrong type.
     #[error("[detectors.{id}]: {problem}")]
     Setting {
@@ -39,10 +49,20 @@ pub enum SettingsError {
     },
 }
 
+/// Every id that may have settings: the detectors' and the shipped Sigma rules'.
+pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
+    DETECTORS.iter().map(|one| one.id).chain(sigma::SHIPPED_IDS.iter().copied())
+}
+
 /// Every detector the settings leave switched on.
 pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
+    build_with(settings, &[])
+}
+
+/// Every detector the settings leave switched on, and Sigma rules (file name and text) beside the shipped ones.
+pub fn build_with(settings: &Settings, rules: &[(String, String)]) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
     for id in settings.keys() {
-        if !DETECTORS.iter().any(|one| one.id == id) {
+        if !ids().any(|one| one == id) {
             return Err(SettingsError::Unknown { id: id.clone(), nearest: None });
         }
     }
@@ -57,5 +77,29 @@ pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsErro
             .map_err(|problem| SettingsError::Setting { id: registration.id.to_owned(), problem })?;
         detectors.push(built);
     }
+    detectors.push(Box::new(Sigma::new(settings, rules)?));
     Ok(detectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manual::HEADINGS;
+
+    #[test]
+    fn every_detector_has_a_whole_manual_and_explains_each_setting() {
+        for detector in build(&Settings::new()).expect("the defaults fit") {
+            for rule in detector.rules() {
+                assert!(!rule.manual.title.is_empty(), "{} has no title", rule.id);
+                for heading in HEADINGS {
+                    let text = rule.manual.section(heading).unwrap_or_default();
+                    assert!(!text.is_empty(), "{} says nothing under `{heading}`", rule.id);
+                }
+                let explained = rule.manual.section("Settings").unwrap_or_default();
+                for name in rule.settings.as_object().into_iter().flat_map(|settings| settings.keys()) {
+                    assert!(explained.contains(&format!("`{name}`")), "{} does not explain `{name}`", rule.id);
+                }
+            }
+        }
+    }
 }

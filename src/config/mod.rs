@@ -248,7 +248,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             "listen on 127.0.0.1 and put a proxy with TLS and authentication before it",
         );
     }
-    let known: Vec<&str> = crmwatch_detectors::registry::DETECTORS.iter().map(|one| one.id).collect();
+    let known: Vec<&str> = crmwatch_detectors::registry::ids().collect();
     let mut detectors = BTreeMap::new();
     for (id, settings) in file.detectors {
         let byte = id.span().start;

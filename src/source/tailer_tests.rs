@@ -141,8 +141,10 @@ fn run(actions: &[Action]) {
                 // Compressing starts after the daemon had a look, as with logrotate's delaycompress.
                 look(&mut tail);
                 drain(&mut tail, &mut kept, &mut seen);
-                let gz = to.with_file_name(format!("{}.gz", to.file_name().and_then(|name| name.to_str()).expect("a name")));
-                let mut gzip = flate2::write::GzEncoder::new(File::create(gz).expect("made"), flate2::Compression::fast());
+                let gz =
+                    to.with_file_name(format!("{}.gz", to.file_name().and_then(|name| name.to_str()).expect("a name")));
+                let mut gzip =
+                    flate2::write::GzEncoder::new(File::create(gz).expect("made"), flate2::Compression::fast());
                 gzip.write_all(&fs::read(&to).expect("read")).expect("written");
                 gzip.finish().expect("finished");
                 fs::remove_file(to).expect("removed");

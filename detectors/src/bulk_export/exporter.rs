@@ -1,0 +1,251 @@
+//! What is remembered of one exporting entity and of a group of them. Not for deciding (`judge`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::{Counts, Firsts, Histogram, LogNormal, Spread, remaining};
+use crate::event::Millis;
+use crate::keyed::Resident;
+use crate::window::{Ring, Trail};
+
+pub(super) const HOUR: Millis = 3_600_000;
+/// Hours in which half of what was learned is forgotten.
+const HALF_LIFE: f64 = 30.0 * 24.0;
+/// The same for the largest window ever: month ends and quarter ends come again.
+const TOP_HALF_LIFE: f64 = 365.0 * 24.0;
+/// Hours for which a window that raised an alert teaches nothing, without a verdict.
+const HELD: u32 = 14 * 24;
+const CELLS: usize = 400;
+
+/// Number of the hour of a time.
+pub(super) fn hour_of(time: Millis) -> u32 {
+    u32::try_from((time / HOUR).max(0)).unwrap_or(u32::MAX / 2)
+}
+
+/// An hour or a day that is not learned yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cell {
+    /// First hour.
+    pub start: u32,
+    pub day: bool,
+    /// The hour from which it may be looked at.
+    pub due: u32,
+    pub amount: f64,
+    pub actions: u32,
+    pub alerted: bool,
+    /// It raised an alert, and waits.
+    held: bool,
+}
+
+impl Cell {
+    pub(super) fn end(&self) -> u32 {
+        self.start.saturating_add(if self.day { 24 } else { 1 })
+    }
+}
+
+/// The same hour of several days.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Slot {
+    hour: u8,
+    top: f32,
+    days: u16,
+    last_day: u32,
+}
+
+/// The largest window, slowly forgotten.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Top {
+    amount: f64,
+    hour: u32,
+}
+
+impl Top {
+    fn at(&self, hour: u32) -> f64 {
+        self.amount * remaining(f64::from(hour.saturating_sub(self.hour)), TOP_HALF_LIFE)
+    }
+
+    fn learn(&mut self, amount: f64, hour: u32) {
+        if amount >= self.at(hour) {
+            *self = Top { amount, hour };
+        }
+    }
+}
+
+/// What was said last, so that an episode is told when it grows and not at each event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub time: Millis,
+    pub amount: f64,
+    pub severity: u8,
+    /// Records taken out since.
+    pub since: f64,
+}
+
+/// An entity that exports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Exporter {
+    pub ring: Ring,
+    pub trail: Trail,
+    pub hours: LogNormal,
+    pub days: LogNormal,
+    pub actions: Counts,
+    pub cells: Vec<Cell>,
+    top_hour: Top,
+    top_day: Top,
+    slots: Vec<Slot>,
+    /// Channels, objects, reports and apps.
+    pub known: Firsts<u32>,
+    /// Has acted as a person does.
+    pub human: bool,
+    /// Has acted as programs do.
+    pub program: bool,
+    pub told: Told,
+    /// The groups it belongs to, as of its last event.
+    pub groups: Vec<Box<str>>,
+}
+
+impl Resident for Exporter {
+    fn rank(&self) -> u8 {
+        // Who has a history of several days is worth more than a name seen once.
+        1 + u8::from(self.days.weight() >= 2.0)
+    }
+}
+
+/// What one closed window teaches the groups.
+pub(super) struct Lesson {
+    pub day: bool,
+    pub amount: f64,
+    pub actions: u32,
+    pub end: u32,
+}
+
+impl Exporter {
+    /// Adds to the open hour and day; for those that are new, the hour from which they may be learned.
+    pub(super) fn open(&mut self, time: Millis, amount: f64, export: bool) -> [Option<u32>; 2] {
+        let hour = hour_of(time);
+        [(hour, false), (hour - hour % 24, true)].map(|(start, day)| {
+            let known = self.cells.iter_mut().find(|cell| cell.start == start && cell.day == day && !cell.held);
+            if let Some(cell) = known {
+                cell.amount += amount;
+                cell.actions += u32::from(export);
+                return None;
+            }
+            if self.cells.len() >= CELLS {
+                self.cells.remove(0);
+            }
+            let mut cell = Cell { start, day, due: 0, amount, actions: u32::from(export), alerted: false, held: false };
+            cell.due = cell.end();
+            let due = cell.due;
+            self.cells.push(cell);
+            Some(due)
+        })
+    }
+
+    /// Marks what an alert rests on, so that it teaches nothing for now.
+    pub(super) fn mark(&mut self, from: Millis, to: Millis) {
+        let (from, to) = (hour_of(from), hour_of(to));
+        self.cells.iter_mut().filter(|cell| cell.end() > from && cell.start <= to).for_each(|cell| cell.alerted = true);
+    }
+
+    /// Learns every window due by `hour`, those that raised an alert two weeks later and clipped. Returns what is to be told to the groups,
+    /// and the hours at which something is due again.
+    pub(super) fn close(&mut self, hour: u32, prior: &Spread) -> (Vec<Lesson>, Vec<u32>) {
+        let (mut lessons, mut dues) = (Vec::new(), Vec::new());
+        let mut due: Vec<Cell> = Vec::new();
+        self.cells.retain(|cell| {
+            let open = cell.due > hour;
+            if !open {
+                due.push(cell.clone());
+            }
+            open
+        });
+        due.sort_by_key(|cell| (cell.due, cell.start, cell.day));
+        for mut cell in due {
+            if !cell.day && !cell.held {
+                self.routine(&cell);
+            }
+            if cell.alerted && !cell.held {
+                cell.held = true;
+                cell.due = cell.end().saturating_add(HELD);
+                dues.push(cell.due);
+                self.cells.push(cell);
+                continue;
+            }
+            let (model, top) =
+                if cell.day { (&mut self.days, &mut self.top_day) } else { (&mut self.hours, &mut self.top_hour) };
+            let normal = model.given(prior);
+            let most = (normal.mean + 3.0 * normal.deviation).min(30.0).exp_m1();
+            let amount = if cell.held { cell.amount.min(most) } else { cell.amount };
+            model.learn(amount, cell.end(), HALF_LIFE);
+            top.learn(cell.amount, cell.end());
+            if cell.day {
+                self.actions.learn(f64::from(cell.actions), cell.end(), HALF_LIFE);
+            }
+            if !cell.held {
+                lessons.push(Lesson { day: cell.day, amount, actions: cell.actions, end: cell.end() });
+            }
+        }
+        (lessons, dues)
+    }
+
+    fn routine(&mut self, cell: &Cell) {
+        let (hour, day) = ((cell.start % 24) as u8, cell.start / 24);
+        match self.slots.iter_mut().find(|slot| slot.hour == hour) {
+            Some(slot) => {
+                slot.days = slot.days.saturating_add(u16::from(day != slot.last_day));
+                slot.last_day = slot.last_day.max(day);
+                slot.top = (slot.top * 0.97).max(cell.amount as f32);
+            }
+            None => self.slots.push(Slot { hour, top: cell.amount as f32, days: 1, last_day: day }),
+        }
+    }
+
+    /// What two earlier days at the least have had in this hour of the day and the ones beside it.
+    pub(super) fn routine_at(&self, time: Millis) -> f64 {
+        let hour = hour_of(time) % 24;
+        let beside = [(hour + 23) % 24, hour, (hour + 1) % 24];
+        self.slots
+            .iter()
+            .filter(|slot| slot.days >= 2 && beside.contains(&u32::from(slot.hour)))
+            .map(|slot| f64::from(slot.top))
+            .sum()
+    }
+
+    /// The same, over all hours of a day.
+    pub(super) fn routine_day(&self) -> f64 {
+        self.slots.iter().filter(|slot| slot.days >= 2).map(|slot| f64::from(slot.top)).sum()
+    }
+
+    /// Whether it has ever been busy in this hour of the day.
+    pub(super) fn hour_is_new(&self, time: Millis) -> bool {
+        let hour = (hour_of(time) % 24) as u8;
+        !self.slots.iter().any(|slot| slot.hour.abs_diff(hour) <= 1 || slot.hour.abs_diff(hour) == 23)
+    }
+
+    /// The largest hour and day it is known by.
+    pub(super) fn tops(&self, time: Millis) -> (f64, f64) {
+        (self.top_hour.at(hour_of(time)), self.top_day.at(hour_of(time)))
+    }
+}
+
+/// A group of exporters: an organisation, a role, a department, the programs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub hours: LogNormal,
+    pub days: LogNormal,
+    pub actions: Counts,
+    pub spread: Histogram,
+}
+
+impl Resident for Group {}
+
+impl Group {
+    pub(super) fn learn(&mut self, lesson: &Lesson) {
+        if lesson.day {
+            self.days.learn(lesson.amount, lesson.end, HALF_LIFE);
+            self.actions.learn(f64::from(lesson.actions), lesson.end, HALF_LIFE);
+            self.spread.learn(lesson.amount);
+        } else {
+            self.hours.learn(lesson.amount, lesson.end, HALF_LIFE);
+        }
+    }
+}

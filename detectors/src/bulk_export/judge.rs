@@ -1,0 +1,187 @@
+//! Weighs what one entity took out against what is normal for it, for its peers and for the organisation. Not for what it remembers (`exporter`).
+
+use chrono::{DateTime, Datelike, Timelike};
+
+use super::Settings;
+use super::exporter::{Exporter, Group, HOUR};
+use crate::baseline::{Spread, surprise};
+use crate::event::{Event, Millis};
+use crate::field::Field;
+use crate::finding::Severity;
+use crate::person::Status;
+use crate::place::Network;
+use crate::window::Total;
+
+/// What is assumed of an organisation nothing is known of: some 200 records, give or take a factor of four.
+const NOTHING_KNOWN: Spread = Spread { mean: 5.3, deviation: 1.5, weight: 5.0 };
+const ACTIONS_WHEN_NOTHING_KNOWN: f64 = 3.0;
+/// Groups smaller than this say nothing about rank.
+const LEAST_GROUP: u64 = 20;
+/// How many orders of magnitude own history may add to the rarity among peers.
+const BEYOND_PEERS: f64 = 2.0;
+/// What one may take beyond his own largest without surprise.
+const OWN_TOP: f64 = 1.25;
+const ROUTINE: f64 = 1.3;
+/// The day's window is rounded out to whole hours, so one hour less covers a day and not two runs of a nightly job.
+pub(super) const DAY_WINDOW: Millis = 23 * HOUR;
+
+/// The windows that end with an event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Windows {
+    pub burst: Total,
+    pub hour: Total,
+    pub day: Total,
+    pub week: Total,
+}
+
+impl Windows {
+    pub(super) fn of(exporter: &Exporter, time: Millis) -> Windows {
+        let ring = &exporter.ring;
+        Windows {
+            burst: ring.sum(ring.end_for(time, 10 * 60_000), 10 * 60_000),
+            hour: ring.sum(ring.end_for(time, HOUR), HOUR),
+            day: ring.sum(ring.end_for(time, DAY_WINDOW), DAY_WINDOW),
+            week: ring.sum(time, 7 * 24 * HOUR),
+        }
+    }
+}
+
+/// What was decided.
+pub(super) struct Verdict {
+    pub severity: Severity,
+    pub parts: Vec<(&'static str, f64)>,
+    /// The day's sum decided, not the hour's.
+    pub by_day: bool,
+    /// What was taken out, without what was reported before.
+    pub amount: f64,
+    /// What 99 of 100 such windows of this entity stay below.
+    pub usual_most: f64,
+    /// The same for its peers.
+    pub usual_of_peers: f64,
+}
+
+/// What is normal for a window length: for the groups from the widest to the nearest, and for the entity.
+fn normal<'g>(exporter: &Exporter, groups: impl Iterator<Item = &'g Group>, by_day: bool) -> (Spread, Spread) {
+    let peers = groups.fold(
+        NOTHING_KNOWN,
+        |prior, group| {
+            if by_day { group.days.given(&prior) } else { group.hours.given(&prior) }
+        },
+    );
+    let own = if by_day { &exporter.days } else { &exporter.hours };
+    (own.given(&peers), peers)
+}
+
+/// The prior of an entity's own learning.
+pub(super) fn prior<'g>(groups: impl Iterator<Item = &'g Group>) -> Spread {
+    groups.fold(NOTHING_KNOWN, |prior, group| group.hours.given(&prior))
+}
+
+/// Whether the entity's windows are worth an alert.
+pub(super) fn judge(
+    exporter: &Exporter,
+    groups: &[&Group],
+    event: &Event,
+    windows: &Windows,
+    fresh: usize,
+    is_program: bool,
+    settings: &Settings,
+) -> Option<Verdict> {
+    let (mut hour, mut day) = (windows.hour.amount, windows.day.amount);
+    let floors = (settings.floor_records_per_hour.max(1.0), settings.floor_records_per_day.max(1.0));
+    let (told, gap) = (exporter.told, event.time.abs_diff(exporter.told.time));
+    if told.amount > 0.0 && gap < 25 * HOUR.unsigned_abs() {
+        // What was reported still fills the day's window: looking at a list the morning after is not the same export again.
+        if told.since < floors.0 / 4.0 {
+            return None;
+        }
+        if gap > HOUR.unsigned_abs() {
+            (hour, day) = (hour.min(told.since), day.min(told.since));
+        }
+    }
+    let (hour_counts, day_counts) = (hour >= floors.0, day >= floors.1);
+    if !hour_counts && !day_counts {
+        return None;
+    }
+    let (top_hour, top_day) = exporter.tops(event.time);
+    let within_own = (!hour_counts || hour <= OWN_TOP * top_hour) && (!day_counts || day <= OWN_TOP * top_day);
+    let routine_hour = exporter.routine_at(event.time);
+    let routine_day = exporter.routine_day();
+    // Two runs of a nightly job may fall into one day's window when it starts a little earlier.
+    let routine = routine_hour > 0.0 && hour <= ROUTINE * routine_hour && day <= 2.0 * ROUTINE * routine_day;
+    if within_own || routine {
+        return None;
+    }
+    let mut parts: Vec<(&'static str, f64)> = Vec::new();
+    let mut by_day = !hour_counts;
+    let (own_hour, peers_hour) = normal(exporter, groups.iter().copied(), false);
+    let (own_day, peers_day) = normal(exporter, groups.iter().copied(), true);
+    let of_hour = if hour_counts && hour > OWN_TOP * top_hour { surprise(own_hour.tail(hour), 6.0) } else { 0.0 };
+    let of_day = if day_counts && day > OWN_TOP * top_day { surprise(own_day.tail(day), 6.0) } else { 0.0 };
+    by_day |= of_day > of_hour;
+    let nearest = groups.iter().rev().find(|group| group.spread.total() >= LEAST_GROUP);
+    let commonest = nearest.or(groups.first()).map_or(1.0, |group| group.spread.rarity(amount_of(by_day, hour, day)));
+    // A habit of small things makes any larger one look impossible; what peers do on some days is not.
+    let most = BEYOND_PEERS - commonest.log10();
+    parts.push(("amount beyond own habit", of_hour.max(of_day).min(most)));
+    let usual_actions =
+        groups.iter().rev().find_map(|group| group.actions.mean()).unwrap_or(ACTIONS_WHEN_NOTHING_KNOWN).max(1.0);
+    let of_actions = surprise(exporter.actions.tail(windows.day.actions as f64, usual_actions), 6.0);
+    parts.push(("number of exports beyond own habit", of_actions));
+    let excess = (hour / floors.0).max(day / floors.1);
+    parts.push(("size above the floor", excess.log2().clamp(0.0, 4.0)));
+    let mut add = |applies: bool, name: &'static str, points: f64| {
+        if applies {
+            parts.push((name, points));
+        }
+    };
+    add(nearest.is_some_and(|group| group.spread.share_below(day) > 0.995), "more than nearly all peers", 2.0);
+    // Whoever has no past has never done this either.
+    let fresh = fresh + usize::from(exporter.days.weight() == 0.0);
+    add(fresh > 0, "kinds of data or ways never used before", 1.5 * fresh.min(2) as f64);
+    let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
+    add(leaving, "is leaving or has left", 3.0);
+    add(!is_program && off_hours(event), "outside working hours", 1.0);
+    let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
+    add(!is_program && Network::of_owner(owner) == Network::Hosting, "from a hosting network", 2.0);
+    add(
+        is_program && exporter.days.weight() >= 5.0 && exporter.hour_is_new(event.time),
+        "at an hour this program never worked",
+        2.0,
+    );
+    let score: f64 = parts.iter().map(|(_, points)| points).sum();
+    let ceiling = day >= settings.ceiling_records_per_day;
+    // A program without a past is judged by the ceiling alone: its first night is large, like all nights to come.
+    let judged = !is_program || exporter.days.weight() >= 2.5;
+    let alert = judged && score >= settings.alert_score;
+    if !alert && !ceiling {
+        return None;
+    }
+    if ceiling {
+        parts.push(("above the ceiling", day / settings.ceiling_records_per_day));
+    }
+    let (own, peers) = if by_day { (own_day, peers_day) } else { (own_hour, peers_hour) };
+    let amount = amount_of(by_day, hour, day);
+    let far = amount >= 10.0 * own.usual_most().max(1.0);
+    let severity = match (alert, ceiling) {
+        (true, true) if !is_program => Severity::Critical,
+        (true, true) => Severity::High,
+        (true, false) if excess >= 10.0 && (far || score >= settings.alert_score + 4.0) => Severity::High,
+        (false, true) if !is_program => Severity::High,
+        _ => Severity::Medium,
+    };
+    let severity = if event.is(Field::UserInferred) { severity.min(Severity::Medium) } else { severity };
+    Some(Verdict { severity, parts, by_day, amount, usual_most: own.usual_most(), usual_of_peers: peers.usual_most() })
+}
+
+fn amount_of(by_day: bool, hour: f64, day: f64) -> f64 {
+    if by_day { day } else { hour }
+}
+
+/// At night or on a weekend where the person works; unknown zones have no night.
+fn off_hours(event: &Event) -> bool {
+    let zone = event.person.as_ref().and_then(|person| person.timezone);
+    let (Some(zone), Some(utc)) = (zone, DateTime::from_timestamp_millis(event.time)) else { return false };
+    let local = utc.with_timezone(&zone);
+    !(6..22).contains(&local.hour()) || local.weekday().num_days_from_monday() >= 5
+}

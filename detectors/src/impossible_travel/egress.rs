@@ -1,0 +1,53 @@
+//! What the users of an organisation tell about an address and a country together. Not for one user's whereabouts (`traveller`).
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::Firsts;
+use crate::keyed::Resident;
+use crate::place::{Country, prefix};
+
+/// Who has been seen on an address: the hash of the user, first and last day, whether the visit was suspicious.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Egress {
+    users: Vec<(u32, u16, u16, bool)>,
+}
+
+impl Resident for Egress {
+    fn rank(&self) -> u8 {
+        self.users.len().min(8) as u8
+    }
+}
+
+const EGRESS_USERS: usize = 16;
+
+impl Egress {
+    pub(super) fn note(&mut self, user: u32, day: u16, suspicious: bool) {
+        if let Some(known) = self.users.iter_mut().find(|known| known.0 == user) {
+            (known.1, known.2) = (known.1.min(day), known.2.max(day));
+            known.3 |= suspicious;
+        } else if self.users.len() < EGRESS_USERS {
+            self.users.push((user, day, day, suspicious));
+        }
+    }
+
+    /// Other users who are plainly at home here: never suspicious, or back on another day (a thief seldom is).
+    pub(super) fn others(&self, user: u32) -> usize {
+        self.users.iter().filter(|known| known.0 != user && (!known.3 || known.2 > known.1)).count()
+    }
+}
+
+/// What is known of a whole organisation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Organisation {
+    pub users: u64,
+    pub countries: Firsts<Country>,
+}
+
+impl Resident for Organisation {}
+
+/// The key of an address's network.
+pub(super) fn egress_key(ip: IpAddr) -> String {
+    format!("{:x}", prefix(ip))
+}

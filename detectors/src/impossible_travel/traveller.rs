@@ -1,0 +1,300 @@
+//! What is remembered of one user's whereabouts: a few places with their visits, and what has been seen of him for how long.
+//! Not for judging a pair of places (`score`).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::{Firsts, stable_hash};
+use crate::event::{Event, EventId, Millis, Origin};
+use crate::field::Field;
+use crate::finding::Reference;
+use crate::keyed::Resident;
+use crate::place::{Country, Network, Place, haversine_km, prefix};
+
+/// Places remembered per user.
+const ANCHORS: usize = 8;
+/// Visits remembered per place.
+const VISITS: usize = 6;
+/// Networks remembered per place.
+const PREFIXES: usize = 6;
+/// Seconds without activity that end a visit.
+const VISIT_GAP: u32 = 600;
+/// Within this distance, in one country and network, two points are one place.
+const SAME_PLACE_KM: f64 = 50.0;
+const FACTS: usize = 12;
+const FAILURES: usize = 10;
+pub(super) const DAY: u32 = 86_400;
+
+/// Seconds since 1970, as far as they fit.
+pub(super) fn seconds(time: Millis) -> u32 {
+    u32::try_from((time / 1_000).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Unbroken activity at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Visit {
+    pub from: u32,
+    pub to: u32,
+}
+
+impl Visit {
+    pub(super) fn gap(&self, time: u32) -> u32 {
+        self.from.saturating_sub(time).max(time.saturating_sub(self.to))
+    }
+}
+
+/// What the client showed, hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Client {
+    /// The whole agent string; 0 where there is none.
+    pub agent: u32,
+    /// Its family and system.
+    pub family: u32,
+    pub session: u32,
+    pub device: u32,
+}
+
+impl Client {
+    pub(super) fn of(event: &Event) -> Client {
+        let hash = |field| event.text(field).filter(|text| !text.is_empty()).map_or(0, stable_hash);
+        let agent = hash(Field::UserAgent);
+        let named = hash(Field::UserAgentName).wrapping_mul(31).wrapping_add(hash(Field::UserAgentOs));
+        Client {
+            agent,
+            family: if named == 0 { agent } else { named },
+            session: hash(Field::SessionId),
+            device: hash(Field::DeviceId),
+        }
+    }
+}
+
+/// A place where the user was active.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Anchor {
+    pub id: u16,
+    pub lat: f32,
+    pub lon: f32,
+    pub radius: f32,
+    pub country: Country,
+    pub city: Box<str>,
+    pub asn: u32,
+    pub network: Network,
+    prefixes: Vec<u64>,
+    /// In order of time, never empty.
+    pub visits: Vec<Visit>,
+    pub first: u32,
+    /// Distinct days.
+    pub days: u16,
+    pub last_day: u16,
+    pub client: Client,
+    pub ip: IpAddr,
+    pub suspect_until: u32,
+    latest: EventId,
+    latest_line: u64,
+    latest_offset: u64,
+    latest_origin: Arc<Origin>,
+}
+
+impl Anchor {
+    /// The visit nearest in time.
+    pub(super) fn nearest(&self, time: u32) -> Visit {
+        let nearest = self.visits.iter().min_by_key(|visit| visit.gap(time));
+        *nearest.expect("an anchor begins with a visit")
+    }
+
+    pub(super) fn last(&self) -> u32 {
+        self.visits.last().map_or(self.first, |visit| visit.to)
+    }
+
+    pub(super) fn reference(&self) -> Reference {
+        Reference {
+            id: self.latest,
+            origin: self.latest_origin.clone(),
+            line: self.latest_line,
+            offset: self.latest_offset,
+        }
+    }
+
+    pub(super) fn point(&self) -> (f64, f64) {
+        (f64::from(self.lat), f64::from(self.lon))
+    }
+
+    fn keep(&mut self, event: &Event) {
+        self.latest = event.id;
+        self.latest_line = event.line;
+        self.latest_offset = event.offset;
+        if !Arc::ptr_eq(&self.latest_origin, &event.origin) {
+            self.latest_origin = event.origin.clone();
+        }
+    }
+
+    /// Puts a sighting in its place; whether a visit began with it.
+    fn visit(&mut self, time: u32) -> bool {
+        if let Some(last) = self.visits.last_mut()
+            && time >= last.from
+            && time <= last.to.saturating_add(VISIT_GAP)
+        {
+            last.to = last.to.max(time);
+            return false;
+        }
+        let position = self.visits.partition_point(|visit| visit.from <= time);
+        self.visits.insert(position, Visit { from: time, to: time });
+        let mut merged: Vec<Visit> = Vec::with_capacity(self.visits.len());
+        for visit in self.visits.drain(..) {
+            match merged.last_mut().filter(|last| visit.from <= last.to.saturating_add(VISIT_GAP)) {
+                Some(last) => last.to = last.to.max(visit.to),
+                None => merged.push(visit),
+            }
+        }
+        let surplus = merged.len().saturating_sub(VISITS);
+        merged.drain(..surplus);
+        self.visits = merged;
+        true
+    }
+}
+
+/// A pair of places already alerted on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Alerted {
+    pub pair: (u16, u16),
+    pub time: u32,
+    pub high: bool,
+    pub returned: bool,
+    /// How often it was told.
+    pub times: u8,
+}
+
+/// Everything remembered of one user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Traveller {
+    pub anchors: Vec<Anchor>,
+    next: u16,
+    pub countries: Firsts<Country>,
+    pub asns: Firsts<u32>,
+    pub agents: Firsts<u32>,
+    failures: Vec<u32>,
+    pub alerted: Vec<Alerted>,
+    /// Has done something that a program would not.
+    pub human: bool,
+    /// Has done what programs do.
+    pub program: bool,
+}
+
+impl Resident for Traveller {
+    fn rank(&self) -> u8 {
+        u8::from(!self.anchors.is_empty())
+    }
+}
+
+/// Where a sighting was put.
+pub(super) struct Sighting {
+    /// Index of the anchor.
+    pub anchor: usize,
+    /// The anchor, or a day at it, is new.
+    pub new_day: bool,
+}
+
+impl Traveller {
+    /// Notes a failed login: evidence, not whereabouts.
+    pub(super) fn failed(&mut self, time: u32) {
+        let position = self.failures.partition_point(|known| *known <= time);
+        self.failures.insert(position, time);
+        if self.failures.len() > FAILURES {
+            self.failures.remove(0);
+        }
+    }
+
+    /// Failed logins in the hour before.
+    pub(super) fn failures_before(&self, time: u32) -> usize {
+        self.failures.iter().filter(|failed| **failed <= time && time - **failed <= 3_600).count()
+    }
+
+    /// Puts an event at its place, new or known.
+    pub(super) fn sight(&mut self, event: &Event, ip: IpAddr, time: u32) -> Option<Sighting> {
+        let network_prefix = prefix(ip);
+        // By network first: what the database says of an address may change between two events, where the person sits does not.
+        let known = self.anchors.iter().position(|anchor| anchor.prefixes.contains(&network_prefix));
+        let index = match known {
+            Some(index) => index,
+            None => self.locate(event, &Place::of(event)?, network_prefix, ip, time),
+        };
+        let anchor = &mut self.anchors[index];
+        let began = anchor.visits.is_empty() | anchor.visit(time);
+        let day = (time / DAY) as u16;
+        let new_day = began && (anchor.days == 0 || day != anchor.last_day);
+        if new_day {
+            anchor.days = anchor.days.saturating_add(1);
+            anchor.last_day = anchor.last_day.max(day);
+        }
+        anchor.first = anchor.first.min(time);
+        anchor.keep(event);
+        if began {
+            anchor.client = Client::of(event);
+            let (country, asn, family, suspect) =
+                (anchor.country, anchor.asn, anchor.client.family, anchor.suspect_until > time);
+            // What was alerted on teaches nothing until two weeks have passed.
+            if !suspect {
+                self.countries.note(country, time, FACTS);
+                if asn != 0 {
+                    self.asns.note(asn, time, FACTS);
+                }
+                if family != 0 {
+                    self.agents.note(family, time, FACTS);
+                }
+            }
+        }
+        Some(Sighting { anchor: index, new_day })
+    }
+
+    fn locate(&mut self, event: &Event, place: &Place, network: u64, ip: IpAddr, time: u32) -> usize {
+        let same = self.anchors.iter().position(|anchor| {
+            anchor.country == place.country
+                && anchor.asn == place.asn
+                && anchor.network == place.network
+                && haversine_km(anchor.point(), place.point) <= SAME_PLACE_KM
+        });
+        if let Some(index) = same {
+            let prefixes = &mut self.anchors[index].prefixes;
+            if prefixes.len() >= PREFIXES {
+                prefixes.remove(0);
+            }
+            prefixes.push(network);
+            self.anchors[index].radius = self.anchors[index].radius.max(place.radius_km as f32);
+            return index;
+        }
+        if self.anchors.len() >= ANCHORS {
+            // Places of one day go before those a person keeps coming back to, so that a tour of addresses cannot push home out.
+            let least = (0..self.anchors.len()).min_by_key(|index| {
+                let anchor = &self.anchors[*index];
+                (anchor.days.min(3), anchor.last(), anchor.id)
+            });
+            self.anchors.remove(least.expect("there are anchors"));
+        }
+        self.anchors.push(Anchor {
+            id: self.next,
+            lat: place.point.0 as f32,
+            lon: place.point.1 as f32,
+            radius: place.radius_km as f32,
+            country: place.country,
+            city: event.text(Field::SourceCity).unwrap_or_default().into(),
+            asn: place.asn,
+            network: place.network,
+            prefixes: vec![network],
+            visits: Vec::new(),
+            first: time,
+            days: 0,
+            last_day: 0,
+            client: Client::default(),
+            ip,
+            suspect_until: 0,
+            latest: event.id,
+            latest_line: event.line,
+            latest_offset: event.offset,
+            latest_origin: event.origin.clone(),
+        });
+        self.next = self.next.wrapping_add(1);
+        self.anchors.len() - 1
+    }
+}

@@ -1,0 +1,355 @@
+//! Sigma rules and correlations as one detector: rules shipped inside the program and those an operator adds.
+//! Single events are decided by `rsigma-eval`; correlations by our own windows, because they go by event time, cost the same
+//! whatever they hold, and are saved group by group. Not for detectors Sigma cannot say; those are files of their own.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | how texts become rules, what is refused | [`load`], `unsupported` |
+//! | the `crmwatch:` block of a rule | [`attributes`] |
+//! | our event as Sigma sees it | `event`, `prefilter` |
+//! | windows, sequences | `window`, `correlation` |
+//! | what is said | `voice`, `template` |
+//! | rules' own tests | [`trial`] |
+
+pub mod attributes;
+mod correlation;
+mod event;
+pub mod load;
+mod prefilter;
+pub(crate) mod template;
+pub(crate) mod traces;
+pub mod trial;
+mod unsupported;
+mod voice;
+pub(crate) mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::engine::Settings;
+use crate::entity::{self, entity_key};
+use crate::event::{Event, Millis};
+use crate::field::Field;
+use crate::finding::{Detection, Identities};
+use crate::keyed::Keyed;
+
+use correlation::{Correlation, Group, Met};
+pub use load::{LoadError, load};
+use load::{Loaded, Logic};
+use template::Figures;
+use traces::Trace;
+
+/// The name under which the windows are saved.
+pub const OWNER: &str = "sigma";
+
+/// The rules inside the program: file name and text.
+pub const SHIPPED: &[(&str, &str)] = &[("brute-force.yml", include_str!("../../rules/brute-force.yml"))];
+
+/// The ids of the shipped rules, which may have settings.
+pub const SHIPPED_IDS: &[&str] = &["brute-force"];
+
+/// Groups of all correlations together.
+const CAPACITY: usize = 100_000;
+const LEAST_QUIET: Millis = 30 * 60_000;
+
+/// The shipped rules and an operator's, as texts to load.
+pub fn shipped_and(extra: &[(String, String)]) -> Vec<(String, String)> {
+    let shipped = SHIPPED.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
+    shipped.chain(extra.iter().cloned()).collect()
+}
+
+/// Rules at work.
+pub struct Sigma {
+    rules: Arc<Rules>,
+    groups: Keyed<Group>,
+    /// A rule whose detections are wanted though it is only a part of others; for its own tests.
+    listened: Option<usize>,
+}
+
+/// Loaded rules with what finds those an event concerns.
+pub(crate) struct Rules {
+    pub(crate) loaded: Vec<Loaded>,
+    ids: Vec<Arc<str>>,
+    by_action: AHashMap<String, Vec<usize>>,
+    always: Vec<usize>,
+}
+
+impl Rules {
+    pub(crate) fn new(loaded: Vec<Loaded>) -> Rules {
+        let mut by_action: AHashMap<String, Vec<usize>> = AHashMap::new();
+        let mut always = Vec::new();
+        for (index, rule) in loaded.iter().enumerate() {
+            match &rule.logic {
+                Logic::Single { actions: Some(actions), .. } => {
+                    for action in actions {
+                        by_action.entry(action.clone()).or_default().push(index);
+                    }
+                }
+                Logic::Single { actions: None, .. } => always.push(index),
+                Logic::Correlation(_) => {}
+            }
+        }
+        let ids = loaded.iter().map(|rule| rule.id.as_str().into()).collect();
+        Rules { loaded, ids, by_action, always }
+    }
+
+    /// The rules worth asking about an event, in their order.
+    fn candidates(&self, event: &Event) -> Vec<usize> {
+        let named = event.text(Field::EventAction).and_then(|action| {
+            if action.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+                self.by_action.get(&action.to_lowercase())
+            } else {
+                self.by_action.get(action)
+            }
+        });
+        match (named, self.always.is_empty()) {
+            (None, true) => Vec::new(),
+            (named, _) => {
+                let mut all: Vec<usize> = named.into_iter().flatten().chain(&self.always).copied().collect();
+                all.sort_unstable();
+                all
+            }
+        }
+    }
+}
+
+/// One match on its way into a correlation.
+struct Arrival {
+    rule: usize,
+    input: usize,
+    at: Millis,
+    traces: Vec<Trace>,
+}
+
+impl Sigma {
+    /// The shipped rules with an operator's settings, and the operator's own rules.
+    pub fn new(settings: &Settings, extra: &[(String, String)]) -> Result<Sigma, crate::registry::SettingsError> {
+        let mut loaded = load(&shipped_and(extra))?;
+        for rule in &mut loaded {
+            if SHIPPED_IDS.contains(&rule.id.as_str())
+                && let Some(own) = settings.get(&rule.id)
+            {
+                load::apply(rule, own)
+                    .map_err(|problem| crate::registry::SettingsError::Setting { id: rule.id.clone(), problem })?;
+            }
+        }
+        Ok(Sigma::over(Arc::new(Rules::new(loaded)), None))
+    }
+
+    /// Some rules alone, with no settings.
+    pub fn of(files: &[(String, String)]) -> Result<Sigma, LoadError> {
+        Ok(Sigma::over(Arc::new(Rules::new(load(files)?)), None))
+    }
+
+    pub(crate) fn over(rules: Arc<Rules>, listened: Option<usize>) -> Sigma {
+        Sigma { rules, groups: Keyed::new(OWNER, CAPACITY), listened }
+    }
+
+    fn finds(&self, rule: usize) -> bool {
+        self.rules.loaded[rule].finds || self.listened == Some(rule)
+    }
+
+    fn take(&mut self, event: &Event, arrival: Arrival, waiting: &mut Vec<Arrival>, out: &mut Vec<Detection>) {
+        let rules = Arc::clone(&self.rules);
+        let rule = &rules.loaded[arrival.rule];
+        let Logic::Correlation(correlation) = &rule.logic else { return };
+        let Some(values) = correlation.group(arrival.input, event) else { return };
+        let key = Correlation::key(&rule.id, &values);
+        let group = self.groups.touch(&key, arrival.at);
+        for trace in arrival.traces {
+            group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
+        }
+        let Some(mut met) = correlation.take(group, arrival.input, event, arrival.at) else { return };
+        let quiet = correlation.span.max(LEAST_QUIET);
+        let earliest = met.found.from.saturating_sub(correlation.reach);
+        let held: Vec<Trace> = group.traces.between(earliest, met.found.to).cloned().collect();
+        met.found.from = held.first().map_or(met.found.from, |trace| trace.time.min(met.found.from));
+        let open = group.episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
+        let (last, total) = match open {
+            Some((last, total)) => (last.max(met.found.to), total + 1),
+            None => (met.found.to, counted(correlation, &met).max(held.len() as u64)),
+        };
+        group.episode = Some((last, total));
+        let fresh: Vec<Trace> = if open.is_some() { vec![Trace::of(event)] } else { held.clone() };
+        for (parent, input) in &rule.feeds {
+            waiting.push(Arrival { rule: *parent, input: *input, at: met.found.met, traces: fresh.clone() });
+        }
+        if !self.finds(arrival.rule) {
+            return;
+        }
+        let mut entity = Identities::default();
+        let mut primary = None;
+        for (name, value) in correlation.group_names.iter().zip(&values) {
+            let (name, shown) =
+                if name == Field::Entity.name() { entity_parts(value) } else { (name.as_str(), value.as_str()) };
+            entity.add(name, shown);
+            primary = primary.or_else(|| Field::from_name(name).map(Field::name));
+        }
+        let grouped = values.first().cloned();
+        traces::identify(held.iter(), &mut entity);
+        entity.add_event(event);
+        let who = grouped.unwrap_or_else(|| entity_key(event).into_owned());
+        let who = entity_parts(&who).1.to_owned();
+        let figures = Figures {
+            count: met.found.amount,
+            full: met.full,
+            total,
+            span: correlation.span,
+            threshold: correlation.threshold(),
+            who: &who,
+            entity: &entity,
+            event,
+        };
+        let voice = &rule.voice;
+        let detection = Detection {
+            rule: Arc::clone(&rules.ids[arrival.rule]),
+            severity: voice.severity,
+            primary: "",
+            subject: key,
+            summary: template::fill(&voice.summary, &figures),
+            observed: template::fill(&voice.observed, &figures),
+            expected: template::fill(&voice.expected, &figures),
+            window: (met.found.from, met.found.to),
+            evidence: fresh
+                .into_iter()
+                .filter(|trace| trace.reference.id != event.id)
+                .map(|trace| trace.reference)
+                .collect(),
+            evidence_count: total,
+            techniques: voice.techniques.clone(),
+            parts: vec![("count", met.found.amount)],
+            quiet,
+            entity,
+        };
+        out.push(with_primary(detection, voice.primary.or(primary), event));
+    }
+
+    fn single(&self, index: usize, event: &Event) -> Detection {
+        let rule = &self.rules.loaded[index];
+        let mut entity = Identities::default();
+        entity.add_event(event);
+        let subject = entity_key(event).into_owned();
+        let figures = Figures {
+            count: 1.0,
+            full: false,
+            total: 1,
+            span: 0,
+            threshold: 1,
+            who: entity_parts(&subject).1,
+            entity: &entity,
+            event,
+        };
+        let voice = &rule.voice;
+        let detection = Detection {
+            rule: Arc::clone(&self.rules.ids[index]),
+            severity: voice.severity,
+            primary: "",
+            summary: template::fill(&voice.summary, &figures),
+            observed: template::fill(&voice.observed, &figures),
+            expected: template::fill(&voice.expected, &figures),
+            subject: subject.clone(),
+            window: (event.time, event.time),
+            evidence: Vec::new(),
+            evidence_count: 1,
+            techniques: voice.techniques.clone(),
+            parts: Vec::new(),
+            quiet: LEAST_QUIET,
+            entity,
+        };
+        with_primary(detection, voice.primary, event)
+    }
+}
+
+/// How many events stand behind a window that has just met its condition.
+fn counted(correlation: &Correlation, met: &Met) -> u64 {
+    match correlation.kind {
+        rsigma_parser::CorrelationType::EventCount => met.found.amount as u64,
+        _ => 1,
+    }
+}
+
+/// `user:alice` is the name `user.name` and the value `alice`.
+fn entity_parts(key: &str) -> (&'static str, &str) {
+    let (word, value) = key.split_once(':').unwrap_or(("", key));
+    match entity::ORDER.into_iter().find(|(_, one)| *one == word) {
+        Some((Field::Person, _)) => (Field::UserName.name(), value),
+        Some((field, _)) => (field.name(), value),
+        None => (Field::Entity.name(), key),
+    }
+}
+
+/// Chooses the identity incidents group by: what the rule wants, if the finding has it; else the best it has; else the source.
+fn with_primary(mut detection: Detection, wanted: Option<&'static str>, event: &Event) -> Detection {
+    let has = |name: &&'static str| detection.entity.first(name).is_some();
+    let chosen = wanted.filter(has).or_else(|| {
+        entity::ORDER.into_iter().filter(|(field, _)| *field != Field::Person).map(|(field, _)| field.name()).find(has)
+    });
+    detection.primary = chosen.unwrap_or_else(|| {
+        detection.entity.add("crm.source", &event.origin.source);
+        "crm.source"
+    });
+    detection
+}
+
+impl Detector for Sigma {
+    fn id(&self) -> &'static str {
+        OWNER
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let shown = self.rules.loaded.iter().filter(|rule| rule.finds);
+        shown
+            .map(|rule| Rule {
+                id: rule.id.clone(),
+                manual: rule.voice.manual.clone(),
+                severity: rule.voice.severity,
+                techniques: rule.voice.techniques.iter().map(|one| (*one).to_owned()).collect(),
+                settings: load::settings_of(rule),
+            })
+            .collect()
+    }
+
+    fn observe(&mut self, event: &Event, _: &Context, out: &mut Vec<Detection>) {
+        let candidates = self.rules.candidates(event);
+        if candidates.is_empty() {
+            return;
+        }
+        let rules = Arc::clone(&self.rules);
+        let mut waiting = Vec::new();
+        for index in candidates {
+            let rule = &rules.loaded[index];
+            let Logic::Single { compiled, source, .. } = &rule.logic else { continue };
+            if !prefilter::source_fits(source, event)
+                || rsigma_eval::evaluate_rule(compiled, &event::View(event)).is_none()
+            {
+                continue;
+            }
+            if self.finds(index) {
+                out.push(self.single(index, event));
+            }
+            for (parent, input) in &rule.feeds {
+                let traces = vec![Trace::of(event)];
+                waiting.push(Arrival { rule: *parent, input: *input, at: event.time, traces });
+            }
+        }
+        // What one correlation finds may be a match for the next; circles are refused when rules are loaded, so this ends.
+        while !waiting.is_empty() {
+            for arrival in std::mem::take(&mut waiting) {
+                self.take(event, arrival, &mut waiting, out);
+            }
+        }
+    }
+
+    fn changes(&mut self) -> Vec<StateChange> {
+        self.groups.changes()
+    }
+
+    fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
+        self.groups.restore(key, value)
+    }
+}

@@ -1,0 +1,153 @@
+//! The sentences of Sigma rules: text with `{placeholders}`, filled from the event and the window. Not for the rule's manual.
+
+use crate::event::{Event, Millis};
+use crate::finding::{Identities, Sentence};
+
+use super::event::named;
+
+/// What a placeholder may stand for besides a field.
+pub struct Figures<'f> {
+    /// `{count}`: the events, values, sum or average of the window; with `full`, "or more".
+    pub count: f64,
+    /// Whether the window held no more than that.
+    pub full: bool,
+    /// `{total}`: how many events the episode has had.
+    pub total: u64,
+    /// `{timespan}`: the window's length.
+    pub span: Millis,
+    /// `{threshold}`.
+    pub threshold: u64,
+    /// `{who}`: the entity.
+    pub who: &'f str,
+    /// Where fields are looked up first: all values are listed.
+    pub entity: &'f Identities,
+    /// Where they are looked up next.
+    pub event: &'f Event,
+}
+
+/// The placeholders that are no fields.
+pub const WORDS: [&str; 5] = ["count", "total", "timespan", "threshold", "who"];
+
+const LONGEST_VALUE: usize = 120;
+const VALUES_SHOWN: usize = 3;
+
+/// The names in braces, in order.
+pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+/// Fills a sentence in both languages.
+pub fn fill(sentence: &Sentence, figures: &Figures<'_>) -> Sentence {
+    Sentence { en: fill_text(&sentence.en, figures, false), zh: fill_text(&sentence.zh, figures, true) }
+}
+
+fn fill_text(text: &str, figures: &Figures<'_>, chinese: bool) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((plain, tail)) = rest.split_once('{') {
+        out.push_str(plain);
+        let Some((name, after)) = tail.split_once('}') else {
+            out.push('{');
+            rest = tail;
+            continue;
+        };
+        out.push_str(&placeholder(name, figures, chinese));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn placeholder(name: &str, figures: &Figures<'_>, chinese: bool) -> String {
+    match name {
+        "count" if figures.full && chinese => format!("至少 {}", number(figures.count)),
+        "count" if figures.full => format!("at least {}", number(figures.count)),
+        "count" => number(figures.count),
+        "total" => figures.total.to_string(),
+        "threshold" => figures.threshold.to_string(),
+        "timespan" => span_in_words(figures.span, chinese),
+        "who" => shorten(figures.who),
+        field => match figures.entity.0.get(field) {
+            Some(values) if !values.is_empty() => list(values, chinese),
+            _ => match named(figures.event, field) {
+                Some(value) => shorten(&value),
+                None if chinese => "未知".to_owned(),
+                None => "unknown".to_owned(),
+            },
+        },
+    }
+}
+
+fn number(number: f64) -> String {
+    if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") }
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_VALUE) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The first few of several values, and how many more there are.
+pub fn list(values: &[String], chinese: bool) -> String {
+    let shown: Vec<String> = values.iter().take(VALUES_SHOWN).map(|value| shorten(value)).collect();
+    let more = values.len().saturating_sub(VALUES_SHOWN);
+    match (more, chinese) {
+        (0, false) => shown.join(", "),
+        (0, true) => shown.join("、"),
+        (more, false) => format!("{} and {more} more", shown.join(", ")),
+        (_, true) => format!("{} 等共 {} 个", shown.join("、"), values.len()),
+    }
+}
+
+/// `20 minutes`, `20 分钟`.
+pub fn span_in_words(span: Millis, chinese: bool) -> String {
+    let seconds = span / 1000;
+    let (amount, en, zh) = match seconds {
+        day if day >= 172_800 && day % 86_400 == 0 => (day / 86_400, "day", "天"),
+        hour if hour >= 3_600 && hour % 3_600 == 0 => (hour / 3_600, "hour", "小时"),
+        minute if minute >= 60 && minute % 60 == 0 => (minute / 60, "minute", "分钟"),
+        second => (second, "second", "秒"),
+    };
+    match (chinese, amount) {
+        (true, _) => format!("{amount} {zh}"),
+        (false, 1) => format!("1 {en}"),
+        (false, _) => format!("{amount} {en}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_filled_in_both_languages_and_braces_from_a_log_stay_text() {
+        let mut entity = Identities::default();
+        entity.add("user.name", "{count}");
+        for number in 1..=5 {
+            entity.add("source.ip", &format!("203.0.113.{number}"));
+        }
+        let event = Event::new("");
+        let figures = Figures {
+            count: 12.0,
+            full: false,
+            total: 30,
+            span: 1_200_000,
+            threshold: 10,
+            who: "alice",
+            entity: &entity,
+            event: &event,
+        };
+        let template = Sentence::new(
+            "{count} for {user.name} in {timespan} from {source.ip}, {host.name} {",
+            "{timespan}，{source.ip}",
+        );
+        let filled = fill(&template, &figures);
+        assert_eq!(
+            filled.en,
+            "12 for {count} in 20 minutes from 203.0.113.1, 203.0.113.2, 203.0.113.3 and 2 more, unknown {"
+        );
+        assert_eq!(filled.zh, "20 分钟，203.0.113.1、203.0.113.2、203.0.113.3 等共 5 个");
+    }
+}

@@ -1,0 +1,88 @@
+//! What a window can show for itself: where its events lie and who they named; the first and the last fifty.
+//! Not for counting; that is `window`.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Millis};
+use crate::field::Field;
+use crate::finding::{EVIDENCE_KEPT, Identities, Reference};
+
+const ROOM: usize = 2 * EVIDENCE_KEPT;
+
+/// One event of a window.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trace {
+    /// When.
+    pub time: Millis,
+    /// Where it lies.
+    pub reference: Reference,
+    /// Whom it named.
+    pub user: Option<Box<str>>,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+impl Trace {
+    /// The trace of an event.
+    pub fn of(event: &Event) -> Trace {
+        Trace {
+            time: event.time,
+            reference: Reference::of(event),
+            user: event.text(Field::UserName).map(Into::into),
+            address: event.ip(Field::SourceIp),
+        }
+    }
+}
+
+/// Traces in the order of time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Traces(VecDeque<Trace>);
+
+impl Traces {
+    /// Puts one in its place. Without room, what lies beyond the window goes first, then the middle.
+    pub fn add(&mut self, trace: Trace, span: Millis) {
+        let time = trace.time;
+        let place = self.0.partition_point(|other| other.time <= time);
+        if self
+            .0
+            .range(..place)
+            .rev()
+            .take_while(|other| other.time == time)
+            .any(|other| other.reference.id == trace.reference.id)
+        {
+            return;
+        }
+        self.0.insert(place, trace);
+        if self.0.len() <= ROOM {
+            return;
+        }
+        let beyond = |other: Option<&Trace>| other.is_some_and(|other| time.abs_diff(other.time) > span.unsigned_abs());
+        if beyond(self.0.front()) {
+            self.0.pop_front();
+        } else if beyond(self.0.back()) {
+            self.0.pop_back();
+        } else {
+            self.0.remove(EVIDENCE_KEPT);
+        }
+    }
+
+    /// Those from `from` to `to`.
+    pub fn between(&self, from: Millis, to: Millis) -> impl Iterator<Item = &Trace> {
+        self.0.iter().filter(move |trace| trace.time >= from && trace.time <= to)
+    }
+}
+
+/// Adds what traces say about who it was.
+pub fn identify<'t>(traces: impl Iterator<Item = &'t Trace>, entity: &mut Identities) {
+    for trace in traces {
+        if let Some(user) = &trace.user {
+            entity.add(Field::UserName.name(), user);
+        }
+        if let Some(address) = trace.address {
+            entity.add(Field::SourceIp.name(), &address.to_string());
+        }
+    }
+}
