@@ -26,7 +26,8 @@ pub enum Device {
 }
 
 /// Desktop systems.
-pub const SYSTEMS: [&str; 3] = ["Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"];
+pub const SYSTEMS: [&str; 3] =
+    ["Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"];
 /// Telephones.
 pub const PHONES: [&str; 3] = ["Pixel 8", "SM-S921B", "2201117TG"];
 /// Programs.

@@ -30,7 +30,10 @@ impl Ambient {
         let begin = company.begin();
         let midnight = begin.div_euclid(DAY) * DAY;
         let mut all = vec![(begin, Ambient::Health)];
-        all.extend([System::Portal, System::Odoo, System::Suite, System::Espo].map(|one| (begin + 7 * MINUTE, Ambient::Scanner(one))));
+        all.extend(
+            [System::Portal, System::Odoo, System::Suite, System::Espo]
+                .map(|one| (begin + 7 * MINUTE, Ambient::Scanner(one))),
+        );
         for app in company.people.iter().filter(|person| person.role == Role::Integration) {
             let seven = i64::from(app.index % 7);
             all.push((begin + seven * 6 * MINUTE, Ambient::Hourly(app.index)));
@@ -46,10 +49,14 @@ impl Ambient {
         match self {
             Ambient::Health => {
                 let ip = std::net::IpAddr::from([10, 20, 0, 4]);
-                (vec![act(now, System::Portal, Who::Nobody, Deed::Health, ip, Device::Program(7), 0)], now + 10 * SECOND)
+                (
+                    vec![act(now, System::Portal, Who::Nobody, Deed::Health, ip, Device::Program(7), 0)],
+                    now + 10 * SECOND,
+                )
             }
             Ambient::Scanner(system) => {
-                let from = places::one_of(&mut rng, |block| block.network == Network::Hosting).expect("the table has some");
+                let from =
+                    places::one_of(&mut rng, |block| block.network == Network::Hosting).expect("the table has some");
                 let (ip, first) = (from.host(rng.next()), rng.below(14) as u32);
                 let device = if rng.chance(0.5) { Device::Program(8) } else { Device::Program(3) };
                 let mut time = now;
@@ -69,7 +76,15 @@ impl Ambient {
                     System::Salesforce | System::Gateway => Deed::Bulk(rows as u32),
                     _ => Deed::Export { id: 900, rows: rows as u32 },
                 };
-                acts.push(act(last + 4 * SECOND, system, Who::Person(app), deed, app_address(company, app), person.desk, now as u64));
+                acts.push(act(
+                    last + 4 * SECOND,
+                    system,
+                    Who::Person(app),
+                    deed,
+                    app_address(company, app),
+                    person.desk,
+                    now as u64,
+                ));
                 (acts, now + DAY)
             }
         }
@@ -99,7 +114,15 @@ fn reads(company: &Company, app: u32, now: Millis, pages: u32, rows: u32, rng: &
     let mut acts = vec![act(now, system, Who::Person(app), Deed::Login, ip, person.desk, now as u64)];
     for page in 0..pages {
         time += rng.between(200, 1_800);
-        acts.push(act(time, system, Who::Person(app), Deed::Read { offset: page * rows, rows }, ip, person.desk, now as u64));
+        acts.push(act(
+            time,
+            system,
+            Who::Person(app),
+            Deed::Read { offset: page * rows, rows },
+            ip,
+            person.desk,
+            now as u64,
+        ));
     }
     acts
 }

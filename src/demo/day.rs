@@ -73,7 +73,16 @@ impl Company {
         let end = start + (person.hours * HOUR as f64) as Millis;
         let mut all = Vec::new();
         let mut add = |system, from: Millis, until, length: f64, ip, device, seed| {
-            let session = Session { person: person.index, system, start: from, until, length: length.max(2.0) as u32, ip, device, seed };
+            let session = Session {
+                person: person.index,
+                system,
+                start: from,
+                until,
+                length: length.max(2.0) as u32,
+                ip,
+                device,
+                seed,
+            };
             match change {
                 // What would fall into the journey begins on arrival.
                 Some(Change::Journey(leaves, arrives, there)) if from >= leaves => {
@@ -149,7 +158,8 @@ impl Company {
             let near = |rng: &mut Rng| person.territory + rng.lognormal(60.0, 1.0) as u32;
             let deed = if export_at == Some(nth) {
                 // Most take out the same few things; month ends are larger.
-                let rows = rng.lognormal(person.export_rows, 0.6) * month_end(person, day_in_zone(person, session.start));
+                let rows =
+                    rng.lognormal(person.export_rows, 0.6) * month_end(person, day_in_zone(person, session.start));
                 Deed::Export { id: *rng.pick(&person.reports), rows: rows.clamp(1.0, 90_000.0) as u32 }
             } else {
                 match rng.below(100) {
@@ -160,7 +170,10 @@ impl Company {
                     90..94 => Deed::Create(near(&mut rng) + 1000),
                     94..95 => Deed::Delete(near(&mut rng)),
                     95..96 => Deed::Share(near(&mut rng), super::act::Scope::Internal),
-                    _ => Deed::Report { id: *rng.pick(&person.reports), rows: rng.lognormal(person.export_rows.max(50.0), 0.5) as u32 },
+                    _ => Deed::Report {
+                        id: *rng.pick(&person.reports),
+                        rows: rng.lognormal(person.export_rows.max(50.0), 0.5) as u32,
+                    },
                 }
             };
             acts.push(act(time, deed));

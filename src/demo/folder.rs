@@ -158,7 +158,8 @@ impl Folder {
             return Ok(());
         }
         let hour = logs::hour_of(file);
-        let old: Vec<usize> = self.files.keys().copied().filter(|&one| one >= PLAIN && logs::hour_of(one) < hour).collect();
+        let old: Vec<usize> =
+            self.files.keys().copied().filter(|&one| one >= PLAIN && logs::hour_of(one) < hour).collect();
         for one in old {
             if let Some(mut file) = self.files.remove(&one) {
                 file.flush()?;

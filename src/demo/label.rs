@@ -16,6 +16,8 @@ use super::people::Person;
 pub struct Incident {
     /// The rule that should name it; for oddities what they are.
     pub family: &'static str,
+    /// Which way of the family; not part of the label.
+    pub variant: &'static str,
     /// Every rule that may rightly name it.
     pub rules: &'static [&'static str],
     /// How bad; nothing for oddities.
@@ -36,10 +38,26 @@ pub struct Incident {
 
 impl Incident {
     /// An attack whose last deed decides.
-    pub fn attack(family: &'static str, rules: &'static [&'static str], severity: Severity, acts: Vec<Act>) -> Incident {
+    pub fn attack(
+        family: &'static str,
+        rules: &'static [&'static str],
+        severity: Severity,
+        acts: Vec<Act>,
+    ) -> Incident {
         let deciding = acts.last().map_or(0, |act| act.time);
         let severity = Some(severity);
-        Incident { family, rules, severity, stealth: false, needs_city: false, deciding, victims: Vec::new(), acts, span: None }
+        Incident {
+            family,
+            variant: "",
+            rules,
+            severity,
+            stealth: false,
+            needs_city: false,
+            deciding,
+            victims: Vec::new(),
+            acts,
+            span: None,
+        }
     }
 
     /// A harmless oddity.

@@ -24,7 +24,16 @@ type Kind = fn(&mut Scene<'_>) -> Option<Laid>;
 
 /// Those that happen now and then.
 const KINDS: &[Kind] = &[
-    business_trip, same_day_trip, conference, in_flight, mistyped, provider_outage, migration, stale_secret, first_export, carrier_exit,
+    business_trip,
+    same_day_trip,
+    conference,
+    in_flight,
+    mistyped,
+    provider_outage,
+    migration,
+    stale_secret,
+    first_export,
+    carrier_exit,
 ];
 
 /// Lays everything out, more in a larger company.
@@ -38,7 +47,8 @@ pub fn plan(company: &mut Company) {
             let mut rng = Rng::of(company.plan.seed, &[50, round as u64, nth as u64]);
             for _ in 0..12 {
                 let day = rng.between(begin, last_day(company, 4).max(begin));
-                let mut scene = Scene { company, rng: Rng::of(rng.next(), &[]), moment: Moment::Day(day), used: &mut used };
+                let mut scene =
+                    Scene { company, rng: Rng::of(rng.next(), &[]), moment: Moment::Day(day), used: &mut used };
                 let Some((mut incident, changes)) = kind(&mut scene) else { continue };
                 incident.acts.sort_by_key(|act| act.time);
                 let (from, to) = incident.span();
@@ -70,14 +80,24 @@ fn standing(company: &mut Company) {
     ];
     for (what, victims) in groups {
         if !victims.is_empty() {
-            company.incidents.push(Incident { victims, span: Some(whole), deciding: whole.0, ..Incident::oddity(what, Vec::new()) });
+            company.incidents.push(Incident {
+                victims,
+                span: Some(whole),
+                deciding: whole.0,
+                ..Incident::oddity(what, Vec::new())
+            });
         }
     }
 }
 
 /// A label over ordinary days that go differently.
 fn changed(what: &'static str, person: u32, from: Millis, to: Millis, changes: Vec<(i64, Change)>) -> Option<Laid> {
-    let incident = Incident { victims: vec![person], span: Some((from, to)), deciding: from, ..Incident::oddity(what, Vec::new()) };
+    let incident = Incident {
+        victims: vec![person],
+        span: Some((from, to)),
+        deciding: from,
+        ..Incident::oddity(what, Vec::new())
+    };
     Some((incident, changes.into_iter().map(|(day, change)| ((person, day), change)).collect()))
 }
 
@@ -108,10 +128,17 @@ fn business_trip(scene: &mut Scene<'_>) -> Option<Laid> {
 /// The morning in one city, the afternoon in another, four hours between: a short flight.
 fn same_day_trip(scene: &mut Scene<'_>) -> Option<Laid> {
     let first = day(scene);
-    let person = scene.somebody(|person| human(person) && matches!(person.office().city, "Berlin" | "London" | "New York"))?;
+    let person =
+        scene.somebody(|person| human(person) && matches!(person.office().city, "Berlin" | "London" | "New York"))?;
     scene.used.insert(person);
     let office = scene.person(person).office();
-    let city = if office.city == "New York" { "Chicago" } else if office.city == "Berlin" { "London" } else { "Paris" };
+    let city = if office.city == "New York" {
+        "Chicago"
+    } else if office.city == "Berlin" {
+        "London"
+    } else {
+        "Paris"
+    };
     let hotel = places::in_city(city, Network::Isp, &mut scene.rng)?.host(scene.rng.next());
     let leaves = clock::midnight(first, office.zone) + 10 * HOUR + 30 * MINUTE;
     let change = Change::Journey(leaves, leaves + 4 * HOUR + 30 * MINUTE, hotel);
@@ -128,7 +155,8 @@ fn conference(scene: &mut Scene<'_>) -> Option<Laid> {
     let mut changes = Vec::new();
     let mut victims = Vec::new();
     for _ in 0..12 {
-        let Some(person) = scene.somebody(|person| human(person) && person.office().country == "DE" && person.standing == Standing::Active)
+        let Some(person) = scene
+            .somebody(|person| human(person) && person.office().country == "DE" && person.standing == Standing::Active)
         else {
             break;
         };
@@ -162,7 +190,9 @@ fn carrier_exit(scene: &mut Scene<'_>) -> Option<Laid> {
         let person = scene.person(met.person);
         (person.office().city, person.office().country, person.phone, person.territory)
     };
-    let exit = places::one_of(&mut scene.rng, |block| block.network == Network::Mobile && block.country == country && block.city != city)?;
+    let exit = places::one_of(&mut scene.rng, |block| {
+        block.network == Network::Mobile && block.country == country && block.city != city
+    })?;
     let (at, ip) = (scene.later(met.last.time, 15), exit.host(scene.rng.next()));
     let mut script = scene.script(met.person, met.last.system, ip, phone, at);
     script.does(Deed::Login, &mut scene.rng, 10.0).looks(5, territory, &mut scene.rng);
@@ -192,7 +222,9 @@ fn provider_outage(scene: &mut Scene<'_>) -> Option<Laid> {
     let mut acts = Vec::new();
     for person in company.people.iter().filter(|person| human(person) && person.single_sign_on) {
         let sessions = company.sessions(person, first);
-        let Some(session) = sessions.iter().find(|session| session.start < from && from < session.until) else { continue };
+        let Some(session) = sessions.iter().find(|session| session.start < from && from < session.until) else {
+            continue;
+        };
         let mut time = from + scene.rng.between(0, 20 * MINUTE);
         for _ in 0..scene.rng.between(1, 4) {
             acts.push(Act {
@@ -226,7 +258,8 @@ fn migration(scene: &mut Scene<'_>) -> Option<Laid> {
 
 /// A service account whose secret was changed everywhere but in one place.
 fn stale_secret(scene: &mut Scene<'_>) -> Option<Laid> {
-    let apps: Vec<u32> = scene.company.people.iter().filter(|one| one.role == Role::Integration).map(|one| one.index).collect();
+    let apps: Vec<u32> =
+        scene.company.people.iter().filter(|one| one.role == Role::Integration).map(|one| one.index).collect();
     let app = *scene.rng.pick(&apps);
     let (system, device) = (scene.person(app).systems[0], scene.person(app).desk);
     let at = scene.hour(0, 6.0, 12.0);
@@ -239,10 +272,12 @@ fn stale_secret(scene: &mut Scene<'_>) -> Option<Laid> {
 
 /// Somebody new takes out a report for the first time.
 fn first_export(scene: &mut Scene<'_>) -> Option<Laid> {
-    let person = scene.somebody(|person| human(person) && measures(person) && matches!(person.standing, Standing::Joins(_)))?;
+    let person =
+        scene.somebody(|person| human(person) && measures(person) && matches!(person.standing, Standing::Joins(_)))?;
     let Standing::Joins(first) = scene.person(person).standing else { return None };
     scene.used.insert(person);
-    let (office, system, desk) = (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
+    let (office, system, desk) =
+        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
     let rows = scene.person(person).export_rows.min(900.0) as u32 + 20;
     scene.moment = Moment::Day(first + 1);
     let at = scene.hour(office, 10.0, 16.0);

@@ -30,12 +30,48 @@ pub struct Office {
 
 /// The offices.
 pub const OFFICES: [Office; 6] = [
-    Office { city: "Berlin", country: "DE", zone: Tz::Europe__Berlin, share: 28, holidays: &[(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)] },
-    Office { city: "London", country: "GB", zone: Tz::Europe__London, share: 22, holidays: &[(1, 1), (12, 25), (12, 26)] },
-    Office { city: "New York", country: "US", zone: Tz::America__New_York, share: 20, holidays: &[(1, 1), (6, 19), (7, 4), (11, 11), (12, 25)] },
-    Office { city: "Sao Paulo", country: "BR", zone: Tz::America__Sao_Paulo, share: 14, holidays: &[(1, 1), (4, 21), (5, 1), (9, 7), (11, 15), (12, 25)] },
-    Office { city: "Shanghai", country: "CN", zone: Tz::Asia__Shanghai, share: 12, holidays: &[(1, 1), (5, 1), (10, 1), (10, 2), (10, 3)] },
-    Office { city: "Hamburg", country: "DE", zone: Tz::Europe__Berlin, share: 4, holidays: &[(1, 1), (5, 1), (10, 3), (10, 31), (12, 25), (12, 26)] },
+    Office {
+        city: "Berlin",
+        country: "DE",
+        zone: Tz::Europe__Berlin,
+        share: 28,
+        holidays: &[(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)],
+    },
+    Office {
+        city: "London",
+        country: "GB",
+        zone: Tz::Europe__London,
+        share: 22,
+        holidays: &[(1, 1), (12, 25), (12, 26)],
+    },
+    Office {
+        city: "New York",
+        country: "US",
+        zone: Tz::America__New_York,
+        share: 20,
+        holidays: &[(1, 1), (6, 19), (7, 4), (11, 11), (12, 25)],
+    },
+    Office {
+        city: "Sao Paulo",
+        country: "BR",
+        zone: Tz::America__Sao_Paulo,
+        share: 14,
+        holidays: &[(1, 1), (4, 21), (5, 1), (9, 7), (11, 15), (12, 25)],
+    },
+    Office {
+        city: "Shanghai",
+        country: "CN",
+        zone: Tz::Asia__Shanghai,
+        share: 12,
+        holidays: &[(1, 1), (5, 1), (10, 1), (10, 2), (10, 3)],
+    },
+    Office {
+        city: "Hamburg",
+        country: "DE",
+        zone: Tz::Europe__Berlin,
+        share: 4,
+        holidays: &[(1, 1), (5, 1), (10, 3), (10, 31), (12, 25), (12, 26)],
+    },
 ];
 
 /// A job.
@@ -143,16 +179,16 @@ pub struct Person {
 }
 
 const FIRST: [&str; 48] = [
-    "anna", "ben", "clara", "david", "elena", "felix", "greta", "henry", "ines", "jonas", "karin", "lukas", "marie", "nils",
-    "olga", "paul", "rosa", "simon", "tina", "uwe", "vera", "walter", "yara", "zoe", "alice", "brian", "chloe", "daniel",
-    "emma", "frank", "grace", "hugo", "irene", "jack", "kate", "liam", "mei", "noah", "oscar", "priya", "rafael", "sofia",
-    "thiago", "ulla", "vitor", "wei", "xin", "yan",
+    "anna", "ben", "clara", "david", "elena", "felix", "greta", "henry", "ines", "jonas", "karin", "lukas", "marie",
+    "nils", "olga", "paul", "rosa", "simon", "tina", "uwe", "vera", "walter", "yara", "zoe", "alice", "brian", "chloe",
+    "daniel", "emma", "frank", "grace", "hugo", "irene", "jack", "kate", "liam", "mei", "noah", "oscar", "priya",
+    "rafael", "sofia", "thiago", "ulla", "vitor", "wei", "xin", "yan",
 ];
 const LAST: [&str; 48] = [
     "adler", "becker", "costa", "dietrich", "evans", "fischer", "gomes", "hughes", "ivanov", "jones", "keller", "lima",
     "meyer", "nunes", "oliveira", "price", "quinn", "richter", "santos", "thomas", "ullrich", "vogel", "wagner", "xu",
-    "young", "zhang", "allen", "brandt", "clarke", "duarte", "ellis", "franke", "garcia", "hahn", "ito", "jansen", "kim",
-    "liu", "moreau", "novak", "otto", "pereira", "ross", "silva", "turner", "vega", "wang", "zimmer",
+    "young", "zhang", "allen", "brandt", "clarke", "duarte", "ellis", "franke", "garcia", "hahn", "ito", "jansen",
+    "kim", "liu", "moreau", "novak", "otto", "pereira", "ross", "silva", "turner", "vega", "wang", "zimmer",
 ];
 
 /// Which integration there is, and what it works on.
@@ -197,7 +233,8 @@ pub fn hire(seed: u64, count: usize, first_day: i64, days: i64) -> Vec<Person> {
         let local = app.map_or_else(|| format!("{first}.{last}"), |(name, _)| name.to_owned());
         let place = &OFFICES[office];
         let home = places::in_city(place.city, Network::Isp, &mut rng).expect("every office's city has a block");
-        let mobile = places::in_country(place.country, Network::Mobile, &mut rng).expect("every office's country has one");
+        let mobile =
+            places::in_country(place.country, Network::Mobile, &mut rng).expect("every office's country has one");
         let systems = app.map_or_else(|| systems(role, office, &mut rng), |(_, system)| vec![system]);
         let (exports, rows) = appetite(role);
         people.push(Person {
@@ -402,7 +439,9 @@ pub fn salesforce_id(prefix: &str, number: u64, seed: u64) -> String {
     let guard: String = id
         .as_bytes()
         .chunks(5)
-        .map(|five| five.iter().enumerate().map(|(bit, one)| usize::from(one.is_ascii_uppercase()) << bit).sum::<usize>())
+        .map(|five| {
+            five.iter().enumerate().map(|(bit, one)| usize::from(one.is_ascii_uppercase()) << bit).sum::<usize>()
+        })
         .map(|bits| char::from(GUARD[bits]))
         .collect();
     id + &guard

@@ -123,7 +123,8 @@ pub const BLOCKS: &[Block] = &[
     block("CA", "Toronto", Isp, (43.67, -79.39), [9, 232, 0, 0], 20),
     block("CA", "Toronto", Hosting, (43.65, -79.36), [155, 138, 144, 0], 22),
     block("AT", "Vienna", Isp, (48.21, 16.37), [62, 47, 64, 0], 20),
-    block("CH", "Zurich", Isp, (47.39, 8.50), [62, 202, 64, 0], 20),];
+    block("CH", "Zurich", Isp, (47.39, 8.50), [62, 202, 64, 0], 20),
+];
 
 /// IPv6 blocks of home lines, by country: the first 32 bits.
 const SIX: &[(&str, u32)] = &[("DE", 0x2003_00c0), ("GB", 0x2a00_23c4), ("BR", 0x2804_014c), ("US", 0x2601_0080)];

@@ -80,7 +80,9 @@ impl Scene<'_> {
                 let acts = self.company.expand(session);
                 match self.moment {
                     Moment::Day(_) => acts.get(acts.len() * 2 / 3).filter(|_| acts.len() > 5).copied(),
-                    Moment::Now(now) => acts.iter().rev().find(|act| act.time <= now && now - act.time < 40 * MINUTE).copied(),
+                    Moment::Now(now) => {
+                        acts.iter().rev().find(|act| act.time <= now && now - act.time < 40 * MINUTE).copied()
+                    }
                 }
             });
             if let (Some(last), true) = (met, usual) {
@@ -94,7 +96,11 @@ impl Scene<'_> {
     /// When an incident with somebody who was last seen at `after` begins: later by about so many minutes, or now.
     pub fn later(&mut self, after: Millis, minutes: i64) -> Millis {
         match self.moment {
-            Moment::Day(_) => after + self.rng.between(minutes * 2 / 3 + 1, minutes * 4 / 3 + 1) * MINUTE + self.rng.between(0, 59_999),
+            Moment::Day(_) => {
+                after
+                    + self.rng.between(minutes * 2 / 3 + 1, minutes * 4 / 3 + 1) * MINUTE
+                    + self.rng.between(0, 59_999)
+            }
             Moment::Now(now) => now + 2 * SECOND,
         }
     }
@@ -123,14 +129,18 @@ impl Scene<'_> {
     pub fn near(&mut self, country: &str) -> Option<IpAddr> {
         let home = self.home(country);
         let block = places::one_of(&mut self.rng, |block| {
-            block.country != country && block.network == Network::Isp && (800.0..2_600.0).contains(&block.distance(home))
+            block.country != country
+                && block.network == Network::Isp
+                && (800.0..2_600.0).contains(&block.distance(home))
         })?;
         Some(block.host(self.rng.next()))
     }
 
     /// An address in a data centre.
     pub fn hosted(&mut self) -> IpAddr {
-        let block = places::one_of(&mut self.rng, |block| block.network == Network::Hosting && block.city != "Frankfurt am Main");
+        let block = places::one_of(&mut self.rng, |block| {
+            block.network == Network::Hosting && block.city != "Frankfurt am Main"
+        });
         block.expect("the table has some").host(self.rng.next())
     }
 

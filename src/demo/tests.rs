@@ -57,7 +57,8 @@ fn every_label_has_lines_of_its_entity_in_its_sources_at_its_times() {
         .enumerate()
         .filter(|(_, label)| label.get("attack").is_some())
         .map(|(at, label)| {
-            let sources = label["sources"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+            let sources =
+                label["sources"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
             (at, words(label), sources)
         })
         .collect();
@@ -68,7 +69,10 @@ fn every_label_has_lines_of_its_entity_in_its_sources_at_its_times() {
         missing.retain(|(at, words, sources)| {
             let label = &labels[*at];
             let inside = (time(label, "start")..=time(label, "end")).contains(&line.time);
-            if !inside || !sources.contains(source_of(line.file)) || !words.iter().any(|word| line.text.contains(word.as_str())) {
+            if !inside
+                || !sources.contains(source_of(line.file))
+                || !words.iter().any(|word| line.text.contains(word.as_str()))
+            {
                 return true;
             }
             if line.time >= time(label, "deciding") {
@@ -163,7 +167,10 @@ fn the_folder_holds_logs_people_labels_and_a_configuration_that_names_each_log()
     assert_eq!(people.lines().count(), summary.people + 1);
     let configuration: toml::Table = fs::read_to_string(folder.path().join("crmwatch.toml")).unwrap().parse().unwrap();
     assert_eq!(configuration["source"].as_array().unwrap().len(), LOGS.len());
-    assert_eq!(fs::read_to_string(folder.path().join("honeytokens.txt")).unwrap().lines().count(), scene::HONEYTOKENS.len());
+    assert_eq!(
+        fs::read_to_string(folder.path().join("honeytokens.txt")).unwrap().lines().count(),
+        scene::HONEYTOKENS.len()
+    );
 }
 
 #[test]

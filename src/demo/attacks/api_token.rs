@@ -17,6 +17,13 @@ fn stranger(scene: &mut Scene<'_>) -> Option<Incident> {
     let device = agents::desktop(&mut scene.rng);
     let mut script = scene.script(met.person, System::Gateway, ip, device, at);
     script.does(Deed::Login, &mut scene.rng, 10.0).does(Deed::Token, &mut scene.rng, 5.0).looks(4, 700, &mut scene.rng);
-    let rules = &["api-token-created", "first-seen-risk", "impossible-travel", "anonymiser-login", "session-hijack", "concurrent-sessions"];
+    let rules = &[
+        "api-token-created",
+        "first-seen-risk",
+        "impossible-travel",
+        "anonymiser-login",
+        "session-hijack",
+        "concurrent-sessions",
+    ];
     Some(Incident::attack("api-token-created", rules, Severity::Medium, script.acts).decided_by(1))
 }

@@ -14,7 +14,9 @@ pub const FAMILY: Family = &[variant("fast", fast).live(), variant("slow", slow)
 
 /// Guesses passwords of somebody, whoever it is; the account need not be in use at the time.
 pub(super) fn guesses(scene: &mut Scene<'_>, count: i64, seconds: f64) -> Option<Script> {
-    let person = scene.somebody(|person| human(person) && person.standing == Standing::Active && person.systems[0] != System::Suite)?;
+    let person = scene.somebody(|person| {
+        human(person) && person.standing == Standing::Active && person.systems[0] != System::Suite
+    })?;
     scene.used.insert(person);
     let (office, system) = (scene.person(person).office, scene.person(person).systems[0]);
     let (at, ip) = (scene.hour(office, 0.5, 23.0), scene.hosted());
@@ -28,7 +30,10 @@ pub(super) fn guesses(scene: &mut Scene<'_>, count: i64, seconds: f64) -> Option
 fn fast(scene: &mut Scene<'_>) -> Option<Incident> {
     let count = scene.rng.between(25, 80);
     let script = guesses(scene, count, 1.2)?;
-    Some(Incident::attack("brute-force", &["brute-force", "password-spray"], Severity::Medium, script.acts).decided_by(9))
+    Some(
+        Incident::attack("brute-force", &["brute-force", "password-spray"], Severity::Medium, script.acts)
+            .decided_by(9),
+    )
 }
 
 fn slow(scene: &mut Scene<'_>) -> Option<Incident> {

@@ -11,8 +11,15 @@ use crate::demo::scene::Scene;
 /// The ways.
 pub const FAMILY: Family = &[variant("same address", same).live(), variant("success from another address", elsewhere)];
 
-const RULES: &[&str] =
-    &["brute-force-success", "brute-force", "success-after-attack", "first-seen-risk", "anonymiser-login", "impossible-travel", "bulk-export"];
+const RULES: &[&str] = &[
+    "brute-force-success",
+    "brute-force",
+    "success-after-attack",
+    "first-seen-risk",
+    "anonymiser-login",
+    "impossible-travel",
+    "bulk-export",
+];
 
 fn same(scene: &mut Scene<'_>) -> Option<Incident> {
     let count = scene.rng.between(18, 45);

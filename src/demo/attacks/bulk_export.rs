@@ -16,10 +16,14 @@ pub const FAMILY: Family = &[
     variant("page by page", pages),
 ];
 
-const RULES: &[&str] = &["bulk-export", "slow-exfiltration", "off-hours-export", "record-enumeration", "record-snooping"];
+const RULES: &[&str] =
+    &["bulk-export", "slow-exfiltration", "off-hours-export", "record-enumeration", "record-snooping"];
 
 fn modest(person: &crate::demo::Person) -> bool {
-    human(person) && measures(person) && person.export_rows < 1_500.0 && matches!(person.role, Role::Sales | Role::Support | Role::Admin)
+    human(person)
+        && measures(person)
+        && person.export_rows < 1_500.0
+        && matches!(person.role, Role::Sales | Role::Support | Role::Admin)
 }
 
 /// From the person's own desk, in the middle of the day: only the amount is wrong.
@@ -34,7 +38,11 @@ fn own_desk(scene: &mut Scene<'_>, fits: impl Fn(&crate::demo::Person) -> bool) 
 fn huge(scene: &mut Scene<'_>) -> Option<Incident> {
     let mut script = own_desk(scene, |_| true)?;
     let rows = scene.rng.between(60_000, 220_000) as u32;
-    script.does(Deed::Report { id: 31, rows }, &mut scene.rng, 6.0).does(Deed::Export { id: 31, rows }, &mut scene.rng, 1.0);
+    script.does(Deed::Report { id: 31, rows }, &mut scene.rng, 6.0).does(
+        Deed::Export { id: 31, rows },
+        &mut scene.rng,
+        1.0,
+    );
     Some(Incident::attack("bulk-export", RULES, Severity::High, script.acts))
 }
 

@@ -12,8 +12,14 @@ use crate::demo::scene::Scene;
 /// The ways.
 pub const FAMILY: Family = &[variant("a leaked list", list)];
 
-const RULES: &[&str] =
-    &["credential-stuffing", "password-spray", "success-after-attack", "first-seen-risk", "anonymiser-login", "impossible-travel"];
+const RULES: &[&str] = &[
+    "credential-stuffing",
+    "password-spray",
+    "success-after-attack",
+    "first-seen-risk",
+    "anonymiser-login",
+    "impossible-travel",
+];
 
 fn list(scene: &mut Scene<'_>) -> Option<Incident> {
     let known = accounts(scene, System::Portal, 30);

@@ -17,7 +17,8 @@ fn gone(scene: &mut Scene<'_>) -> Option<Incident> {
         human(person) && person.systems[0] != System::Suite && matches!(person.standing, Standing::Gone(_))
     })?;
     scene.used.insert(person);
-    let (office, system, territory) = (scene.person(person).office, scene.person(person).systems[0], scene.person(person).territory);
+    let (office, system, territory) =
+        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).territory);
     let (at, ip) = (scene.hour(office, 1.0, 22.0), scene.anywhere());
     let device = agents::desktop(&mut scene.rng);
     let mut script = scene.script(person, system, ip, device, at);

@@ -15,5 +15,8 @@ fn look(scene: &mut Scene<'_>) -> Option<Incident> {
     let (at, id) = (scene.later(met.last.time, 3), *scene.rng.pick(&HONEYTOKENS));
     let mut script = scene.script(met.person, System::Gateway, met.last.ip, met.last.device, at);
     script.does(Deed::View(id), &mut scene.rng, 1.0);
-    Some(Incident::attack("honeytoken-touched", &["honeytoken-touched", "record-snooping"], Severity::High, script.acts).stealthy())
+    Some(
+        Incident::attack("honeytoken-touched", &["honeytoken-touched", "record-snooping"], Severity::High, script.acts)
+            .stealthy(),
+    )
 }

@@ -16,7 +16,13 @@ pub const FAMILY: Family = &[
 ];
 
 const RULES: &[&str] = &[
-    "impossible-travel", "session-hijack", "concurrent-sessions", "first-seen-risk", "anonymiser-login", "bulk-export", "off-hours-export",
+    "impossible-travel",
+    "session-hijack",
+    "concurrent-sessions",
+    "first-seen-risk",
+    "anonymiser-login",
+    "bulk-export",
+    "off-hours-export",
 ];
 
 fn continent(scene: &mut Scene<'_>) -> Option<Incident> {
@@ -46,7 +52,8 @@ fn neighbour(scene: &mut Scene<'_>) -> Option<Incident> {
     let device = agents::other_than(desk, &mut scene.rng);
     let mut script = scene.script(met.person, met.last.system, ip, device, at);
     script.does(Deed::Login, &mut scene.rng, 20.0).looks(14, territory, &mut scene.rng);
-    let mut incident = Incident::attack("impossible-travel", RULES, Severity::Medium, script.acts).decided_by(0).stealthy();
+    let mut incident =
+        Incident::attack("impossible-travel", RULES, Severity::Medium, script.acts).decided_by(0).stealthy();
     // A country's centre and radius are too rough for a neighbour.
     incident.needs_city = true;
     Some(incident)

@@ -12,9 +12,11 @@ use crate::demo::scene::{Scene, human, measures};
 pub const FAMILY: Family = &[variant("from home, before leaving", farewell)];
 
 fn farewell(scene: &mut Scene<'_>) -> Option<Incident> {
-    let person = scene.somebody(|person| human(person) && measures(person) && matches!(person.standing, Standing::Notice(_)))?;
+    let person =
+        scene.somebody(|person| human(person) && measures(person) && matches!(person.standing, Standing::Notice(_)))?;
     scene.used.insert(person);
-    let (office, system, desk) = (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
+    let (office, system, desk) =
+        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
     let at = scene.hour(office, 10.0, 17.0);
     let ip = scene.person(person).home_address(crate::demo::clock::day_of(at));
     let mut script = scene.script(person, system, ip, desk, at);

@@ -13,7 +13,8 @@ pub const FAMILY: Family = &[variant("in a salesman's place", borrowed).live()];
 
 fn borrowed(scene: &mut Scene<'_>) -> Option<Incident> {
     let met = scene.at_work(|person| person.role == Role::Admin)?;
-    let target = scene.somebody(|person| human(person) && person.systems.contains(&System::Portal) && person.index != met.person)?;
+    let target = scene
+        .somebody(|person| human(person) && person.systems.contains(&System::Portal) && person.index != met.person)?;
     scene.used.insert(target);
     let at = scene.later(met.last.time, 8);
     let mut script = scene.script(met.person, System::Gateway, met.last.ip, met.last.device, at);

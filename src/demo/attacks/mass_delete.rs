@@ -13,7 +13,8 @@ pub const FAMILY: Family = &[variant("one by one, fast", singly), variant("in bu
 const RULES: &[&str] = &["mass-delete", "mass-update"];
 
 fn singly(scene: &mut Scene<'_>) -> Option<Incident> {
-    let met = scene.at_work(|person| human(person) && matches!(person.systems[0], System::Portal | System::Espo | System::M365))?;
+    let met = scene
+        .at_work(|person| human(person) && matches!(person.systems[0], System::Portal | System::Espo | System::M365))?;
     let (at, territory) = (scene.later(met.last.time, 4), scene.person(met.person).territory);
     let mut script = scene.script(met.person, met.last.system, met.last.ip, met.last.device, at);
     for nth in 0..scene.rng.between(350, 700) as u32 {

@@ -21,6 +21,16 @@ fn worn_out(scene: &mut Scene<'_>) -> Option<Incident> {
     }
     let success = script.acts.len();
     script.does(Deed::Login, &mut scene.rng, 5.0).looks(5, 800, &mut scene.rng);
-    let rules = &["mfa-fatigue", "brute-force-success", "brute-force", "success-after-attack", "first-seen-risk", "impossible-travel", "anonymiser-login", "concurrent-sessions", "session-hijack"];
+    let rules = &[
+        "mfa-fatigue",
+        "brute-force-success",
+        "brute-force",
+        "success-after-attack",
+        "first-seen-risk",
+        "impossible-travel",
+        "anonymiser-login",
+        "concurrent-sessions",
+        "session-hijack",
+    ];
     Some(Incident::attack("mfa-fatigue", rules, Severity::High, script.acts).decided_by(success))
 }

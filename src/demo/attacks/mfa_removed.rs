@@ -20,6 +20,7 @@ fn taken_off(scene: &mut Scene<'_>) -> Option<Incident> {
     script.next.device = agents::desktop(&mut scene.rng);
     script.next.session ^= 1;
     script.does(Deed::Login, &mut scene.rng, 15.0).looks(6, 800, &mut scene.rng);
-    let rules = &["mfa-removed-then-login", "first-seen-risk", "impossible-travel", "concurrent-sessions", "session-hijack"];
+    let rules =
+        &["mfa-removed-then-login", "first-seen-risk", "impossible-travel", "concurrent-sessions", "session-hijack"];
     Some(Incident::attack("mfa-removed-then-login", rules, Severity::High, script.acts).decided_by(1))
 }

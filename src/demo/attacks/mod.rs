@@ -95,9 +95,16 @@ pub fn live() -> Vec<Variant> {
 }
 
 /// Lays one out.
-pub fn make(company: &Company, variant: Variant, moment: Moment, seed: u64, used: &mut BTreeSet<u32>) -> Option<Incident> {
+pub fn make(
+    company: &Company,
+    variant: Variant,
+    moment: Moment,
+    seed: u64,
+    used: &mut BTreeSet<u32>,
+) -> Option<Incident> {
     let mut scene = Scene { company, rng: Rng::of(seed, &[40]), moment, used };
     let mut incident = (variant.make)(&mut scene)?;
+    incident.variant = variant.name;
     incident.acts.sort_by_key(|act| act.time);
     Some(incident)
 }

@@ -22,6 +22,14 @@ fn loader(scene: &mut Scene<'_>) -> Option<Incident> {
         let rows = scene.rng.between(2_000, 9_000) as u32;
         script.does(Deed::Bulk(rows), &mut scene.rng, 2.0);
     }
-    let rules = &["oauth-app-then-bulk-read", "bulk-export", "integration-new-network", "impossible-travel", "anonymiser-login", "first-seen-risk", "session-hijack"];
+    let rules = &[
+        "oauth-app-then-bulk-read",
+        "bulk-export",
+        "integration-new-network",
+        "impossible-travel",
+        "anonymiser-login",
+        "first-seen-risk",
+        "session-hijack",
+    ];
     Some(Incident::attack("oauth-app-then-bulk-read", rules, Severity::High, script.acts).decided_by(3))
 }

@@ -10,10 +10,7 @@ use crate::demo::people::Role;
 use crate::demo::scene::Scene;
 
 /// The ways.
-pub const FAMILY: Family = &[
-    variant("one address", single).live(),
-    variant("many addresses", distributed),
-];
+pub const FAMILY: Family = &[variant("one address", single).live(), variant("many addresses", distributed)];
 
 const RULES: &[&str] = &["password-spray", "credential-stuffing", "brute-force", "success-after-attack"];
 
@@ -23,7 +20,9 @@ pub(super) fn accounts(scene: &mut Scene<'_>, system: System, count: usize) -> V
         .company
         .people
         .iter()
-        .filter(|person| person.role != Role::Integration && (system == System::M365 || person.systems.contains(&system)))
+        .filter(|person| {
+            person.role != Role::Integration && (system == System::M365 || person.systems.contains(&system))
+        })
         .map(|person| person.index)
         .collect();
     scene.rng.shuffle(&mut all);

@@ -15,7 +15,8 @@ const DAYS: i64 = 8;
 pub const FAMILY: Family = &[variant("eight working days", drip).over(13)];
 
 fn drip(scene: &mut Scene<'_>) -> Option<Incident> {
-    let met = scene.at_work(|person| human(person) && measures(person) && person.export_rows < 1_200.0 && person.exports < 0.5)?;
+    let met = scene
+        .at_work(|person| human(person) && measures(person) && person.export_rows < 1_200.0 && person.exports < 0.5)?;
     let zone = scene.person(met.person).office().zone;
     let usual = scene.person(met.person).export_rows;
     let mut script = scene.script(met.person, met.last.system, met.last.ip, met.last.device, met.last.time);

@@ -67,20 +67,33 @@ fn detail<F: FnMut(Line)>(page: &Page<'_, F>, text: &mut String) {
     let person = |index: u32| page.company.people[index as usize].login.as_str();
     let _ = match page.act.deed {
         Deed::View(id) | Deed::Update(id) | Deed::Create(id) | Deed::Delete(id) => {
-            write!(text, r#""crm.object.type":"contact","crm.object.id":"{id}","crm.records":1,"url.path":"/v2/contacts/{id}","#)
+            write!(
+                text,
+                r#""crm.object.type":"contact","crm.object.id":"{id}","crm.records":1,"url.path":"/v2/contacts/{id}","#
+            )
         }
         Deed::Assign(id) => {
-            write!(text, r#""crm.object.type":"contact","crm.object.id":"{id}","crm.records":1,"crm.owner":"queue-{}","#, page.act.session % 9)
+            write!(
+                text,
+                r#""crm.object.type":"contact","crm.object.id":"{id}","crm.records":1,"crm.owner":"queue-{}","#,
+                page.act.session % 9
+            )
         }
         Deed::List(number) => {
-            write!(text, r#""crm.object.type":"contact","crm.records":50,"url.path":"/v2/contacts","url.query":"page={number}","#)
+            write!(
+                text,
+                r#""crm.object.type":"contact","crm.records":50,"url.path":"/v2/contacts","url.query":"page={number}","#
+            )
         }
         Deed::Search(found) => write!(text, r#""crm.object.type":"contact","crm.records":{found},"crm.query":"k*","#),
         Deed::BulkDelete(count) | Deed::BulkUpdate(count) => {
             write!(text, r#""crm.object.type":"contact","crm.records":{count},"url.path":"/v2/contacts/batch","#)
         }
         Deed::Report { id, rows } => {
-            write!(text, r#""crm.object.type":"report","crm.report.id":"{id}","crm.report.name":"Report {id}","crm.records":{rows},"#)
+            write!(
+                text,
+                r#""crm.object.type":"report","crm.report.id":"{id}","crm.report.name":"Report {id}","crm.records":{rows},"#
+            )
         }
         Deed::Export { id, rows } => write!(
             text,
@@ -92,7 +105,9 @@ fn detail<F: FnMut(Line)>(page: &Page<'_, F>, text: &mut String) {
             r#""crm.object.type":"contact","crm.records":{rows},"url.path":"/v2/contacts","url.query":"offset={offset}&limit={rows}","http.request.method":"GET","http.response.status_code":200,"http.response.body.bytes":{},"#,
             u64::from(rows) * 420
         ),
-        Deed::Bulk(rows) => write!(text, r#""crm.object.type":"contact","crm.records":{rows},"url.path":"/v2/bulk/query","#),
+        Deed::Bulk(rows) => {
+            write!(text, r#""crm.object.type":"contact","crm.records":{rows},"url.path":"/v2/bulk/query","#)
+        }
         Deed::Reconnoitre(id) => write!(
             text,
             r#""crm.object.type":"entity-{id}","crm.records":1,"crm.query":"SELECT COUNT() FROM entity_{id}","url.path":"/v2/query","#
@@ -103,9 +118,14 @@ fn detail<F: FnMut(Line)>(page: &Page<'_, F>, text: &mut String) {
                 Scope::External => ("external", "drop@fastmail-box.example"),
                 Scope::Public => ("public", "anyone"),
             };
-            write!(text, r#""crm.object.type":"contact","crm.object.id":"{id}","crm.share.scope":"{scope}","crm.share.recipient":"{recipient}","#)
+            write!(
+                text,
+                r#""crm.object.type":"contact","crm.object.id":"{id}","crm.share.scope":"{scope}","crm.share.recipient":"{recipient}","#
+            )
         }
-        Deed::Grant { target } => write!(text, r#""user.target.name":"{}","crm.permission":"view-all-data","#, person(target)),
+        Deed::Grant { target } => {
+            write!(text, r#""user.target.name":"{}","crm.permission":"view-all-data","#, person(target))
+        }
         Deed::LoginAs { target } => write!(text, r#""user.effective.name":"{}","#, person(target)),
         Deed::Consent(app) => write!(
             text,

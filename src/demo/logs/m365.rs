@@ -16,8 +16,15 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
     let target = |page: &Page<'_, F>, index: u32| page.company.people[index as usize].email.clone();
     match page.act.deed {
         Deed::Login => sign_in(page, "UserLoggedIn", "Success", ""),
-        Deed::WrongPassword => sign_in(page, "UserLoginFailed", "Failed", r#","ErrorNumber":"50126","LogonError":"InvalidUserNameOrPassword""#),
-        Deed::ProviderDown => sign_in(page, "UserLoginFailed", "Failed", r#","ErrorNumber":"90033","LogonError":"TransientError""#),
+        Deed::WrongPassword => sign_in(
+            page,
+            "UserLoginFailed",
+            "Failed",
+            r#","ErrorNumber":"50126","LogonError":"InvalidUserNameOrPassword""#,
+        ),
+        Deed::ProviderDown => {
+            sign_in(page, "UserLoginFailed", "Failed", r#","ErrorNumber":"90033","LogonError":"TransientError""#)
+        }
         Deed::FactorDenied => sign_in(
             page,
             "UserLoginFailed",
@@ -28,7 +35,9 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
         Deed::Consent(app) => directory(
             page,
             "Consent to application.",
-            &format!(r#","ObjectId":"app-{app}","ModifiedProperties":[{{"Name":"ConsentAction.Permissions","NewValue":"Contacts.Read offline_access","OldValue":""}}]"#),
+            &format!(
+                r#","ObjectId":"app-{app}","ModifiedProperties":[{{"Name":"ConsentAction.Permissions","NewValue":"Contacts.Read offline_access","OldValue":""}}]"#
+            ),
         ),
         Deed::Token => directory(page, "Add service principal credentials.", r#","ObjectId":"crm-reader""#),
         Deed::Grant { target: index } => {
@@ -36,7 +45,9 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
             directory(
                 page,
                 "Add member to role.",
-                &format!(r#","ObjectId":"{target}","ModifiedProperties":[{{"Name":"Role.DisplayName","NewValue":"Dynamics 365 Administrator","OldValue":""}}]"#),
+                &format!(
+                    r#","ObjectId":"{target}","ModifiedProperties":[{{"Name":"Role.DisplayName","NewValue":"Dynamics 365 Administrator","OldValue":""}}]"#
+                ),
             );
         }
         Deed::View(id) => dynamics(page, "Retrieve", id, 0),
@@ -77,7 +88,10 @@ fn head<F: FnMut(Line)>(page: &mut Page<'_, F>, operation: &str, kind: u8, workl
 
 fn sign_in<F: FnMut(Line)>(page: &mut Page<'_, F>, operation: &str, result: &str, error: &str) {
     let mut text = head(page, operation, 15, "AzureActiveDirectory", result);
-    let _ = write!(text, r#"{error},"ObjectId":"00000007-0000-0000-c000-000000000000","ExtendedProperties":[{{"Name":"UserAgent","Value":""#);
+    let _ = write!(
+        text,
+        r#"{error},"ObjectId":"00000007-0000-0000-c000-000000000000","ExtendedProperties":[{{"Name":"UserAgent","Value":""#
+    );
     page.agent(&mut text);
     let _ = write!(
         text,
@@ -99,7 +113,8 @@ fn dynamics<F: FnMut(Line)>(page: &mut Page<'_, F>, message: &str, id: u32, rows
     const IDS: u32 = 40;
     const PARTS: u32 = 5;
     let correlation = guid(page.act.session ^ page.act.time as u64);
-    let entity = if id == 0 { "00000000-0000-0000-0000-000000000000".to_owned() } else { guid(u64::from(id)).to_string() };
+    let entity =
+        if id == 0 { "00000000-0000-0000-0000-000000000000".to_owned() } else { guid(u64::from(id)).to_string() };
     let parts = rows.div_ceil(IDS).clamp(1, PARTS);
     for part in 0..parts {
         let mut text = head(page, "CrmDefaultActivity", 21, "CRM", "Success");
@@ -112,7 +127,12 @@ fn dynamics<F: FnMut(Line)>(page: &mut Page<'_, F>, message: &str, id: u32, rows
         if rows > 0 {
             text.push_str(r#","Query":"<fetch><entity name=\"contact\"/></fetch>","QueryResults":""#);
             for nth in part * IDS..((part + 1) * IDS).min(rows) {
-                let _ = write!(text, "{}{}", if nth % IDS == 0 { "" } else { "," }, guid(page.act.session ^ u64::from(nth)));
+                let _ = write!(
+                    text,
+                    "{}{}",
+                    if nth % IDS == 0 { "" } else { "," },
+                    guid(page.act.session ^ u64::from(nth))
+                );
             }
             text.push('"');
         }

@@ -38,14 +38,70 @@ pub struct Log {
 
 /// Every log. The first [`PLAIN`] are one file each, in this order; the last is a file for each type and hour.
 pub const LOGS: [Log; 8] = [
-    Log { name: "portal", paths: "portal/access.log", format: "nginx", zone: Tz::Europe__Berlin, lateness: "10m", system: System::Portal },
-    Log { name: "gateway", paths: "gateway/gateway.jsonl", format: "json", zone: Tz::UTC, lateness: "10m", system: System::Gateway },
-    Log { name: "m365", paths: "m365/audit.jsonl", format: "m365", zone: Tz::UTC, lateness: "1h", system: System::M365 },
-    Log { name: "odoo", paths: "odoo/odoo-server.log", format: "odoo", zone: Tz::America__Sao_Paulo, lateness: "10m", system: System::Odoo },
-    Log { name: "suitecrm", paths: "suitecrm/suitecrm.log", format: "suitecrm", zone: Tz::Asia__Shanghai, lateness: "10m", system: System::Suite },
-    Log { name: "suitecrm-web", paths: "suitecrm/access.log", format: "apache", zone: Tz::UTC, lateness: "10m", system: System::Suite },
-    Log { name: "espocrm", paths: "espocrm/access.log", format: "apache", zone: Tz::UTC, lateness: "10m", system: System::Espo },
-    Log { name: "salesforce", paths: "salesforce/*.csv", format: "salesforce", zone: Tz::UTC, lateness: "26h", system: System::Salesforce },
+    Log {
+        name: "portal",
+        paths: "portal/access.log",
+        format: "nginx",
+        zone: Tz::Europe__Berlin,
+        lateness: "10m",
+        system: System::Portal,
+    },
+    Log {
+        name: "gateway",
+        paths: "gateway/gateway.jsonl",
+        format: "json",
+        zone: Tz::UTC,
+        lateness: "10m",
+        system: System::Gateway,
+    },
+    Log {
+        name: "m365",
+        paths: "m365/audit.jsonl",
+        format: "m365",
+        zone: Tz::UTC,
+        lateness: "1h",
+        system: System::M365,
+    },
+    Log {
+        name: "odoo",
+        paths: "odoo/odoo-server.log",
+        format: "odoo",
+        zone: Tz::America__Sao_Paulo,
+        lateness: "10m",
+        system: System::Odoo,
+    },
+    Log {
+        name: "suitecrm",
+        paths: "suitecrm/suitecrm.log",
+        format: "suitecrm",
+        zone: Tz::Asia__Shanghai,
+        lateness: "10m",
+        system: System::Suite,
+    },
+    Log {
+        name: "suitecrm-web",
+        paths: "suitecrm/access.log",
+        format: "apache",
+        zone: Tz::UTC,
+        lateness: "10m",
+        system: System::Suite,
+    },
+    Log {
+        name: "espocrm",
+        paths: "espocrm/access.log",
+        format: "apache",
+        zone: Tz::UTC,
+        lateness: "10m",
+        system: System::Espo,
+    },
+    Log {
+        name: "salesforce",
+        paths: "salesforce/*.csv",
+        format: "salesforce",
+        zone: Tz::UTC,
+        lateness: "26h",
+        system: System::Salesforce,
+    },
 ];
 
 /// How many logs are one file that grows.
@@ -73,7 +129,11 @@ pub fn path(file: usize) -> PathBuf {
             let at = clock::civil(hour as Millis * HOUR);
             PathBuf::from(format!(
                 "salesforce/{:04}-{:02}-{:02}T{:02}_{}.csv",
-                at.year, at.month, at.day, at.hour, salesforce::TYPES[kind].name
+                at.year,
+                at.month,
+                at.day,
+                at.hour,
+                salesforce::TYPES[kind].name
             ))
         }
     }
@@ -159,7 +219,16 @@ impl<F: FnMut(Line)> Page<'_, F> {
     }
 
     /// A line of the combined format, as nginx and Apache write it.
-    fn combined(&mut self, log: usize, user: Option<&str>, method: &str, target: &str, status: u16, bytes: u64, site: &str) {
+    fn combined(
+        &mut self,
+        log: usize,
+        user: Option<&str>,
+        method: &str,
+        target: &str,
+        status: u16,
+        bytes: u64,
+        site: &str,
+    ) {
         let at = self.writers.zones[log].civil(self.act.time);
         let offset = self.writers.zones[log].offset(self.act.time) / MINUTE;
         let mut text = String::with_capacity(320);
@@ -198,8 +267,22 @@ impl<F: FnMut(Line)> Page<'_, F> {
 /// A name from a list of leaked or guessed ones.
 pub fn invented(number: u32, system: System) -> String {
     const STEMS: [&str; 16] = [
-        "admin", "info", "test", "m.schmidt", "john.smith", "sales", "root", "support", "j.mueller", "user", "backup",
-        "demo", "oracle", "peter.jones", "maria.silva", "office",
+        "admin",
+        "info",
+        "test",
+        "m.schmidt",
+        "john.smith",
+        "sales",
+        "root",
+        "support",
+        "j.mueller",
+        "user",
+        "backup",
+        "demo",
+        "oracle",
+        "peter.jones",
+        "maria.silva",
+        "office",
     ];
     let stem = STEMS[number as usize % STEMS.len()];
     let name = if number as usize >= STEMS.len() { format!("{stem}{}", number / 16) } else { stem.to_owned() };

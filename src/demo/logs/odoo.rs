@@ -61,7 +61,12 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
 
 fn deleted<F: FnMut(Line)>(page: &mut Page<'_, F>, ids: &[u32]) {
     let Who::Person(index) = page.act.who else { return };
-    entry(page, "INFO", "odoo.models.unlink", &format!("User #{} deleted res.partner records with IDs: {ids:?}", index + 6));
+    entry(
+        page,
+        "INFO",
+        "odoo.models.unlink",
+        &format!("User #{} deleted res.partner records with IDs: {ids:?}", index + 6),
+    );
 }
 
 fn entry<F: FnMut(Line)>(page: &mut Page<'_, F>, level: &str, logger: &str, message: &str) {

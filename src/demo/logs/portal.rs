@@ -7,9 +7,20 @@ use crate::demo::rng::Rng;
 
 /// What scanners ask for.
 pub const PROBES: [&str; 14] = [
-    "/.env", "/wp-login.php", "/.git/config", "/phpmyadmin/index.php", "/admin/config.php", "/robots.txt", "/favicon.ico",
-    "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/cgi-bin/luci", "/actuator/health", "/owa/auth/logon.aspx",
-    "/boaform/admin/formLogin", "/server-status", "/api/v1/pods",
+    "/.env",
+    "/wp-login.php",
+    "/.git/config",
+    "/phpmyadmin/index.php",
+    "/admin/config.php",
+    "/robots.txt",
+    "/favicon.ico",
+    "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php",
+    "/cgi-bin/luci",
+    "/actuator/health",
+    "/owa/auth/logon.aspx",
+    "/boaform/admin/formLogin",
+    "/server-status",
+    "/api/v1/pods",
 ];
 
 /// Bytes of one record in a CSV file.
@@ -47,16 +58,29 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
             out(page, user, "GET", &target, status, if status == 200 { 5_200 + some } else { 520 });
         }
         Deed::List(number) => out(page, user, "GET", &format!("/crm/contacts?page={number}"), 200, 17_300 + some * 4),
-        Deed::Search(found) => out(page, user, "GET", &format!("/crm/search?q=%22k{some}%22"), 200, 900 + u64::from(found) * 310),
+        Deed::Search(found) => {
+            out(page, user, "GET", &format!("/crm/search?q=%22k{some}%22"), 200, 900 + u64::from(found) * 310)
+        }
         Deed::Update(id) => out(page, user, "PUT", &format!("/crm/contacts/{id}"), 200, 410),
         Deed::Create(_) => out(page, user, "POST", "/crm/contacts", 201, 395),
         Deed::Delete(id) => out(page, user, "DELETE", &format!("/crm/contacts/{id}"), 204, 0),
         Deed::BulkDelete(count) => out(page, user, "POST", "/crm/contacts/bulk-delete", 200, 60 + u64::from(count) * 7),
         Deed::BulkUpdate(count) => out(page, user, "POST", "/crm/contacts/bulk-update", 200, 60 + u64::from(count) * 7),
-        Deed::Report { id, rows } => out(page, user, "GET", &format!("/crm/reports/{id}"), 200, 6_000 + u64::from(rows.min(200)) * 240),
-        Deed::Export { id, rows } => out(page, user, "GET", &format!("/crm/reports/{id}/export?format=csv"), 200, file(rows)),
+        Deed::Report { id, rows } => {
+            out(page, user, "GET", &format!("/crm/reports/{id}"), 200, 6_000 + u64::from(rows.min(200)) * 240)
+        }
+        Deed::Export { id, rows } => {
+            out(page, user, "GET", &format!("/crm/reports/{id}/export?format=csv"), 200, file(rows))
+        }
         Deed::Read { offset, rows } => {
-            out(page, user, "GET", &format!("/crm/api/contacts?offset={offset}&limit={rows}"), 200, u64::from(rows) * 420);
+            out(
+                page,
+                user,
+                "GET",
+                &format!("/crm/api/contacts?offset={offset}&limit={rows}"),
+                200,
+                u64::from(rows) * 420,
+            );
         }
         Deed::Bulk(rows) => out(page, user, "POST", "/crm/api/contacts/query", 200, file(rows)),
         Deed::Reconnoitre(id) => out(page, user, "GET", &format!("/crm/api/schema/{id}"), 200, 2_000 + some),

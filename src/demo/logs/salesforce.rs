@@ -24,10 +24,19 @@ pub const TYPES: [Type; 11] = [
     kind("Logout", r#","USER_INITIATED_LOGOUT","SESSION_TYPE""#),
     kind("LightningPageView", r#","PAGE_ENTITY_TYPE","PAGE_ENTITY_ID","PAGE_CONTEXT","PAGE_URL","USER_AGENT""#),
     kind("Search", r#","SEARCH_QUERY","NUM_RESULTS","PREFIXES_SEARCHED""#),
-    kind("Report", r#","REPORT_ID","REPORT_ID_DERIVED","ROW_COUNT","NUMBER_COLUMNS","AVERAGE_ROW_SIZE","ORIGIN","DISPLAY_TYPE","RENDERING_TYPE""#),
+    kind(
+        "Report",
+        r#","REPORT_ID","REPORT_ID_DERIVED","ROW_COUNT","NUMBER_COLUMNS","AVERAGE_ROW_SIZE","ORIGIN","DISPLAY_TYPE","RENDERING_TYPE""#,
+    ),
     kind("ReportExport", r#","REPORT_DESCRIPTION","CLIENT_INFO""#),
-    kind("RestApi", r#","METHOD","STATUS_CODE","ROWS_PROCESSED","ENTITY_NAME","CONNECTED_APP_ID","USER_AGENT","RESPONSE_SIZE""#),
-    kind("BulkApi", r#","JOB_ID","BATCH_ID","ROWS_PROCESSED","NUMBER_FAILURES","OPERATION_TYPE","ENTITY_TYPE","SUCCESS""#),
+    kind(
+        "RestApi",
+        r#","METHOD","STATUS_CODE","ROWS_PROCESSED","ENTITY_NAME","CONNECTED_APP_ID","USER_AGENT","RESPONSE_SIZE""#,
+    ),
+    kind(
+        "BulkApi",
+        r#","JOB_ID","BATCH_ID","ROWS_PROCESSED","NUMBER_FAILURES","OPERATION_TYPE","ENTITY_TYPE","SUCCESS""#,
+    ),
     kind("LoginAs", r#","DELEGATED_USER_ID","DELEGATED_USER_ID_DERIVED","DELEGATED_USER_NAME","TARGET_USER_NAME""#),
     kind("ContentDistribution", r#","DELIVERY_ID","VERSION_ID","DELIVERY_LOCATION","ACTION""#),
     kind("PermissionUpdate", r#","DESCRIPTION","PERMISSION_TYPE","USER_NAME""#),
@@ -88,7 +97,12 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
         }
         Deed::Read { offset, rows } => {
             let uri = format!("/services/data/v61.0/query/01g5g00000AbCdE-{offset}");
-            let own = format!(r#","GET","200","{rows}","Contact","0H45g000000{:04}","{}","{}""#, page.act.session % 9_999, agent(page), u64::from(rows) * 400);
+            let own = format!(
+                r#","GET","200","{rows}","Contact","0H45g000000{:04}","{}","{}""#,
+                page.act.session % 9_999,
+                agent(page),
+                u64::from(rows) * 400
+            );
             row(page, 6, &uri, "", &own);
         }
         Deed::Reconnoitre(number) => {
@@ -102,10 +116,8 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
             // The administrator stands in the delegated columns; the row's user is the one taken over.
             let Who::Person(admin) = page.act.who else { return };
             let (admin, taken) = (&page.company.people[admin as usize], &page.company.people[target as usize]);
-            let own = format!(
-                r#","{}","{}","{}","{}""#,
-                &admin.salesforce[..15], admin.salesforce, admin.email, taken.email
-            );
+            let own =
+                format!(r#","{}","{}","{}","{}""#, &admin.salesforce[..15], admin.salesforce, admin.email, taken.email);
             row_of(page, 8, &taken.salesforce, "/servlet/servlet.su", "", &own);
         }
         Deed::Share(id, scope) => {
@@ -137,7 +149,9 @@ fn bulk<F: FnMut(Line)>(page: &mut Page<'_, F>, rows: u32, operation: &str) {
         let here = left.min(10_000);
         let own = format!(
             r#","7505g00000{:05}","7515g000{:02}{:05}","{here}","0","{operation}","Contact","1""#,
-            page.act.session % 99_999, batch, page.act.session % 99_999
+            page.act.session % 99_999,
+            batch,
+            page.act.session % 99_999
         );
         row(page, 7, "/services/async/61.0/job", "", &own);
         left -= here;

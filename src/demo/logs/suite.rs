@@ -21,14 +21,21 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
             ("POST", "/index.php".to_owned(), 302, 24)
         }
         Deed::Logout => ("GET", "/index.php?module=Users&action=Logout".to_owned(), 302, 20),
-        Deed::View(number) => {
-            ("GET", format!("/index.php?module=Contacts&action=DetailView&record={}", record(number)), 200, 31_000 + some)
-        }
+        Deed::View(number) => (
+            "GET",
+            format!("/index.php?module=Contacts&action=DetailView&record={}", record(number)),
+            200,
+            31_000 + some,
+        ),
         Deed::List(number) => {
             ("GET", format!("/index.php?module=Contacts&action=index&offset={}", (number - 1) * 20), 200, 44_000 + some)
         }
-        Deed::Search(_) => ("GET", "/index.php?module=Home&action=UnifiedSearch&query_string=k".to_owned(), 200, 12_000 + some),
-        Deed::Report { .. } => ("GET", "/index.php?module=AOR_Reports&action=DetailView".to_owned(), 200, 38_000 + some),
+        Deed::Search(_) => {
+            ("GET", "/index.php?module=Home&action=UnifiedSearch&query_string=k".to_owned(), 200, 12_000 + some)
+        }
+        Deed::Report { .. } => {
+            ("GET", "/index.php?module=AOR_Reports&action=DetailView".to_owned(), 200, 38_000 + some)
+        }
         Deed::Export { rows, .. } => {
             ("GET", "/index.php?entryPoint=export&module=Contacts".to_owned(), 200, u64::from(rows) * 211 + 700)
         }
@@ -36,8 +43,12 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
         Deed::Update(number) | Deed::Create(number) => {
             ("POST", format!("/index.php?module=Contacts&action=Save&record={}", record(number)), 302, 20)
         }
-        Deed::Delete(number) => ("GET", format!("/index.php?module=Contacts&action=Delete&record={}", record(number)), 302, 20),
-        Deed::Probe(number) => ("GET", super::portal::PROBES[number as usize % super::portal::PROBES.len()].to_owned(), 404, 196),
+        Deed::Delete(number) => {
+            ("GET", format!("/index.php?module=Contacts&action=Delete&record={}", record(number)), 302, 20)
+        }
+        Deed::Probe(number) => {
+            ("GET", super::portal::PROBES[number as usize % super::portal::PROBES.len()].to_owned(), 404, 196)
+        }
         _ => return,
     };
     // Everyday trouble of such an installation stands in its log as FATAL.
