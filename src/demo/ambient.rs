@@ -51,7 +51,7 @@ impl Ambient {
                 let ip = std::net::IpAddr::from([10, 20, 0, 4]);
                 (
                     vec![act(now, System::Portal, Who::Nobody, Deed::Health, ip, Device::Program(7), 0)],
-                    now + 10 * SECOND,
+                    now + 30 * SECOND,
                 )
             }
             Ambient::Scanner(system) => {
@@ -83,7 +83,7 @@ impl Ambient {
                     deed,
                     app_address(company, app),
                     person.desk,
-                    now as u64,
+                    token(app, now),
                 ));
                 (acts, now + DAY)
             }
@@ -107,11 +107,16 @@ pub fn app_address(company: &Company, app: u32) -> std::net::IpAddr {
     block.expect("the table has some").host(rng.next())
 }
 
+/// The session an app works in at that time.
+fn token(app: u32, now: Millis) -> u64 {
+    Rng::of(u64::from(app), &[now as u64]).next()
+}
+
 fn reads(company: &Company, app: u32, now: Millis, pages: u32, rows: u32, rng: &mut Rng) -> Vec<Act> {
     let person = &company.people[app as usize];
     let (ip, system) = (app_address(company, app), person.systems[0]);
     let mut time = now;
-    let mut acts = vec![act(now, system, Who::Person(app), Deed::Login, ip, person.desk, now as u64)];
+    let mut acts = vec![act(now, system, Who::Person(app), Deed::Login, ip, person.desk, token(app, now))];
     for page in 0..pages {
         time += rng.between(200, 1_800);
         acts.push(act(
@@ -121,7 +126,7 @@ fn reads(company: &Company, app: u32, now: Millis, pages: u32, rows: u32, rng: &
             Deed::Read { offset: page * rows, rows },
             ip,
             person.desk,
-            now as u64,
+            token(app, now),
         ));
     }
     acts

@@ -58,7 +58,10 @@ impl Scene<'_> {
         let everybody = self.company.people.len() as u64;
         for _ in 0..400 {
             let index = self.rng.below(everybody) as u32;
-            if !self.used.contains(&index) && fits(&self.company.people[index as usize]) {
+            let person = &self.company.people[index as usize];
+            // What Salesforce knows comes hours later: no use where somebody is watching.
+            let told_at_once = matches!(self.moment, Moment::Day(_)) || person.systems[0] != System::Salesforce;
+            if told_at_once && !self.used.contains(&index) && fits(person) {
                 return Some(index);
             }
         }

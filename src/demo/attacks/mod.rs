@@ -113,7 +113,7 @@ pub fn make(
 pub fn plan(company: &mut Company) {
     let mut used: BTreeSet<u32> = company.changes.keys().map(|(person, _)| *person).collect();
     let days = i64::from(company.plan.days);
-    let times = 1 + company.plan.users as i64 * days / 12_000;
+    let times = 1 + company.plan.users as i64 * days / 4_000;
     let first = peace(company);
     for round in 0..times {
         for (nth, variant) in FAMILIES.iter().flat_map(|family| family.iter()).enumerate() {

@@ -33,15 +33,7 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
         }
         Deed::Export { rows, .. } => {
             // The answer names a file; the file follows.
-            page.combined(
-                LOG,
-                user,
-                "POST",
-                "/api/v1/Contact/action/export",
-                200,
-                32,
-                "https://marketing.larkwood.example/",
-            );
+            page.combined(LOG, user, "POST", "/api/v1/Contact/action/export", 200, 32);
             ("GET", format!("/?entryPoint=download&id={}", id(page.act.time as u32)), 200, u64::from(rows) * 168 + 900)
         }
         Deed::Update(number) => ("PUT", format!("/api/v1/Contact/{}", id(number)), 200, 1_500 + some),
@@ -53,5 +45,5 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
         }
         _ => return,
     };
-    page.combined(LOG, user, method, &target, status, bytes, "https://marketing.larkwood.example/");
+    page.combined(LOG, user, method, &target, status, bytes);
 }

@@ -218,17 +218,13 @@ impl<F: FnMut(Line)> Page<'_, F> {
         super::agents::write(self.act.device, self.act.time, lag, to);
     }
 
-    /// A line of the combined format, as nginx and Apache write it.
-    fn combined(
-        &mut self,
-        log: usize,
-        user: Option<&str>,
-        method: &str,
-        target: &str,
-        status: u16,
-        bytes: u64,
-        site: &str,
-    ) {
+    /// A line of the combined format, as nginx and Apache write it; browsers say from which page they come.
+    fn combined(&mut self, log: usize, user: Option<&str>, method: &str, target: &str, status: u16, bytes: u64) {
+        let site = match LOGS[log].system {
+            System::Suite => "https://suporte.larkwood.example/index.php",
+            System::Espo => "https://marketing.larkwood.example/",
+            _ => "https://crm.larkwood.example/crm/",
+        };
         let at = self.writers.zones[log].civil(self.act.time);
         let offset = self.writers.zones[log].offset(self.act.time) / MINUTE;
         let mut text = String::with_capacity(320);

@@ -31,7 +31,7 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
     let user = name.as_deref();
     let some = page.noise(2_400);
     let out = |page: &mut Page<'_, F>, user: Option<&str>, method: &str, target: &str, status, bytes| {
-        page.combined(0, user, method, target, status, bytes, "https://crm.larkwood.example/crm/");
+        page.combined(0, user, method, target, status, bytes);
     };
     let file = |rows: u32| u64::from(rows) * ROW + 1_000;
     match page.act.deed {

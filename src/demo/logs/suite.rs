@@ -55,7 +55,7 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
     if page.noise(300) == 7 {
         own(page, &guid(page.act.session).to_string(), "FATAL", "Mysqli_query failed.");
     }
-    page.combined(WEB, None, method, &target, status, bytes, "https://suporte.larkwood.example/index.php");
+    page.combined(WEB, None, method, &target, status, bytes);
 }
 
 fn failed<F: FnMut(Line)>(page: &mut Page<'_, F>) {
