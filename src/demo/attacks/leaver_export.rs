@@ -1,0 +1,30 @@
+//! Somebody under notice takes the book of customers along.
+
+use crmwatch_detectors::Severity;
+
+use super::{Family, variant};
+use crate::demo::act::Deed;
+use crate::demo::label::Incident;
+use crate::demo::people::Standing;
+use crate::demo::scene::{Scene, human, measures};
+
+/// The ways.
+pub const FAMILY: Family = &[variant("from home, before leaving", farewell)];
+
+fn farewell(scene: &mut Scene<'_>) -> Option<Incident> {
+    let person =
+        scene.somebody(|person| human(person) && measures(person) && matches!(person.standing, Standing::Notice(_)))?;
+    scene.used.insert(person);
+    let (office, system, desk) =
+        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
+    let at = scene.hour(office, 10.0, 17.0);
+    let ip = scene.person(person).home_address(crate::demo::clock::day_of(at));
+    let mut script = scene.script(person, system, ip, desk, at);
+    script.does(Deed::Login, &mut scene.rng, 20.0);
+    for id in 60..64 {
+        let rows = scene.rng.between(2_500, 6_000) as u32;
+        script.does(Deed::Export { id, rows }, &mut scene.rng, 90.0);
+    }
+    let rules = &["leaver-export", "bulk-export", "slow-exfiltration", "off-hours-export"];
+    Some(Incident::attack("leaver-export", rules, Severity::High, script.acts).decided_by(2))
+}
