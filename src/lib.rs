@@ -35,4 +35,3 @@ pub mod pipeline;
 pub mod query;
 pub mod source;
 pub mod store;
-pub mod text;

@@ -1,6 +1,7 @@
 //! The words a person types: one file per subcommand. Data goes to stdout, talk to stderr. Not for the work itself.
 
 mod check;
+mod demo;
 mod exit;
 mod output;
 mod parse;
@@ -61,6 +62,8 @@ enum Command {
     Parse(parse::Parse),
     /// Validate configuration and rules.
     Check(check::Check),
+    /// A simulated company, and the daemon watching it.
+    Demo(demo::Demo),
 }
 
 /// Reads the arguments and does what they say.
@@ -77,6 +80,7 @@ pub fn main() -> Exit {
         Command::Scan(command) => command.run(arguments.color),
         Command::Parse(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Demo(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
         if broken_pipe(&error) {

@@ -57,7 +57,7 @@ pub const LOGS: [Log; 8] = [
     Log {
         name: "m365",
         paths: "m365/audit.jsonl",
-        format: "m365",
+        format: "m365-audit",
         zone: Tz::UTC,
         lateness: "1h",
         system: System::M365,
@@ -97,7 +97,7 @@ pub const LOGS: [Log; 8] = [
     Log {
         name: "salesforce",
         paths: "salesforce/*.csv",
-        format: "salesforce",
+        format: "salesforce-elf",
         zone: Tz::UTC,
         lateness: "26h",
         system: System::Salesforce,
