@@ -70,18 +70,21 @@ impl<T: Copy> KeyTable<T> {
         if key.len() > CACHED_LENGTH || key.is_empty() {
             return Found { target: self.look_up(key), repeated: true };
         }
-        let place = place(key.as_bytes());
+        let first = place(key.as_bytes());
         let record = self.record;
-        let entry = &mut self.cache[place];
-        if entry.key == key {
-            let repeated = entry.record == record;
-            entry.record = record;
-            return Found { target: entry.target, repeated };
+        for place in [first, first ^ 1] {
+            let entry = &mut self.cache[place];
+            if entry.key == key {
+                let repeated = entry.record == record;
+                entry.record = record;
+                return Found { target: entry.target, repeated };
+            }
         }
-        // A key that was pushed out in this very record may come again.
-        let repeated = entry.record == record;
+        // The longer unused of its two places. Where both were used in this very record, the key may have been pushed out of one.
+        let place = if self.cache[first].record <= self.cache[first ^ 1].record { first } else { first ^ 1 };
         let target = self.look_up(key);
         let entry = &mut self.cache[place];
+        let repeated = entry.record == record;
         entry.key.clear();
         entry.key.push_str(key);
         entry.target = target;
@@ -99,7 +102,7 @@ impl<T: Copy> KeyTable<T> {
     }
 }
 
-/// A cheap place in the cache: length, and the first and last eight bytes.
+/// A cheap place in the cache (its neighbour is the other): length, and the first and last eight bytes.
 fn place(key: &[u8]) -> usize {
     let word = |bytes: &[u8]| bytes.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
     let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {

@@ -75,47 +75,34 @@ impl JsonLines {
     /// All values of a text. Only an object that stands alone has the whole record as its raw text.
     fn values(&mut self, record: &str, text: &str, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
         let before = events.len();
-        let mut verdict = Verdict::Skipped;
+        if text.starts_with('{') {
+            let (after, verdict) = self.object(record, text, events)?;
+            if between(after).is_empty() {
+                return Ok(verdict);
+            }
+            events.truncate(before);
+        }
+        // Several: each is cut out first, so that its event holds no more than itself.
+        let mut objects: Vec<&str> = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let after = if rest.starts_with('{') {
-                let start = events.len();
-                let (after, one) = self.object(if rest.len() == text.len() { record } else { rest }, rest, events)?;
-                let after = between(after);
-                if after.is_empty() && rest.len() == text.len() {
-                    return Ok(one);
-                }
-                let object = &rest[..rest.len() - after.len()];
-                events.truncate(start);
-                verdict = joined(verdict, self.object(object, object, events)?.1);
-                after
-            } else if rest.starts_with('[') {
-                let (after, one) = self.array(rest, events)?;
-                verdict = joined(verdict, one);
-                between(after)
-            } else {
-                return Err(if before == events.len() { Fault::NoObject } else { Fault::Syntax });
-            };
-            rest = after;
-        }
-        Ok(verdict)
-    }
-
-    fn array<'a>(&mut self, text: &'a str, events: &mut Vec<Event>) -> Result<(&'a str, Verdict), Fault> {
-        let mut objects: Vec<&str> = Vec::new();
-        let mut only_objects = true;
-        let rest = each_item(&mut self.items, text, |item| match item {
-            Value::Raw(item) if item.starts_with('{') => objects.push(item),
-            _ => only_objects = false,
-        })?;
-        if !only_objects {
-            return Err(Fault::NoObject);
+            if !rest.starts_with(['{', '[']) {
+                return Err(if rest.len() == text.len() { Fault::NoObject } else { Fault::Syntax });
+            }
+            let mut only_objects = true;
+            rest = between(each_item(&mut self.items, rest, |item| match item {
+                Value::Raw(item) if item.starts_with('{') => objects.push(item),
+                _ => only_objects = false,
+            })?);
+            if !only_objects {
+                return Err(Fault::NoObject);
+            }
         }
         let mut verdict = Verdict::Skipped;
         for object in objects {
             verdict = joined(verdict, self.object(object, object, events)?.1);
         }
-        Ok((rest, verdict))
+        Ok(verdict)
     }
 }
 

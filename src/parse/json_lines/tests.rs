@@ -148,6 +148,13 @@ fn an_array_or_objects_in_a_row_are_an_event_each() {
 }
 
 #[test]
+fn a_megabyte_of_small_objects_in_a_row_takes_linear_time_and_room() {
+    let (verdict, events) = with(&Options::default(), &r#"{"user":"a"}"#.repeat(20_000));
+    assert_eq!((verdict, events.len()), (Verdict::Parsed, 20_000));
+    assert!(events.iter().all(|event| event.raw().len() == 12));
+}
+
+#[test]
 fn what_is_no_record_is_refused_whole_or_passed_over() {
     for (record, verdict) in [
         ("", Verdict::Skipped),
