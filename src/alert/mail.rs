@@ -72,7 +72,8 @@ pub(super) fn letter(settings: &AlertSettings, told: &Told<'_>) -> Letter {
     let mut findings: Vec<&FindingRow> = told.findings.iter().collect();
     findings.sort_by_key(|row| (std::cmp::Reverse(row.finding.severity), row.finding.time, row.finding.id));
     for row in findings.iter().take(FINDINGS) {
-        explain(&mut document, words, settings, row, zone);
+        let said = lead.is_some_and(|lead| lead.finding.id == row.finding.id);
+        explain(&mut document, words, settings, row, zone, said);
     }
     if findings.len() > FINDINGS {
         document.paragraph(fill(words.more_findings, &[&(findings.len() - FINDINGS).to_string()]));
@@ -84,7 +85,7 @@ pub(super) fn letter(settings: &AlertSettings, told: &Told<'_>) -> Letter {
     document.heading(words.go_on);
     document.command(words.all_of_it, vec![format!("crmwatch alerts show {id}")]);
     document.command(words.same_time, search(incident, lead.map(|row| &row.finding)));
-    document.command(words.settle, vec![format!("crmwatch alerts close {id}"), "--reason true-positive".to_owned()]);
+    document.command(words.settle, vec![format!("crmwatch alerts close {id} --reason true-positive")]);
     if let Some(link) = &settings.alerts.link {
         document.link(format!("{link}/incidents/{id}"));
     }
@@ -135,12 +136,14 @@ fn opening(document: &mut Document, words: &Words, told: &Told<'_>, sentence: &s
     }
 }
 
-/// One finding: against which normal, in which window, from which lines.
-fn explain(document: &mut Document, words: &Words, settings: &AlertSettings, row: &FindingRow, zone: Tz) {
+/// One finding: against which normal, in which window, from which lines. What it is was `said` where it is the one the mail opens with.
+fn explain(document: &mut Document, words: &Words, settings: &AlertSettings, row: &FindingRow, zone: Tz, said: bool) {
     let finding = &row.finding;
     let locale = &settings.locale;
     document.heading(&format!("[{}] {}", words.severity(finding.severity), shown(&finding.rule)));
-    document.paragraph(sentence_of(finding.summary.in_locale(locale)));
+    if !said {
+        document.paragraph(sentence_of(finding.summary.in_locale(locale)));
+    }
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {

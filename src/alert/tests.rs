@@ -113,7 +113,7 @@ impl House {
 
     fn reopen(&mut self) {
         self.stage = None;
-        let alerts = crate::config::Alerts {
+        let alerts = Alerts {
             max_age: Duration::from_secs(24 * 3600),
             group_for: Duration::from_secs(24 * 3600),
             group_wait: Duration::from_secs(10),
@@ -322,7 +322,7 @@ fn a_closed_incident_drops_what_waits_and_is_not_opened_again_by_old_news() {
     assert_eq!((incidents.len(), incidents[0].refers_to), (2, Some(1)), "worse than what was closed");
     assert_eq!(house.post.subjects(), ["[HIGH] Mass export by j.doe - 4 812 contacts in 10 min (incident 2)"]);
     let text = house.post.sent.lock().expect("whole")[0].1.text.clone();
-    assert!(text.contains("goes on from incident 1") && text.contains("closed (it was allowed)"), "{text}");
+    assert!(text.contains("goes on from incident 1") && text.contains("closed (it was\n  allowed)"), "{text}");
 }
 
 #[test]

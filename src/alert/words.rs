@@ -26,7 +26,6 @@ words! {
     observed: "Observed", "观测值";
     expected: "Expected", "正常值";
     window: "Window", "时间窗";
-    rule: "Rule", "规则";
     technique: "ATT&CK", "ATT&CK";
     score: "Score", "评分";
     evidence: "Evidence", "证据";
