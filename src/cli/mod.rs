@@ -1,1 +1,3 @@
 //! The words a person types: one file per subcommand.
+
+pub mod alerts;

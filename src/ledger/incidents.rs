@@ -353,6 +353,10 @@ impl Ledger {
                 Settlement::Reopen => (IncidentState::Open, None, "reopened".to_owned(), note),
                 Settlement::Note(text) => (before.state, before.reason, "note".to_owned(), Some(text)),
             };
+            let hand = match settlement {
+                Settlement::Note(_) => before.who.as_deref(),
+                _ => Some(who),
+            };
             let closed = match settlement {
                 Settlement::Close(_) => Some(now),
                 Settlement::Note(_) => before.closed,
@@ -362,7 +366,7 @@ impl Ledger {
                 .prepare_cached(
                     "UPDATE incidents SET state = ?2, reason = ?3, closed = ?4, who = ?5, note = coalesce(?6, note), updated = ?7 WHERE id = ?1",
                 )?
-                .execute((id, state.word(), reason.map(Reason::word), closed, who, note, now))?;
+                .execute((id, state.word(), reason.map(Reason::word), closed, hand, note, now))?;
             if state == IncidentState::Closed {
                 outbox::drop_of(transaction, id, now)?;
             }
