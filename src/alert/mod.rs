@@ -32,6 +32,9 @@ use crate::config::Alerts;
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
 
+/// Knows the zone a person works in, by any of his names.
+pub type ZoneOf = Box<dyn Fn(&str) -> Option<Tz> + Send>;
+
 /// What the stage needs to know.
 pub struct AlertSettings {
     /// How findings become alerts.
@@ -41,7 +44,7 @@ pub struct AlertSettings {
     /// Every rule with its manual, by id (`Engine::rules`).
     pub rules: BTreeMap<String, Rule>,
     /// The zone a person works in, by any of his names; times are shown in UTC where it is not known.
-    pub zone_of: Box<dyn Fn(&str) -> Option<Tz> + Send>,
+    pub zone_of: ZoneOf,
 }
 
 impl AlertSettings {

@@ -192,7 +192,7 @@ impl AlertStage {
     /// One message about the incidents that were beyond the limit.
     fn sum_up_limited(&mut self, index: usize, plan: &Plan, now: Millis) -> Result<(), LedgerError> {
         let since = oldest_limited(&self.ledger, plan.channel)?;
-        if !since.is_some_and(|since| since.saturating_add(plan.interval) <= now) {
+        if since.is_none_or(|since| since.saturating_add(plan.interval) > now) {
             return Ok(());
         }
         let outlet = &self.channels[index];

@@ -229,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_of_the_first_form_is_upgraded_with_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Connection::open(folder.path().join(FILE)).expect("made");
+        old.execute_batch(STEPS[0]).expect("first form");
+        old.execute_batch("INSERT INTO meta VALUES ('store_id', 'x'); PRAGMA user_version = 1").expect("kept");
+        drop(old);
+        let ledger = Ledger::open(folder.path()).expect("upgraded");
+        assert_eq!(ledger.meta("store_id").expect("read").as_deref(), Some("x"));
+        assert!(ledger.incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).expect("read").is_empty());
+    }
+
+    #[test]
     fn it_opens_again_with_what_it_remembered() {
         let folder = tempfile::tempdir().expect("a folder");
         Ledger::open(folder.path()).expect("made").set_meta("store_id", "x").expect("kept");
