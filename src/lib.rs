@@ -20,6 +20,7 @@
 //! | the database of everything else | [`ledger`] |
 //! | incidents and mail | [`alert`] |
 //! | metrics and HTTP | [`metrics`], [`api`] |
+//! | log text made harmless for display | [`text`] |
 //! | the simulated company | [`demo`] |
 
 pub mod alert;
@@ -35,3 +36,4 @@ pub mod pipeline;
 pub mod query;
 pub mod source;
 pub mod store;
+pub mod text;

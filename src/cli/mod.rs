@@ -1,5 +1,6 @@
 //! The words a person types: one file per subcommand. Data goes to stdout, talk to stderr. Not for the work itself.
 
+pub mod alerts;
 mod check;
 mod demo;
 mod exit;

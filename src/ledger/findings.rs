@@ -1,7 +1,7 @@
 //! Findings in the ledger: written with their batch, read by the alert stage and by people. Not for grouping them (`alert`).
 
 use crmwatch_detectors::{Finding, Millis, Severity};
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::{Batch, Ledger, LedgerError};
 
@@ -24,9 +24,24 @@ pub struct FindingRow {
     pub incident: Option<i64>,
     /// Its own copy of evidence lines, as a JSON list, once filled.
     pub lines: Option<String>,
+    /// The silence that keeps it from making messages.
+    pub silenced: Option<i64>,
 }
 
-const COLUMNS: &str = "body, batch, detected_at, lateness, revision, historic, incident, lines";
+impl FindingRow {
+    /// The finding's JSON with what the ledger knows about it: `historic`, `incident`, `silenced`, `lines`.
+    pub fn to_json(&self, locale: &str) -> serde_json::Value {
+        let mut object = self.finding.to_json(locale);
+        object["historic"] = self.historic.into();
+        object["incident"] = self.incident.into();
+        object["silenced"] = self.silenced.into();
+        object["lines"] =
+            self.lines.as_deref().and_then(|lines| serde_json::from_str(lines).ok()).unwrap_or(serde_json::Value::Null);
+        object
+    }
+}
+
+const COLUMNS: &str = "body, batch, detected_at, lateness, revision, historic, incident, lines, silenced";
 
 /// Inserts new findings and updates changed ones. One that is the same as before is left alone, so that a replay changes nothing.
 pub(super) fn upsert(
@@ -82,39 +97,46 @@ pub(super) fn upsert(
     Ok(())
 }
 
-impl Ledger {
-    fn row(&self, row: &Row<'_>) -> rusqlite::Result<Option<FindingRow>> {
-        let body: String = row.get(0)?;
-        let Ok(finding) = serde_json::from_str(&body) else { return Ok(None) };
-        Ok(Some(FindingRow {
-            finding,
-            batch: row.get(1)?,
-            detected_at: row.get(2)?,
-            lateness: row.get(3)?,
-            revision: row.get(4)?,
-            historic: row.get(5)?,
-            incident: row.get(6)?,
-            lines: row.get(7)?,
-        }))
-    }
+/// The error for a stored body that is not a finding.
+pub(crate) fn unreadable() -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, "a finding cannot be read".into())
+}
 
+fn from_row(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
+    let body: String = row.get(0)?;
+    Ok(FindingRow {
+        finding: serde_json::from_str(&body).map_err(|_| unreadable())?,
+        batch: row.get(1)?,
+        detected_at: row.get(2)?,
+        lateness: row.get(3)?,
+        revision: row.get(4)?,
+        historic: row.get(5)?,
+        incident: row.get(6)?,
+        lines: row.get(7)?,
+        silenced: row.get(8)?,
+    })
+}
+
+/// Findings that meet a condition; `condition` is the program's own text.
+pub(crate) fn findings_in(
+    connection: &Connection,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<FindingRow>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM findings WHERE {condition}"))?;
+    statement.query_map(parameters, from_row)?.collect()
+}
+
+impl Ledger {
     pub(crate) fn findings_where(
         &self,
         condition: &str,
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<FindingRow>, LedgerError> {
-        let wrong = |source| self.error(source);
-        let query = format!("SELECT {COLUMNS} FROM findings WHERE {condition}");
-        let mut statement = self.connection.prepare_cached(&query).map_err(wrong)?;
-        let mut rows = statement.query(parameters).map_err(wrong)?;
-        let mut findings = Vec::new();
-        while let Some(row) = rows.next().map_err(wrong)? {
-            match self.row(row).map_err(wrong)? {
-                Some(finding) => findings.push(finding),
-                None => return Err(self.damaged("a finding")),
-            }
-        }
-        Ok(findings)
+        findings_in(&self.connection, condition, parameters).map_err(|error| match error {
+            rusqlite::Error::FromSqlConversionFailure(0, ..) => self.damaged("a finding"),
+            error => self.error(error),
+        })
     }
 
     /// Findings the alert stage has not handled in their present form, oldest first.
@@ -130,5 +152,23 @@ impl Ledger {
     /// One finding by its id.
     pub fn finding(&self, id: &str) -> Result<Option<FindingRow>, LedgerError> {
         Ok(self.findings_where("id = ?1", [id])?.pop())
+    }
+
+    /// The findings of an incident, by the deciding event's time.
+    pub fn findings_of(&self, incident: i64) -> Result<Vec<FindingRow>, LedgerError> {
+        self.findings_where("incident = ?1 ORDER BY time, id", [incident])
+    }
+
+    /// Findings that have no copy of their evidence lines yet, newest first: those of today are read first.
+    pub fn findings_without_lines(&self, limit: usize) -> Result<Vec<FindingRow>, LedgerError> {
+        self.findings_where("lines IS NULL ORDER BY time DESC, id LIMIT ?1", [limit])
+    }
+
+    /// Gives a finding its own copy of evidence lines (a JSON list), so that it stays readable when its partition is gone.
+    pub fn set_lines(&mut self, id: &str, lines: &str) -> Result<(), LedgerError> {
+        self.transaction(|transaction| {
+            transaction.prepare_cached("UPDATE findings SET lines = ?2 WHERE id = ?1")?.execute((id, lines))?;
+            Ok(())
+        })
     }
 }

@@ -4,7 +4,10 @@
 //! WAL with full sync: a row that is committed survives a power cut. Each thread opens a connection of its own.
 
 mod findings;
+mod incidents;
 mod journal;
+mod outbox;
+mod silences;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +16,14 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 pub use findings::FindingRow;
+pub(crate) use findings::findings_in;
+pub use incidents::{HistoryEntry, Incident, IncidentFilter, IncidentState, Reason, Settlement};
+pub(crate) use incidents::{add_history, incident_in, join, open as open_incident, related, severity};
 pub use journal::{Batch, Segment};
+pub use outbox::{ChannelCount, Letter, MessageRow, Outcome};
+pub(crate) use outbox::{NewMessage, Notice, notice, put_notice, queue, queued_since};
+pub(crate) use silences::silence_of;
+pub use silences::{NewSilence, Silence};
 
 /// The schema, one step per version; a step is never changed once released.
 const STEPS: &[&str] = &["
@@ -38,6 +48,53 @@ const STEPS: &[&str] = &["
     CREATE INDEX findings_unhandled ON findings (id) WHERE handled < revision;
     CREATE INDEX findings_time ON findings (time);
     CREATE INDEX findings_incident ON findings (incident) WHERE incident IS NOT NULL;
+", "
+    -- The silence that keeps a finding from making messages; whether a historic one has been summed up.
+    ALTER TABLE findings ADD COLUMN silenced INTEGER;
+    ALTER TABLE findings ADD COLUMN summed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX findings_historic ON findings (id) WHERE historic = 1 AND summed = 0;
+    CREATE INDEX findings_without_lines ON findings (time) WHERE lines IS NULL;
+
+    -- Times of findings are event times; opened, updated and closed are the clock's.
+    CREATE TABLE incidents (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, opened INTEGER NOT NULL, updated INTEGER NOT NULL,
+        first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, severity INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'open', reason TEXT, closed INTEGER, who TEXT, note TEXT,
+        primary_key TEXT NOT NULL, primary_value TEXT NOT NULL, refers_to INTEGER REFERENCES incidents (id)
+    );
+    CREATE INDEX incidents_open ON incidents (state) WHERE state <> 'closed';
+    -- What further findings are recognised by, in lower case.
+    CREATE TABLE incident_links (
+        key TEXT NOT NULL, value TEXT NOT NULL, incident INTEGER NOT NULL REFERENCES incidents (id),
+        PRIMARY KEY (key, value, incident)
+    ) WITHOUT ROWID;
+    -- Only ever added to.
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, incident INTEGER, what TEXT NOT NULL, note TEXT
+    );
+    CREATE INDEX history_incident ON history (incident);
+    CREATE TABLE silences (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, rule TEXT, key TEXT, value TEXT, created INTEGER NOT NULL, until INTEGER NOT NULL,
+        who TEXT NOT NULL, reason TEXT NOT NULL
+    );
+
+    -- What a channel has been told of an incident, and when it is to be told next.
+    CREATE TABLE notices (
+        incident INTEGER NOT NULL REFERENCES incidents (id), channel TEXT NOT NULL, due INTEGER, sequence INTEGER NOT NULL DEFAULT 0,
+        told_at INTEGER, told_severity INTEGER, told_rules TEXT NOT NULL DEFAULT '[]', summed_since INTEGER,
+        PRIMARY KEY (incident, channel)
+    ) WITHOUT ROWID;
+    CREATE INDEX notices_due ON notices (due) WHERE due IS NOT NULL;
+    CREATE INDEX notices_summed ON notices (channel, summed_since) WHERE summed_since IS NOT NULL;
+    -- Messages as they are sent, until they are settled; key tells messages of a channel apart, so that none is queued twice.
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, key TEXT NOT NULL, incident INTEGER, message_id TEXT NOT NULL,
+        severity INTEGER NOT NULL, created INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'queued', attempts INTEGER NOT NULL DEFAULT 0,
+        next INTEGER NOT NULL, settled INTEGER, error TEXT, refused TEXT, recipients TEXT NOT NULL, letter TEXT,
+        UNIQUE (channel, key)
+    );
+    CREATE INDEX outbox_queued ON outbox (channel, next) WHERE state = 'queued';
+    CREATE INDEX outbox_created ON outbox (channel, created);
 "];
 
 /// The ledger's file in the state directory.
@@ -64,6 +121,9 @@ pub enum LedgerError {
         /// Ours.
         known: usize,
     },
+    /// What a person asked for cannot be done; the words say why.
+    #[error("{0}")]
+    Refused(String),
     /// A row that cannot be read.
     #[error("ledger {path}: {what} cannot be read; `crmwatch recover` shows what can be resumed from")]
     Damaged {
@@ -166,6 +226,18 @@ mod tests {
         ledger.connection.pragma_update(None, "user_version", 99).expect("set");
         let error = Ledger::open(folder.path()).err().expect("refused").to_string();
         assert!(error.contains("form 99") && error.contains("newer program"), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_form_is_upgraded_with_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Connection::open(folder.path().join(FILE)).expect("made");
+        old.execute_batch(STEPS[0]).expect("first form");
+        old.execute_batch("INSERT INTO meta VALUES ('store_id', 'x'); PRAGMA user_version = 1").expect("kept");
+        drop(old);
+        let ledger = Ledger::open(folder.path()).expect("upgraded");
+        assert_eq!(ledger.meta("store_id").expect("read").as_deref(), Some("x"));
+        assert!(ledger.incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).expect("read").is_empty());
     }
 
     #[test]
