@@ -6,6 +6,7 @@
 mod pattern;
 mod table;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -73,7 +74,17 @@ struct Request<'r> {
     asset: bool,
     method: u8,
     status: i64,
-    pairs: &'r [(&'r str, &'r str)],
+    query: &'r str,
+    pairs: OnceCell<Vec<(&'r str, &'r str)>>,
+}
+
+impl<'r> Request<'r> {
+    /// The query's parameters: taken apart only once a path fits.
+    fn pairs(&self) -> &[(&'r str, &'r str)] {
+        self.pairs.get_or_init(|| {
+            self.query.split('&').take(MAX_PAIRS).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
+        })
+    }
 }
 
 impl Tables {
@@ -166,26 +177,21 @@ impl Tables {
             count += 1;
         }
         let segments = &segments[..count];
-        let mut pairs = [("", ""); MAX_PAIRS];
-        let mut pair_count = 0;
-        for pair in event.text(Field::UrlQuery).unwrap_or_default().split('&').take(MAX_PAIRS) {
-            pairs[pair_count] = pair.split_once('=').unwrap_or((pair, ""));
-            pair_count += 1;
-        }
         let request = Request {
             segments,
             longer,
             asset: segments.last().is_some_and(|last| is_asset(last)),
             method: table::method(event.text(Field::HttpMethod).unwrap_or_default()),
             status: event.integer(Field::HttpStatus).unwrap_or(0),
-            pairs: &pairs[..pair_count],
+            query: event.text(Field::UrlQuery).unwrap_or_default(),
+            pairs: OnceCell::new(),
         };
         let Some(number) = self.find(&request) else { return };
         let rule = &self.rules[number as usize];
         if rule.action == "http-request" {
             return;
         }
-        let facts = rule.captures(request.segments, request.pairs);
+        let facts = rule.captures(request.segments, request.pairs());
         let facts: Vec<(Capture, String)> =
             facts.into_iter().map(|(capture, text)| (capture, text.to_owned())).collect();
         let status = event.integer(Field::HttpStatus);
@@ -229,7 +235,7 @@ impl Tables {
                 return;
             }
             let rule = &self.rules[*number as usize];
-            if rule.accepts(request.method, request.status, request.asset, request.pairs) {
+            if rule.accepts(request.method, request.status, request.asset, request.pairs()) {
                 *best = *number;
                 return;
             }
