@@ -31,10 +31,11 @@ fn an_ordinary_event_costs_less_than_400_nanoseconds() {
         .collect();
     let mut out = Vec::new();
     let mut worst = [0.0; 2];
-    for _ in 0..2 {
+    // Time goes on: the first quarter warms up, the rest counts.
+    for events in [&events[..50_000], &events[50_000..]] {
         for (detector, cost) in detectors.iter_mut().zip(&mut worst) {
             let start = on_processor();
-            for event in &events {
+            for event in events {
                 detector.observe(event, &Context { watermark: event.time - 600_000 }, &mut out);
             }
             *cost = (on_processor() - start) as f64 / events.len() as f64;
