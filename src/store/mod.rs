@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod layout;
 mod partition;
+mod replay;
 mod retention;
 mod search;
 mod terms;

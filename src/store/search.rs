@@ -1,7 +1,8 @@
 //! Finding events: newest or oldest first over the partitions that can hold some, under a limit and a time limit.
 //! Not for what a query means.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crmwatch_detectors::{Event, EventId, Millis, codec};
@@ -13,7 +14,7 @@ use tantivy::{
 
 use super::compile::Compiler;
 use super::layout::{Layout, TIME};
-use super::partition::Partition;
+use super::partition::{Opened, Partition};
 use super::terms::late;
 use super::{Store, StoreError};
 use crate::query::{Filter, Query as UserQuery, words};
@@ -100,15 +101,22 @@ impl Store {
         order.sort_unstable();
         let mut best: BinaryHeap<Place> = BinaryHeap::with_capacity(limit + 1);
         let mut hits = Hits { events: Vec::new(), total: 0, exact: true };
+        // A place counts only in the state of the index it was found in, so that state is held until the events are read.
+        let mut states: HashMap<usize, State> = HashMap::new();
+        let kept_open = partitions.len().saturating_sub(KEPT_OPEN);
         for &(reach, number) in &order {
             if best.len() >= limit && best.peek().is_none_or(|worst| reach > worst.0) {
                 hits.exact = false;
                 break;
             }
             let partition = &partitions[number];
-            let opened = partition.open()?;
+            let Some(opened) = open(partition)? else { continue };
+            if number < kept_open {
+                partition.close();
+            }
             let searcher = opened.reader.searcher();
             let compiler = Compiler { layout: &opened.layout, deadline };
+            // Asked after the state was taken: what a commit adds meanwhile can widen these times and not narrow them.
             let (first, last) = partition.times().unwrap_or((Millis::MIN, Millis::MAX));
             let wanted = compiler.compile(filter);
             // A partition that lies wholly in the range needs no look at each event's time.
@@ -128,28 +136,31 @@ impl Store {
                 }
             };
             walk(&searcher, &*wanted, deadline, each).map_err(|error| failed(error, partition, &search, deadline))?;
+            states.insert(number, State { searcher, layout: opened.layout });
+            if states.len() > KEPT_OPEN {
+                let used: HashSet<usize> = best.iter().map(|place| place.1).collect();
+                states.retain(|number, _| used.contains(number));
+            }
         }
-        let places = best.into_sorted_vec();
-        hits.events = self.fetch(&partitions, &places)?;
+        hits.events = fetch(&partitions, &states, &best.into_vec())?;
         hits.events.sort_by(|left, right| {
             let time = rank(words::time(left.time)).cmp(&rank(words::time(right.time)));
             time.then_with(|| position(left).cmp(&position(right)))
         });
-        let kept = partitions.len().saturating_sub(KEPT_OPEN);
-        for partition in &partitions[..kept] {
-            partition.close();
-        }
         Ok(hits)
     }
 
     /// The events of those ids that the store holds, in the order asked for. An event that came in twice is given once.
     pub fn get(&self, ids: &[EventId]) -> Result<Vec<Event>, StoreError> {
         let mut found: Vec<Option<Event>> = vec![None; ids.len()];
-        for partition in self.shared.partitions().iter().rev() {
+        for (age, partition) in self.shared.partitions().iter().rev().enumerate() {
             if found.iter().all(Option::is_some) {
                 break;
             }
-            let opened = partition.open()?;
+            let Some(opened) = open(partition)? else { continue };
+            if age > KEPT_OPEN {
+                partition.close();
+            }
             let searcher = opened.reader.searcher();
             for (id, slot) in ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
                 let term = tantivy::Term::from_field_bytes(opened.layout.id, &id.0.to_be_bytes());
@@ -170,26 +181,40 @@ impl Store {
         }
         Ok(found.into_iter().flatten().collect())
     }
+}
 
-    fn fetch(&self, partitions: &[std::sync::Arc<Partition>], places: &[Place]) -> Result<Vec<Event>, StoreError> {
-        // In the order of the files: neighbours share a compressed block.
-        let mut order: Vec<&Place> = places.iter().collect();
-        order.sort_unstable_by_key(|place| (place.1, place.2, place.3));
-        let mut events = Vec::with_capacity(order.len());
-        for group in order.chunk_by(|left, right| left.1 == right.1) {
-            let partition = &partitions[group[0].1];
-            let opened = partition.open()?;
-            let searcher = opened.reader.searcher();
-            for place in group {
-                events.push(event(&searcher, &opened.layout, DocAddress::new(place.2, place.3), partition)?);
-            }
-        }
-        Ok(events)
+/// The state of a partition a search has seen.
+pub(super) struct State {
+    pub(super) searcher: Searcher,
+    pub(super) layout: Arc<Layout>,
+}
+
+/// Opens a partition; nothing where retention has removed it meanwhile.
+pub(super) fn open(partition: &Partition) -> Result<Option<Opened>, StoreError> {
+    match partition.open() {
+        Ok(opened) => Ok(Some(opened)),
+        Err(_) if !partition.path.exists() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
+pub(super) fn fetch(
+    partitions: &[Arc<Partition>],
+    states: &HashMap<usize, State>,
+    places: &[Place],
+) -> Result<Vec<Event>, StoreError> {
+    // In the order of the files: neighbours share a compressed block.
+    let mut order: Vec<&Place> = places.iter().collect();
+    order.sort_unstable_by_key(|place| (place.1, place.2, place.3));
+    let read = |place: &Place| {
+        let state = states.get(&place.1).expect("the state of every place is held");
+        event(&state.searcher, &state.layout, DocAddress::new(place.2, place.3), &partitions[place.1])
+    };
+    order.into_iter().map(read).collect()
+}
+
 /// The canonical order of events of one time.
-fn position(event: &Event) -> (&str, &str, u64, EventId) {
+pub(super) fn position(event: &Event) -> (&str, &str, u64, EventId) {
     (&event.origin.source, &event.origin.path, event.offset, event.id)
 }
 
@@ -208,7 +233,7 @@ fn failed(error: TantivyError, partition: &Partition, search: &Search, deadline:
 }
 
 /// Gives every match with its segment, document and time.
-fn walk(
+pub(super) fn walk(
     searcher: &Searcher,
     query: &dyn Query,
     deadline: Instant,
@@ -240,7 +265,7 @@ fn walk(
     Ok(())
 }
 
-fn times(reader: &SegmentReader) -> tantivy::Result<std::sync::Arc<dyn tantivy::columnar::ColumnValues<DateTime>>> {
+fn times(reader: &SegmentReader) -> tantivy::Result<Arc<dyn tantivy::columnar::ColumnValues<DateTime>>> {
     reader.fast_fields().column_first_or_default(TIME)
 }
 
