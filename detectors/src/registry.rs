@@ -16,8 +16,10 @@ pub struct Registration {
 }
 
 /// Every detector.
-pub const DETECTORS: &[Registration] =
-    &[Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build }];
+pub const DETECTORS: &[Registration] = &[
+    Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build },
+    Registration { id: crate::password_spray::ID, build: crate::password_spray::PasswordSpray::build },
+];
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]
@@ -74,4 +76,21 @@ pub fn build_with(settings: &Settings, rules: &[(String, String)]) -> Result<Vec
     }
     detectors.push(Box::new(Sigma::new(settings, rules)?));
     Ok(detectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_builds_alone_and_what_is_switched_off_says_nothing() {
+        for id in ["brute-force", "brute-force-success", "password-spray"] {
+            assert!(ids().any(|one| one == id), "{id}");
+            let settings = Settings::from([(id.to_owned(), serde_json::json!({"enabled": false}))]);
+            let detectors = build(&settings).expect("known");
+            assert!(detectors.iter().flat_map(|one| one.rules()).all(|rule| rule.id != id), "{id}");
+            let detectors = build(&Settings::new()).expect("defaults");
+            assert!(detectors.iter().flat_map(|one| one.rules()).any(|rule| rule.id == id), "{id}");
+        }
+    }
 }
