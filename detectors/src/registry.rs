@@ -99,7 +99,18 @@ mod tests {
                 for name in rule.settings.as_object().into_iter().flat_map(|settings| settings.keys()) {
                     assert!(explained.contains(&format!("`{name}`")), "{} does not explain `{name}`", rule.id);
                 }
-            }
+        }
+    }
+
+    #[test]
+    fn every_id_builds_alone_and_what_is_switched_off_says_nothing() {
+        for id in ["brute-force", "brute-force-success", "password-spray"] {
+            assert!(ids().any(|one| one == id), "{id}");
+            let settings = Settings::from([(id.to_owned(), serde_json::json!({"enabled": false}))]);
+            let detectors = build(&settings).expect("known");
+            assert!(detectors.iter().flat_map(|one| one.rules()).all(|rule| rule.id != id), "{id}");
+            let detectors = build(&Settings::new()).expect("defaults");
+            assert!(detectors.iter().flat_map(|one| one.rules()).any(|rule| rule.id == id), "{id}");
         }
     }
 }
