@@ -99,6 +99,7 @@ mod tests {
                 for name in rule.settings.as_object().into_iter().flat_map(|settings| settings.keys()) {
                     assert!(explained.contains(&format!("`{name}`")), "{} does not explain `{name}`", rule.id);
                 }
+            }
         }
     }
 
