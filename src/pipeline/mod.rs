@@ -20,7 +20,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use daemon::{RunError, run};
+pub use daemon::{RunError, followed, run};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 
