@@ -19,7 +19,8 @@
 //! for the organisation 10; active at both places within
 //! ten minutes 20; one session from both with different browsers 15; failed logins in the hour before 10. Taken off: both places known on three
 //! days 30; same device with a second factor 25; mobile network 20; same browser and a short hop 25, or 45 in the
-//! same session or over a hosting network (a VPN switched on); colleagues on
+//! same session or over a hosting network (a VPN switched on); same browser after two hours of silence at the other place, where no
+//! database tells the network, 25; colleagues on
 //! that address up to 20. From `alert_score` it is medium, from `high_score` high. One finding per user and pair of places in a day.
 //!
 //! # False positives

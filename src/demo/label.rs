@@ -110,6 +110,8 @@ impl Incident {
         }
         let sources: Vec<&str> = LOGS.iter().filter(|log| systems.contains(&log.system)).map(|log| log.name).collect();
         let (start, end) = self.span();
+        // Most logs stamp whole seconds: what they write down seems to begin with the second.
+        let start = start.div_euclid(1_000) * 1_000;
         let key = if self.severity.is_some() { "attack" } else { "benign" };
         let id = format!("{}-{number:04}", if self.severity.is_some() { "a" } else { "b" });
         json!({
