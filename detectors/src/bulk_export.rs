@@ -23,7 +23,8 @@
 //! # False positives
 //! The first large export of somebody who will do so from now on; a migration; a first quarterly report. Silent are: what the entity has itself done before
 //! (up to a quarter more than its largest window, slowly forgotten, so a month end is quiet from the second month), what it did at
-//! the same hour on two earlier days (a nightly job is quiet from the third night), what 99 of 100 of its own days of five or more hold, what was reported
+//! the same hour on two earlier days (a nightly job is quiet from the third night; one the people file calls an integration from the first, up to ten
+//! times the ceiling), what 99 of 100 of its own days of five or more hold, what was reported
 //! on two days of the last 30 and is not half as large again, a program's first night below the ceiling,
 //! and whoever is listed under `expected_exporters`.
 //!

@@ -25,6 +25,9 @@ const ROUTINE: f64 = 1.3;
 /// Days of own history from which on it says what is usual, and below which it is too short to tell new from old.
 const SETTLED: f64 = 5.0;
 const SHORT_PAST: f64 = 3.0;
+/// Days from which on a program has a past, and how many times the ceiling one may reach before that if the people file knows it.
+const PROGRAM_PAST: f64 = 2.5;
+const DECLARED: f64 = 10.0;
 /// Points for whoever has none.
 const NO_PAST: f64 = 2.0;
 /// Doublings of the largest day so far that count.
@@ -147,7 +150,11 @@ pub(super) fn judge(
         groups.iter().rev().find_map(|group| group.actions.mean()).unwrap_or(ACTIONS_WHEN_NOTHING_KNOWN).max(1.0);
     let of_actions = surprise(exporter.actions.tail(windows.day.actions as f64, usual_actions), 6.0);
     parts.push(("number of exports beyond own habit", of_actions));
-    let ceiling = day >= settings.ceiling_records_per_day;
+    // What the people file calls an integration has been let in to copy everything: its first nights are judged by a higher one.
+    let declared = is_program && event.person.as_ref().is_some_and(|person| person.is_program());
+    let young = exporter.days.weight() < PROGRAM_PAST;
+    let ceiling_at = settings.ceiling_records_per_day * if declared && young { DECLARED } else { 1.0 };
+    let ceiling = day >= ceiling_at;
     let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
     // Within what its own days have held, and not in more pieces: large, but no larger than itself.
     if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !leaving && !ceiling {
@@ -162,7 +169,9 @@ pub(super) fn judge(
             parts.push((name, points));
         }
     };
-    add(nearest.is_some_and(|group| group.spread.share_below(day) > 0.995), "more than nearly all peers", 2.0);
+    // Of few, to be above all is no great rarity.
+    let above = nearest.filter(|group| group.spread.share_below(day) > 0.995);
+    add(above.is_some(), "more than nearly all peers", if commonest < 0.005 { 2.0 } else { 1.0 });
     // Newness means something only against a past: in the first days everything is new.
     let past = exporter.days.weight();
     add(past == 0.0, "never seen to take anything out", NO_PAST);
@@ -179,13 +188,13 @@ pub(super) fn judge(
     );
     let score: f64 = parts.iter().map(|(_, points)| points).sum();
     // A program without a past is judged by the ceiling alone: its first night is large, like all nights to come.
-    let judged = !is_program || exporter.days.weight() >= 2.5;
+    let judged = !is_program || !young;
     let alert = judged && score >= settings.alert_score;
     if !alert && !ceiling {
         return None;
     }
     if ceiling {
-        parts.push(("above the ceiling", day / settings.ceiling_records_per_day));
+        parts.push(("above the ceiling", day / ceiling_at));
     }
     let (own, peers) = if by_day { (own_day, peers_day) } else { (own_hour, peers_hour) };
     let amount = amount_of(by_day, hour, day);
