@@ -32,7 +32,7 @@ pub(super) struct Search {
     #[arg(short, value_name = "N", default_value_t = 100)]
     n: usize,
     /// In the query language; * for everything.
-    #[arg(value_name = "QUERY", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "QUERY", required = true)]
     query: Vec<String>,
 }
 
