@@ -10,6 +10,7 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod choose;
 mod daemon;
 mod index;
 mod once;
@@ -21,6 +22,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
+pub use choose::{Choice, Gap, Holdings, Side};
 pub use daemon::{RunError, lock, run};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
