@@ -1,7 +1,6 @@
 //! Salesforce Event Log Files: CSV with a header, one event type a file. What types and columns mean is data (`salesforce/map`).
 //! Not for the JSON of Real-Time Event Monitoring.
 
-mod csv;
 mod map;
 mod report;
 
@@ -12,7 +11,7 @@ use crmwatch_detectors::{Event, Field, Value};
 use sha2::{Digest, Sha256};
 
 use self::map::Column;
-use super::{Format, Framing, Grammar, NO_TIME, Options, Verdict, absent, action, ip, time};
+use super::{Format, Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, csv, ip, time};
 
 /// Event Log File CSV.
 pub const ELF: Format = Format {
@@ -136,7 +135,7 @@ impl Grammar for Elf {
             })
             .unwrap_or(NO_TIME);
         event.delivery = Some(row.delivery());
-        action::set(&mut event, map::action(kind, &row));
+        actions::set(&mut event, map::action(kind, &row));
         columns(&mut event, record, &row);
         people(&mut event, record, kind, &row);
         particulars(&mut event, record, kind, &row);
@@ -261,9 +260,8 @@ fn particulars(event: &mut Event, raw: &str, kind: &str, row: &Row<'_>) {
         (_, Some(status)) => map::request_outcome(status),
         _ => match (row.first(&["SUCCESS", "IS_SUCCESS"]), row.number("STATUS_CODE")) {
             (Some("1" | "true" | "True" | "TRUE"), _) => "success",
-            (Some("0" | "false" | "False" | "FALSE"), _) | (None, Some(400..)) => "failure",
-            (None, Some(100..400)) => "success",
-            _ => "unknown",
+            (Some("0" | "false" | "False" | "FALSE"), _) => "failure",
+            (_, status) => status.and_then(actions::of_status).unwrap_or("unknown"),
         },
     };
     event.set(Field::EventOutcome, outcome);
