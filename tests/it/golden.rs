@@ -18,9 +18,9 @@ fn check(name: &str, text: &str) {
     let _ = writeln!(told, "\n{error}");
     let path = format!("tests/golden/config_{name}.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(crate::root().join(&path), &told).unwrap();
+        std::fs::write(crate::repository::root().join(&path), &told).unwrap();
     }
-    assert_eq!(told, crate::text(&path), "{path} (UPDATE_GOLDEN=1 accepts the new words)");
+    assert_eq!(told, crate::repository::text(&path), "{path} (UPDATE_GOLDEN=1 accepts the new words)");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_file_that_is_not_there_is_told_with_what_to_do() {
     let path = "tests/golden/config_missing_file.txt";
     let told = format!("{error}\n");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(crate::root().join(path), &told).unwrap();
+        std::fs::write(crate::repository::root().join(path), &told).unwrap();
     }
-    assert_eq!(told, crate::text(path), "{path} (UPDATE_GOLDEN=1 accepts the new words)");
+    assert_eq!(told, crate::repository::text(path), "{path} (UPDATE_GOLDEN=1 accepts the new words)");
 }

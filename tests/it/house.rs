@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Every package `crmwatch-detectors` is built with, by Cargo.lock (which also names what its tests need).
 fn tree_of_detectors() -> BTreeSet<String> {
-    let lock: toml::Table = toml::from_str(&crate::text("Cargo.lock")).unwrap();
+    let lock: toml::Table = toml::from_str(&crate::repository::text("Cargo.lock")).unwrap();
     let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap().to_owned();
@@ -41,6 +41,13 @@ fn code(path: &std::path::Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
+/// The files under a folder, without those that hold nothing but tests.
+fn daemon_files(folder: &str) -> Vec<std::path::PathBuf> {
+    let mut files = crate::repository::files(folder, ".rs");
+    files.retain(|path| !path.to_string_lossy().ends_with("tests.rs"));
+    files
+}
+
 #[test]
 fn detectors_touch_no_clock_file_socket_thread_or_chance() {
     let banned = [
@@ -62,11 +69,11 @@ fn detectors_touch_no_clock_file_socket_thread_or_chance() {
         "rand::",
         "println!",
     ];
-    let files = crate::files("detectors/src", ".rs");
+    let files = daemon_files("detectors/src");
     assert!(files.len() > 30);
     for path in files {
         // It measures the others and is built for tests only.
-        if path.ends_with("cost.rs") || path.to_string_lossy().ends_with("tests.rs") {
+        if path.ends_with("cost.rs") {
             continue;
         }
         let code = code(&path);
@@ -78,7 +85,7 @@ fn detectors_touch_no_clock_file_socket_thread_or_chance() {
 
 /// Every Rust file of the project.
 fn sources() -> Vec<std::path::PathBuf> {
-    ["src", "detectors/src", "tests", "benches", "fuzz/fuzz_targets"].iter().flat_map(|folder| crate::files(folder, ".rs")).collect()
+    ["src", "detectors/src", "tests", "benches", "fuzz/fuzz_targets"].iter().flat_map(|folder| crate::repository::files(folder, ".rs")).collect()
 }
 
 #[test]
@@ -93,9 +100,9 @@ fn every_file_says_at_its_head_what_it_is_for() {
 
 #[test]
 fn only_the_pipeline_and_the_http_face_start_threads() {
-    for path in crate::files("src", ".rs") {
-        let own = path.strip_prefix(crate::root()).unwrap();
-        if own.starts_with("src/pipeline") || own.starts_with("src/api") || own.ends_with("tests.rs") {
+    for path in daemon_files("src") {
+        let own = path.strip_prefix(crate::repository::root()).unwrap();
+        if own.starts_with("src/pipeline") || own.starts_with("src/api") {
             continue;
         }
         // The demo and the command line are programs of their own around the daemon.
@@ -111,7 +118,7 @@ fn only_the_pipeline_and_the_http_face_start_threads() {
 
 #[test]
 fn no_channel_is_unbounded() {
-    for path in crate::files("src", ".rs") {
+    for path in daemon_files("src") {
         let code = code(&path);
         for word in ["unbounded(", "unbounded::<", "unbounded_channel", "mpsc::channel("] {
             assert!(!code.contains(word), "{}: {word}", path.display());
@@ -121,8 +128,8 @@ fn no_channel_is_unbounded() {
 
 #[test]
 fn only_the_configuration_reads_configuration_and_only_metrics_name_metrics() {
-    for path in crate::files("src", ".rs") {
-        let own = path.strip_prefix(crate::root()).unwrap();
+    for path in daemon_files("src") {
+        let own = path.strip_prefix(crate::repository::root()).unwrap();
         let code = code(&path);
         if !own.starts_with("src/config") {
             assert!(!code.contains("config::raw"), "{}", own.display());
@@ -138,7 +145,7 @@ fn only_the_configuration_reads_configuration_and_only_metrics_name_metrics() {
 #[test]
 fn nothing_unfinished_is_left_standing() {
     for path in sources() {
-        let own = path.strip_prefix(crate::root()).unwrap();
+        let own = path.strip_prefix(crate::repository::root()).unwrap();
         if own.ends_with("tests/it/house.rs") {
             continue;
         }
@@ -151,15 +158,15 @@ fn nothing_unfinished_is_left_standing() {
 
 #[test]
 fn the_workspace_forbids_unsafe_code_and_each_member_takes_its_lints() {
-    assert!(crate::text("Cargo.toml").contains("unsafe_code = \"forbid\""));
+    assert!(crate::repository::text("Cargo.toml").contains("unsafe_code = \"forbid\""));
     for manifest in ["Cargo.toml", "detectors/Cargo.toml"] {
-        assert!(crate::text(manifest).contains("[lints]\nworkspace = true"), "{manifest}");
+        assert!(crate::repository::text(manifest).contains("[lints]\nworkspace = true"), "{manifest}");
     }
 }
 
 #[test]
 fn every_test_that_the_architecture_names_exists() {
-    let named: BTreeSet<String> = crate::text("ARCHITECTURE.md")
+    let named: BTreeSet<String> = crate::repository::text("ARCHITECTURE.md")
         .split('`')
         .skip(1)
         .step_by(2)

@@ -21,7 +21,7 @@ fn dashboards() -> Vec<(String, Value)> {
         let text = std::fs::read_to_string(&path).unwrap();
         (path.display().to_string(), serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
     };
-    crate::files("grafana/dashboards", ".json").into_iter().map(read).collect()
+    crate::repository::files("grafana/dashboards", ".json").into_iter().map(read).collect()
 }
 
 fn panels(dashboard: &Value) -> Vec<&Value> {
@@ -35,9 +35,9 @@ fn panels(dashboard: &Value) -> Vec<&Value> {
 
 #[test]
 fn every_metric_of_dashboards_and_rules_exists() {
-    let mut files = crate::files("grafana", ".json");
-    files.extend(crate::files("grafana", ".yml"));
-    files.extend(crate::files("docs", ".md"));
+    let mut files = crate::repository::files("grafana", ".json");
+    files.extend(crate::repository::files("grafana", ".yml"));
+    files.extend(crate::repository::files("docs", ".md"));
     assert!(files.len() >= 4);
     for path in files {
         for name in metrics_in(&std::fs::read_to_string(&path).unwrap()) {
@@ -78,7 +78,7 @@ fn every_panel_explains_itself_and_takes_its_source_from_the_variable() {
 #[test]
 fn every_metric_a_person_needs_at_night_is_on_a_dashboard_or_in_a_rule() {
     let mut shown = BTreeSet::new();
-    for path in crate::files("grafana", ".json").into_iter().chain(crate::files("grafana", ".rules.yml")) {
+    for path in crate::repository::files("grafana", ".json").into_iter().chain(crate::repository::files("grafana", ".rules.yml")) {
         shown.extend(metrics_in(&std::fs::read_to_string(path).unwrap()));
     }
     let missing: Vec<&&str> = NAMES.iter().filter(|name| !shown.contains(**name)).collect();
@@ -87,7 +87,7 @@ fn every_metric_a_person_needs_at_night_is_on_a_dashboard_or_in_a_rule() {
 
 /// The alerts of the rule file, each with its block of lines.
 fn alerts() -> Vec<(String, String)> {
-    let text = crate::text("grafana/prometheus/crmwatch.rules.yml");
+    let text = crate::repository::text("grafana/prometheus/crmwatch.rules.yml");
     text.split("      - alert: ")
         .skip(1)
         .map(|block| (block.lines().next().unwrap().trim().to_owned(), block.to_owned()))
@@ -96,8 +96,8 @@ fn alerts() -> Vec<(String, String)> {
 
 #[test]
 fn every_alert_says_what_it_is_what_to_do_and_has_a_test() {
-    let tests = crate::text("grafana/prometheus/crmwatch.rules.test.yml");
-    let operating = crate::text("docs/operating.md");
+    let tests = crate::repository::text("grafana/prometheus/crmwatch.rules.test.yml");
+    let operating = crate::repository::text("docs/operating.md");
     let alerts = alerts();
     assert!(alerts.len() >= 15);
     for (name, block) in alerts {
@@ -113,7 +113,7 @@ fn every_alert_says_what_it_is_what_to_do_and_has_a_test() {
 #[test]
 fn every_chapter_about_an_alert_is_about_one_there_is() {
     let names: BTreeSet<String> = alerts().into_iter().map(|(name, _)| name).collect();
-    for line in crate::text("docs/operating.md").lines() {
+    for line in crate::repository::text("docs/operating.md").lines() {
         if let Some(title) = line.strip_prefix("### Crmwatch") {
             assert!(names.contains(&format!("Crmwatch{title}")), "Crmwatch{title} is no alert");
         }
@@ -122,7 +122,7 @@ fn every_chapter_about_an_alert_is_about_one_there_is() {
 
 #[test]
 fn the_unit_restarts_not_on_a_wrong_configuration_and_waits_for_readiness() {
-    let unit = crate::text("systemd/crmwatch.service");
+    let unit = crate::repository::text("systemd/crmwatch.service");
     for line in ["Type=notify", "WatchdogSec=60", "RestartPreventExitStatus=78", "StateDirectoryMode=0700", "NoNewPrivileges=yes"] {
         assert!(unit.lines().any(|one| one == line), "the unit lacks {line}");
     }

@@ -11,7 +11,7 @@ const DEFAULT: &str = "config/crmwatch.toml";
 
 /// The annotated default with every key set: the `#` of lines that have no blank behind it is taken away.
 fn everything_set() -> String {
-    let lines: Vec<String> = crate::text(DEFAULT)
+    let lines: Vec<String> = crate::repository::text(DEFAULT)
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
@@ -27,18 +27,18 @@ fn parse(text: &str) -> Config {
 
 #[test]
 fn every_shipped_configuration_is_right() {
-    let examples = crate::files("config/examples", ".toml");
+    let examples = crate::repository::files("config/examples", ".toml");
     assert_eq!(examples.len(), 6);
     for path in examples {
         Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
     }
-    parse(&crate::text(DEFAULT));
+    parse(&crate::repository::text(DEFAULT));
     parse(&everything_set());
 }
 
 #[test]
 fn every_url_table_that_an_example_names_is_shipped() {
-    for path in crate::files("config", ".toml") {
+    for path in crate::repository::files("config", ".toml") {
         let Ok(config) = Config::load(&path) else { continue };
         for source in config.sources {
             crmwatch::parse::web::Tables::load(&source.urls.unwrap_or_default())
@@ -49,7 +49,7 @@ fn every_url_table_that_an_example_names_is_shipped() {
 
 #[test]
 fn the_example_of_a_people_file_is_read() {
-    let people = Some(crate::root().join("config/people.example.csv"));
+    let people = Some(crate::repository::root().join("config/people.example.csv"));
     if let Err(error) = Enricher::new(&Settings { people, ..Settings::default() }) {
         panic!("{error}");
     }
@@ -70,7 +70,7 @@ const PLACES: [(&str, &[&str]); 9] = [
 
 /// Struct and key of every field of `raw.rs`.
 fn keys_of_raw() -> Vec<(String, String)> {
-    let text = crate::text("src/config/raw.rs");
+    let text = crate::repository::text("src/config/raw.rs");
     let mut structure = String::new();
     let mut keys = Vec::new();
     for line in text.lines() {
