@@ -1,4 +1,5 @@
 //! The one integration binary; each file is a theme.
 
+mod configuration;
 mod crash;
 mod recover;
