@@ -16,13 +16,15 @@ mod once;
 mod reader;
 mod recover;
 mod session;
+mod socket;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use daemon::{RunError, run};
+pub use daemon::{RunError, lock, run};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
+pub use socket::{NAME as SOCKET, ask};
 
 use crate::ledger::Batch;
 use crate::source::Position;
