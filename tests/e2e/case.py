@@ -12,6 +12,10 @@ from daemon import Daemon
 class EndToEnd(unittest.TestCase):
     maxDiff = 4000
 
+    def run(self, result=None):
+        self.result = result
+        return super().run(result)
+
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix="crmwatch-e2e-"))
         # Postfix's parts have users of their own, and must find their way to their files.
@@ -19,8 +23,7 @@ class EndToEnd(unittest.TestCase):
         self.addCleanup(self._clear)
 
     def _clear(self):
-        outcome = self._outcome.result
-        if any(test is self for test, _ in [*outcome.failures, *outcome.errors]):
+        if self.id() in self.result.broken:
             print(f"    everything of the failed test lies in {self.folder}", flush=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 
     tests/e2e/run.py              all of them
     tests/e2e/run.py test_mail    those whose name contains a word
+    tests/e2e/run.py --install    none; only looks for what is needed, and installs it
 
 The last line says how many passed and failed. There is no skipping: a part that is missing fails the run.
 """
@@ -68,6 +69,8 @@ def flat(suite):
 
 def main(words):
     parts.install()
+    if words == ["--install"]:
+        return 0
     print(f"end to end: {binary()}", flush=True)
     loader = unittest.TestLoader()
     tests = [test for test in flat(loader.discover(str(HERE))) if not words or any(word in test.id() for word in words)]

@@ -29,11 +29,10 @@ class Writer(threading.Thread):
                 file.close()
                 self.reopen.unlink()
                 file = open(self.path, "ab", buffering=0)
-            burst = []
-            for _ in range(10):
-                burst.append(attacks.nginx("-", attacks.OFFICE, f"GET /line/{self.count} ", attacks.ago(0))[:].replace("  HTTP", " HTTP"))
-                self.count += 1
-            file.write("".join(f"{line}\n" for line in burst).encode())
+            numbers = range(self.count, self.count + 10)
+            lines = [attacks.nginx("-", attacks.OFFICE, f"GET /line/{number}", attacks.ago(0)) for number in numbers]
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            self.count += 10
             time.sleep(0.005)
         file.close()
 
@@ -75,19 +74,18 @@ class Rotation(EndToEnd):
         """Line numbers in the index, each as often as it is there, once all wanted are."""
 
         def look():
-            found = collections.Counter(
-                int(NUMBER.search(event["event.original"])[1]) for event in daemon.search("source.ip:192.0.2.10")
-            )
-            missing = wanted - found.keys()
-            assert not missing, f"{len(missing)} of {len(wanted)} lines are missing, from {min(missing)} on"
-            return found
+            events = daemon.search(f"source.ip:{attacks.OFFICE}")
+            return collections.Counter(int(NUMBER.search(event["event.original"])[1]) for event in events)
 
-        found = until("every line on disk is searchable", look, every=1)
+        def all_there():
+            missing = wanted - look().keys()
+            assert not missing, f"{len(missing)} of {len(wanted)} lines are missing, from {min(missing)} on"
+            return True
+
+        until("every line on disk is searchable", all_there, every=1)
         # Time for a second copy of a line, if something were read again.
         time.sleep(3)
-        return collections.Counter(
-            int(NUMBER.search(event["event.original"])[1]) for event in daemon.search("source.ip:192.0.2.10")
-        ) or found
+        return look()
 
     def test_renamed_and_compressed_logs_are_read_once_and_whole(self):
         daemon, on_disk, written = self.rotated(
