@@ -76,8 +76,11 @@ impl Choice {
             batch: payload.map_or(0, |payload| payload.batch),
             positions: positions.into_iter().map(|position| (position.generation, position)).collect(),
         };
-        let journal =
-            Holdings { store_id: ledger.meta("store_id")?, batch: ledger.last_batch()?, positions: ledger.positions()? };
+        let journal = Holdings {
+            store_id: ledger.meta("store_id")?,
+            batch: ledger.last_batch()?,
+            positions: ledger.positions()?,
+        };
         let statistics = store.statistics();
         let newest = store.newest_time();
         Ok(Choice { _lock: held, store, ledger, index, journal, events: statistics.events, newest })
@@ -117,7 +120,10 @@ impl Choice {
                 let positions: Vec<Position> = self.journal.positions.values().cloned().collect();
                 let text = serde_json::to_string(&positions).expect("positions serialise");
                 let mut writer = self.store.writer()?;
-                writer.commit(&Payload { store_id: store_id.clone(), batch: self.journal.batch, positions: text }, now())?;
+                writer.commit(
+                    &Payload { store_id: store_id.clone(), batch: self.journal.batch, positions: text },
+                    now(),
+                )?;
                 self.ledger.adopt(&store_id, self.journal.batch, &positions)?;
             }
         }

@@ -1,5 +1,9 @@
 //! The one integration binary; each file is a theme.
 
-mod configuration;
 mod crash;
+mod golden;
+mod house;
+mod observability;
 mod recover;
+mod repository;
+mod shipped_config;

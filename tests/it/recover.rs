@@ -56,7 +56,8 @@ fn append(log: &Path, numbers: std::ops::Range<u32>) {
     use std::io::Write;
     let mut file = fs::OpenOptions::new().create(true).append(true).open(log).expect("opened");
     for number in numbers {
-        writeln!(file, r#"{{"@timestamp":"2026-03-02T09:14:07Z","event.action":"view","n":{number}}}"#).expect("written");
+        writeln!(file, r#"{{"@timestamp":"2026-03-02T09:14:07Z","event.action":"view","n":{number}}}"#)
+            .expect("written");
     }
 }
 
