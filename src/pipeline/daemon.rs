@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::{Engine, Event, EventId};
+use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::session::{Lasting, session};
@@ -150,7 +150,7 @@ pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
 fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         let began = Instant::now();
         let error = match session(lasting, engine) {
             Ok(()) => return Ok(()),
@@ -186,7 +186,7 @@ struct Alerting {
 impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
         let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
         let mut channels: Vec<Box<dyn Channel>> = Vec::new();
         if let Some(email) = &config.email {
