@@ -1,8 +1,9 @@
 //! One pass over existing files, nothing kept: for `scan`. Reading and parsing in one thread, enrichment and detection in another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ahash::AHashSet;
 use crmwatch_detectors::{Engine, Event, EventId, Field, Finding, Millis};
 use crossbeam_channel::bounded;
 
@@ -56,7 +57,7 @@ pub fn once(
             loop {
                 match merge.next()? {
                     Next::Event(event) => {
-                        chunk.push(*event);
+                        chunk.push(event);
                         if chunk.len() == CHUNK {
                             progress(merge.tally.bytes);
                             if sender
@@ -99,8 +100,8 @@ pub fn once(
 struct Pass {
     minds: Minds,
     report: Report,
-    users: BTreeSet<Box<str>>,
-    addresses: BTreeSet<std::net::IpAddr>,
+    users: AHashSet<Box<str>>,
+    addresses: AHashSet<std::net::IpAddr>,
     findings: BTreeMap<EventId, Finding>,
 }
 
@@ -110,8 +111,8 @@ impl Pass {
         Ok(Pass {
             minds: Minds { enricher, engine },
             report: Report::default(),
-            users: BTreeSet::new(),
-            addresses: BTreeSet::new(),
+            users: AHashSet::new(),
+            addresses: AHashSet::new(),
             findings: BTreeMap::new(),
         })
     }
