@@ -128,7 +128,9 @@ impl Lines {
         let one = format!("/api/v1/{object}/{id}");
         let (method, action, status, path, bytes) = match self.random.below(1_000) {
             0..620 => ("GET", "view", 200, one, bytes),
-            620..800 => ("GET", "list", 200, format!("/api/v1/{object}?limit=50&offset={}", bytes / 50 * 50), bytes * 3),
+            620..800 => {
+                ("GET", "list", 200, format!("/api/v1/{object}?limit=50&offset={}", bytes / 50 * 50), bytes * 3)
+            }
             800..880 => ("PUT", "update", 200, one, bytes / 4),
             880..940 => ("GET", "search", 200, format!("/api/v1/{object}?search={}", &id[..5]), bytes),
             940..970 => ("POST", "create", 201, format!("/api/v1/{object}"), bytes / 4),

@@ -47,7 +47,10 @@ fn main() -> Outcome<()> {
     }
     if attacks > 0 {
         let latencies = latencies(lines.min(50_000), attacks)?;
-        println!("from line written, {attacks} attacks beside {} lines/s    p50 ms    p99 ms   seen", latency::BACKGROUND);
+        println!(
+            "from line written, {attacks} attacks beside {} lines/s    p50 ms    p99 ms   seen",
+            latency::BACKGROUND
+        );
         for (name, times) in
             [("finding in the ledger", &latencies.recorded), ("line in the index", &latencies.searchable)]
         {
