@@ -7,6 +7,7 @@ mod tree;
 
 use std::cell::OnceCell;
 
+use crmwatch_detectors::event::Part;
 use crmwatch_detectors::{Event, Field};
 
 use pattern::Capture;
@@ -132,8 +133,9 @@ impl Tables {
             return;
         }
         let facts = rule.captures(request.segments, request.pairs());
-        let facts: Vec<(Capture, String)> =
-            facts.into_iter().map(|(capture, text)| (capture, text.to_owned())).collect();
+        // All of them stand in the event's own path and query.
+        let facts: Vec<(Capture, Part)> =
+            facts.into_iter().filter_map(|(capture, text)| Some((capture, event.part(text)?))).collect();
         let status = event.integer(Field::HttpStatus);
         write(event, rule, facts, status);
     }
@@ -153,29 +155,30 @@ fn is_asset(name: &str) -> bool {
     ENDINGS.contains(&&lower[..ending.len()])
 }
 
-fn write(event: &mut Event, rule: &Rule, facts: Vec<(Capture, String)>, status: Option<i64>) {
+fn write(event: &mut Event, rule: &Rule, facts: Vec<(Capture, Part)>, status: Option<i64>) {
     actions::set_known(event, rule.action);
     // It stays a web request, too: rules over web logs go on seeing it.
     event.push(Field::EventCategory, "web");
     if let Some(kind) = &rule.object_type {
         event.set(Field::ObjectType, kind);
     }
-    for (capture, text) in facts {
+    for (capture, part) in facts {
         match capture {
             Capture::Ignore => {}
-            Capture::Field(field) => event.set(field, &text),
+            Capture::Field(field) => event.set_at(field, part),
             Capture::Ids => {
+                let text = event.text_at(part);
                 let count =
                     text.split([',', ';']).flat_map(|part| part.split("%2C")).filter(|id| !id.is_empty()).count();
                 event.set_integer(Field::Records, count as i64);
                 if count == 1 {
-                    event.set(Field::ObjectId, &text);
+                    event.set_at(Field::ObjectId, part);
                 }
             }
             Capture::Target => {
-                event.set(Field::UserTargetId, &text);
+                event.set_at(Field::UserTargetId, part);
                 if rule.action.name == "login-as" {
-                    event.set(Field::UserEffectiveId, &text);
+                    event.set_at(Field::UserEffectiveId, part);
                 }
             }
         }
