@@ -271,7 +271,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         detectors.insert(id, settings);
     }
     Config {
-        state_dir: file.state_dir,
+        state_dir: folder.join(file.state_dir),
         locale: file.locale.into_inner(),
         sources,
         listen,
@@ -488,6 +488,7 @@ mod tests {
         let config =
             Config::parse(Path::new("/etc/x.toml"), "[[source]]\nname = \"a\"\npaths = [\"b.log\"]\n").expect("right");
         assert_eq!(config.sources[0].paths, ["/etc/b.log"]);
+        assert_eq!(config.state_dir, Path::new("/var/lib/crmwatch"));
         assert_eq!(config.sources[0].lateness, Duration::from_secs(600));
         assert_eq!(config.retention.days, 400);
     }
