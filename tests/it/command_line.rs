@@ -141,7 +141,13 @@ fn the_same_file_gives_the_same_ids_compressed_or_not() {
 
 #[test]
 fn every_event_has_its_id_file_and_offset_under_flat_names_with_times_and_numbers_as_promised() {
-    let paths = ["nginx/access.log", "salesforce/2026-03-Report.csv", "m365/audit.jsonl", "odoo/odoo-server.log", "json/app.jsonl"];
+    let paths = [
+        "nginx/access.log",
+        "salesforce/2026-03-Report.csv",
+        "m365/audit.jsonl",
+        "odoo/odoo-server.log",
+        "json/app.jsonl",
+    ];
     for path in paths {
         let path = format!("tests/fixtures/{path}");
         let text = std::fs::read(&path).expect("the fixture");
@@ -159,8 +165,14 @@ fn every_event_has_its_id_file_and_offset_under_flat_names_with_times_and_number
             for (name, value) in &event {
                 assert!(!value.is_object(), "{name} of {path} is not flat");
             }
-            for name in ["http.response.status_code", "http.response.body.bytes", "crm.records", "crm.bytes", "process.pid"] {
-                assert!(event.get(name).is_none_or(serde_json::Value::is_number), "{name} of {path}: {:?}", event[name]);
+            for name in
+                ["http.response.status_code", "http.response.body.bytes", "crm.records", "crm.bytes", "process.pid"]
+            {
+                assert!(
+                    event.get(name).is_none_or(serde_json::Value::is_number),
+                    "{name} of {path}: {:?}",
+                    event[name]
+                );
             }
         }
     }

@@ -104,7 +104,12 @@ fn exactly_the_planted_attacks_are_found() {
         .map(|finding| {
             let primary = finding["primary"].as_str().expect("a name");
             let entity = finding["entity"].as_object().expect("an object");
-            format!("{} {} {primary} {}", finding["time"].as_str().unwrap(), finding["rule"].as_str().unwrap(), entity[primary].as_str().unwrap())
+            format!(
+                "{} {} {primary} {}",
+                finding["time"].as_str().unwrap(),
+                finding["rule"].as_str().unwrap(),
+                entity[primary].as_str().unwrap()
+            )
         })
         .collect();
     assert_eq!(

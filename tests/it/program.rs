@@ -14,7 +14,10 @@ impl Ran {
     /// Its output as one JSON object a line.
     #[track_caller]
     pub fn objects(&self) -> Vec<serde_json::Map<String, serde_json::Value>> {
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 }
 
