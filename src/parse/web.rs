@@ -13,7 +13,7 @@ use crmwatch_detectors::{Event, Field};
 use pattern::Capture;
 use table::Rule;
 pub use table::TableError;
-use tree::{NO_WORD, Tree, Word, Words};
+use tree::Tree;
 
 use super::actions;
 
@@ -22,7 +22,6 @@ use super::actions;
 pub struct Tables {
     /// In order of precedence.
     rules: Vec<Rule>,
-    words: Words,
     pages: Tree,
     /// The few rules that take style sheets and images, too: such requests are most of a log.
     assets: Tree,
@@ -38,8 +37,6 @@ type Pair<'r> = (&'r str, &'r str);
 /// What is asked of the rules.
 struct Request<'r> {
     segments: &'r [&'r str],
-    /// The segments' numbers among the tables' words.
-    words: &'r [Word],
     /// Segments beyond those looked at.
     longer: bool,
     method: u8,
@@ -88,11 +85,10 @@ impl Tables {
     }
 
     fn of(rules: Vec<Rule>) -> Tables {
-        let mut words = Words::default();
         let numbered = || (0..).zip(&rules);
-        let pages = Tree::of(numbered(), &mut words);
-        let assets = Tree::of(numbered().filter(|(_, rule)| rule.assets), &mut words);
-        Tables { rules, words, pages, assets }
+        let pages = Tree::of(numbered());
+        let assets = Tree::of(numbered().filter(|(_, rule)| rule.assets));
+        Tables { rules, pages, assets }
     }
 
     /// Gives an `http-request` its CRM action, object and login outcome, where a table knows the path.
@@ -102,7 +98,6 @@ impl Tables {
         }
         let Some(path) = event.text(Field::UrlPath) else { return };
         let mut segments = [""; MAX_SEGMENTS];
-        let mut words = [NO_WORD; MAX_SEGMENTS];
         let mut count = 0;
         let mut rest = path.as_bytes();
         while count < MAX_SEGMENTS && !rest.is_empty() {
@@ -110,7 +105,6 @@ impl Tables {
             if end > 0 {
                 let start = path.len() - rest.len();
                 segments[count] = &path[start..start + end];
-                words[count] = self.words.find(segments[count]);
                 count += 1;
             }
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -118,7 +112,6 @@ impl Tables {
         let segments = &segments[..count];
         let request = Request {
             segments,
-            words: &words[..count],
             longer: rest.iter().any(|byte| *byte != b'/'),
             method: table::method(event.text(Field::HttpMethod).unwrap_or_default()),
             status: event.integer(Field::HttpStatus).unwrap_or(0),
