@@ -94,9 +94,8 @@ class Mail(EndToEnd):
     def test_a_hostile_user_name_does_no_harm_where_it_is_shown(self):
         daemon, server = self.watch()
         name = (
-            "x\r\nBcc: victim@crm.test\r\n\r\n"
+            "x\r\nBcc: v@crm.test\r\n\r\n\x1b[2J\x1b]0;own\x07\u202egnp\u200b\x00=?utf-8?q?=0ABcc:_x?="
             '<script>alert(1)</script><img src="http://evil.example/p.png" onerror="alert(2)">'
-            "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\u200b\x00=?utf-8?q?=0ABcc:_x?="
         )
         daemon.append("app.jsonl", attacks.json_failures(name))
         mails = until("the mail about the hostile name", server.mails)
