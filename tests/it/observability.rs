@@ -96,7 +96,8 @@ fn alerts() -> Vec<(String, String)> {
 
 #[test]
 fn every_alert_says_what_it_is_what_to_do_and_has_a_test() {
-    let tests = crate::repository::text("grafana/prometheus/crmwatch.rules.test.yml");
+    let tests = crate::repository::text("grafana/prometheus/crmwatch.rules.test.yml")
+        + &crate::repository::text("grafana/prometheus/crmwatch.slow.rules.test.yml");
     let operating = crate::repository::text("docs/operating.md");
     let alerts = alerts();
     assert!(alerts.len() >= 15);
