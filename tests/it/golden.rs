@@ -57,7 +57,9 @@ fn a_source_without_paths_or_with_a_bad_name_or_pattern_is_told() {
 fn an_unknown_format_zone_and_encoding_are_told_together() {
     check(
         "unknown_words",
-        &format!("locale = \"de\"\n{SOURCE}format = \"ngimx\"\ntimezone = \"Europe/Berlinn\"\nencoding = \"utf8mb4\"\n"),
+        &format!(
+            "locale = \"de\"\n{SOURCE}format = \"ngimx\"\ntimezone = \"Europe/Berlinn\"\nencoding = \"utf8mb4\"\n"
+        ),
     );
 }
 
@@ -65,7 +67,9 @@ fn an_unknown_format_zone_and_encoding_are_told_together() {
 fn an_unknown_field_in_a_mapping_and_a_wrong_network_are_told() {
     check(
         "bad_mapping",
-        &format!("{SOURCE}trusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/40\"]\n[source.mapping]\n\"user.nane\" = \"actor\"\n"),
+        &format!(
+            "{SOURCE}trusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/40\"]\n[source.mapping]\n\"user.nane\" = \"actor\"\n"
+        ),
     );
 }
 
@@ -93,7 +97,9 @@ fn mail_in_the_clear_to_another_machine_is_refused() {
 fn a_mail_server_without_a_scheme_and_an_address_that_is_none_are_told() {
     check(
         "bad_mail",
-        &format!("{SOURCE}\n[email]\nserver = \"mail.example.com\"\nfrom = \"crmwatch\"\nto = []\nmin_severity = \"urgent\"\n"),
+        &format!(
+            "{SOURCE}\n[email]\nserver = \"mail.example.com\"\nfrom = \"crmwatch\"\nto = []\nmin_severity = \"urgent\"\n"
+        ),
     );
 }
 

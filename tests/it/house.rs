@@ -29,7 +29,9 @@ fn tree_of_detectors() -> BTreeSet<String> {
 fn detectors_are_built_without_a_runtime_an_index_a_server_or_a_database() {
     let tree = tree_of_detectors();
     assert!(tree.contains("rsigma-eval"), "the tree was not walked");
-    for foreign in ["tokio", "tantivy", "axum", "hyper", "rusqlite", "libsqlite3-sys", "lettre", "rustls", "notify", "crmwatch"] {
+    for foreign in
+        ["tokio", "tantivy", "axum", "hyper", "rusqlite", "libsqlite3-sys", "lettre", "rustls", "notify", "crmwatch"]
+    {
         assert!(!tree.contains(foreign), "crmwatch-detectors depends on {foreign}");
     }
 }
@@ -85,7 +87,10 @@ fn detectors_touch_no_clock_file_socket_thread_or_chance() {
 
 /// Every Rust file of the project.
 fn sources() -> Vec<std::path::PathBuf> {
-    ["src", "detectors/src", "tests", "benches", "fuzz/fuzz_targets"].iter().flat_map(|folder| crate::repository::files(folder, ".rs")).collect()
+    ["src", "detectors/src", "tests", "benches", "fuzz/fuzz_targets"]
+        .iter()
+        .flat_map(|folder| crate::repository::files(folder, ".rs"))
+        .collect()
 }
 
 #[test]
@@ -170,7 +175,10 @@ fn every_test_that_the_architecture_names_exists() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|word| word.matches('_').count() >= 3 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()))
+        .filter(|word| {
+            word.matches('_').count() >= 3
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+        })
         .map(str::to_owned)
         .collect();
     assert!(named.len() > 20);

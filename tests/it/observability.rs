@@ -19,7 +19,10 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 fn dashboards() -> Vec<(String, Value)> {
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
-        (path.display().to_string(), serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        (
+            path.display().to_string(),
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        )
     };
     crate::repository::files("grafana/dashboards", ".json").into_iter().map(read).collect()
 }
@@ -78,7 +81,10 @@ fn every_panel_explains_itself_and_takes_its_source_from_the_variable() {
 #[test]
 fn every_metric_a_person_needs_at_night_is_on_a_dashboard_or_in_a_rule() {
     let mut shown = BTreeSet::new();
-    for path in crate::repository::files("grafana", ".json").into_iter().chain(crate::repository::files("grafana", ".rules.yml")) {
+    for path in crate::repository::files("grafana", ".json")
+        .into_iter()
+        .chain(crate::repository::files("grafana", ".rules.yml"))
+    {
         shown.extend(metrics_in(&std::fs::read_to_string(path).unwrap()));
     }
     let missing: Vec<&&str> = NAMES.iter().filter(|name| !shown.contains(**name)).collect();
@@ -105,7 +111,10 @@ fn every_alert_says_what_it_is_what_to_do_and_has_a_test() {
         for part in ["severity:", "summary:", "description:", "runbook:"] {
             assert!(block.contains(part), "{name} has no {part}");
         }
-        assert!(block.contains(&format!("docs/operating.md#{}", name.to_lowercase())), "{name} does not lead to its own chapter");
+        assert!(
+            block.contains(&format!("docs/operating.md#{}", name.to_lowercase())),
+            "{name} does not lead to its own chapter"
+        );
         assert!(operating.contains(&format!("\n### {name}\n")), "docs/operating.md has no chapter {name}");
         assert!(tests.contains(&format!("alertname: {name}\n")), "{name} has no test");
     }
@@ -124,7 +133,13 @@ fn every_chapter_about_an_alert_is_about_one_there_is() {
 #[test]
 fn the_unit_restarts_not_on_a_wrong_configuration_and_waits_for_readiness() {
     let unit = crate::repository::text("systemd/crmwatch.service");
-    for line in ["Type=notify", "WatchdogSec=60", "RestartPreventExitStatus=78", "StateDirectoryMode=0700", "NoNewPrivileges=yes"] {
+    for line in [
+        "Type=notify",
+        "WatchdogSec=60",
+        "RestartPreventExitStatus=78",
+        "StateDirectoryMode=0700",
+        "NoNewPrivileges=yes",
+    ] {
         assert!(unit.lines().any(|one| one == line), "the unit lacks {line}");
     }
     assert_eq!(crmwatch::cli::Exit::Configuration.code(), 78);

@@ -88,7 +88,11 @@ fn every_key_there_is_stands_in_the_annotated_default() {
     let file: toml::Table = toml::from_str(&everything_set()).unwrap();
     let keys = keys_of_raw();
     let structures: BTreeSet<&str> = keys.iter().map(|(structure, _)| structure.as_str()).collect();
-    assert_eq!(structures, PLACES.iter().map(|(structure, _)| *structure).collect(), "a section is new: name its place");
+    assert_eq!(
+        structures,
+        PLACES.iter().map(|(structure, _)| *structure).collect(),
+        "a section is new: name its place"
+    );
     for (structure, key) in &keys {
         let (_, places) = PLACES.iter().find(|(one, _)| one == structure).unwrap();
         for place in *places {
