@@ -1,6 +1,8 @@
 //! How the house is built: what may depend on what, and what no file may do. Read from the sources and the lock file, so that a change
 //! that breaks an invariant fails here and not in a review.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every package `crmwatch-detectors` is built with, by Cargo.lock (which also names what its tests need).

@@ -1,5 +1,7 @@
 //! Dashboards, alert rules and the unit agree with the program: a metric they name exists, and they carry what a reader needs at night.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 
 use crmwatch::metrics::NAMES;
