@@ -14,6 +14,11 @@ pub struct Daemon {
     state: PathBuf,
 }
 
+/// The binary that was built with this benchmark, or another one to compare it with.
+pub fn binary() -> PathBuf {
+    std::env::var_os("CRMWATCH_BENCH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_crmwatch").into(), PathBuf::from)
+}
+
 /// Writes a configuration that follows one file.
 pub fn configure(folder: &Path, log: &Path, format: Format) -> io::Result<PathBuf> {
     let file = folder.join("crmwatch.toml");
@@ -28,11 +33,11 @@ pub fn configure(folder: &Path, log: &Path, format: Format) -> io::Result<PathBu
 }
 
 impl Daemon {
-    /// Starts the binary that was built with this benchmark.
+    /// Starts it.
     pub fn start(configuration: &Path) -> io::Result<Daemon> {
         let state = configuration.with_file_name("state");
         let log = fs::File::create(configuration.with_file_name("daemon.log"))?;
-        let child = Command::new(env!("CARGO_BIN_EXE_crmwatch"))
+        let child = Command::new(binary())
             .args(["run", "--config"])
             .arg(configuration)
             .stdin(Stdio::null())

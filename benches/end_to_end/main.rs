@@ -3,7 +3,8 @@
 //! For each format: the events prebuilt in memory through the store's own writer (bare tantivy with our schema, two indexing threads, a
 //! commit each second); the same log through `crmwatch run` until its index has committed the last line; through `crmwatch scan`.
 //! Then lines written one by one, and how long until their findings are in the ledger and the lines in the index. Figures of one run are
-//! to be compared with each other; of different runs, only with a look at what else the machine did.
+//! to be compared with each other; of different runs, only with a look at what else the machine did. CRMWATCH_BENCH_BINARY names another
+//! binary to measure, CRMWATCH_BENCH_DIR the folder to work in.
 
 mod daemon;
 mod latency;
@@ -153,7 +154,7 @@ fn run(configuration: &Path, lines: u64) -> Outcome<Run> {
 /// Lines a second through `scan`, from its start to its end.
 fn scan(configuration: &Path, format: Format, log: &Path, lines: u64) -> Outcome<f64> {
     let began = Instant::now();
-    let status = Command::new(env!("CARGO_BIN_EXE_crmwatch"))
+    let status = Command::new(daemon::binary())
         .args(["scan", "--json", "--format", format.name(), "--config"])
         .arg(configuration)
         .arg(log)

@@ -34,6 +34,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  crmwatch demo                                    see it at work, on an invented company
   crmwatch scan /var/log/nginx                     what is in the logs you already have
   crmwatch parse --format nginx access.log         the events of one file, as JSON lines
   crmwatch search --since 7d 'user.name:alice'     what somebody did
@@ -100,7 +101,7 @@ pub fn main() -> Exit {
         Command::Detectors(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Recover(command) => command.run(),
-        Command::Demo(command) => command.run(),
+        Command::Demo(command) => command.run(arguments.color),
     };
     outcome.unwrap_or_else(|error| {
         if broken_pipe(&error) {

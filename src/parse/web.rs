@@ -7,12 +7,13 @@ mod tree;
 
 use std::cell::OnceCell;
 
+use crmwatch_detectors::event::Part;
 use crmwatch_detectors::{Event, Field};
 
 use pattern::Capture;
 use table::Rule;
 pub use table::TableError;
-use tree::{NO_WORD, Tree, Word, Words};
+use tree::Tree;
 
 use super::actions;
 
@@ -21,7 +22,6 @@ use super::actions;
 pub struct Tables {
     /// In order of precedence.
     rules: Vec<Rule>,
-    words: Words,
     pages: Tree,
     /// The few rules that take style sheets and images, too: such requests are most of a log.
     assets: Tree,
@@ -37,8 +37,6 @@ type Pair<'r> = (&'r str, &'r str);
 /// What is asked of the rules.
 struct Request<'r> {
     segments: &'r [&'r str],
-    /// The segments' numbers among the tables' words.
-    words: &'r [Word],
     /// Segments beyond those looked at.
     longer: bool,
     method: u8,
@@ -87,11 +85,10 @@ impl Tables {
     }
 
     fn of(rules: Vec<Rule>) -> Tables {
-        let mut words = Words::default();
         let numbered = || (0..).zip(&rules);
-        let pages = Tree::of(numbered(), &mut words);
-        let assets = Tree::of(numbered().filter(|(_, rule)| rule.assets), &mut words);
-        Tables { rules, words, pages, assets }
+        let pages = Tree::of(numbered());
+        let assets = Tree::of(numbered().filter(|(_, rule)| rule.assets));
+        Tables { rules, pages, assets }
     }
 
     /// Gives an `http-request` its CRM action, object and login outcome, where a table knows the path.
@@ -101,7 +98,6 @@ impl Tables {
         }
         let Some(path) = event.text(Field::UrlPath) else { return };
         let mut segments = [""; MAX_SEGMENTS];
-        let mut words = [NO_WORD; MAX_SEGMENTS];
         let mut count = 0;
         let mut rest = path.as_bytes();
         while count < MAX_SEGMENTS && !rest.is_empty() {
@@ -109,7 +105,6 @@ impl Tables {
             if end > 0 {
                 let start = path.len() - rest.len();
                 segments[count] = &path[start..start + end];
-                words[count] = self.words.find(segments[count]);
                 count += 1;
             }
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -117,7 +112,6 @@ impl Tables {
         let segments = &segments[..count];
         let request = Request {
             segments,
-            words: &words[..count],
             longer: rest.iter().any(|byte| *byte != b'/'),
             method: table::method(event.text(Field::HttpMethod).unwrap_or_default()),
             status: event.integer(Field::HttpStatus).unwrap_or(0),
@@ -132,8 +126,9 @@ impl Tables {
             return;
         }
         let facts = rule.captures(request.segments, request.pairs());
-        let facts: Vec<(Capture, String)> =
-            facts.into_iter().map(|(capture, text)| (capture, text.to_owned())).collect();
+        // All of them stand in the event's own path and query.
+        let facts: Vec<(Capture, Part)> =
+            facts.into_iter().filter_map(|(capture, text)| Some((capture, event.part(text)?))).collect();
         let status = event.integer(Field::HttpStatus);
         write(event, rule, facts, status);
     }
@@ -153,29 +148,30 @@ fn is_asset(name: &str) -> bool {
     ENDINGS.contains(&&lower[..ending.len()])
 }
 
-fn write(event: &mut Event, rule: &Rule, facts: Vec<(Capture, String)>, status: Option<i64>) {
+fn write(event: &mut Event, rule: &Rule, facts: Vec<(Capture, Part)>, status: Option<i64>) {
     actions::set_known(event, rule.action);
     // It stays a web request, too: rules over web logs go on seeing it.
     event.push(Field::EventCategory, "web");
     if let Some(kind) = &rule.object_type {
         event.set(Field::ObjectType, kind);
     }
-    for (capture, text) in facts {
+    for (capture, part) in facts {
         match capture {
             Capture::Ignore => {}
-            Capture::Field(field) => event.set(field, &text),
+            Capture::Field(field) => event.set_at(field, part),
             Capture::Ids => {
+                let text = event.text_at(part);
                 let count =
                     text.split([',', ';']).flat_map(|part| part.split("%2C")).filter(|id| !id.is_empty()).count();
                 event.set_integer(Field::Records, count as i64);
                 if count == 1 {
-                    event.set(Field::ObjectId, &text);
+                    event.set_at(Field::ObjectId, part);
                 }
             }
             Capture::Target => {
-                event.set(Field::UserTargetId, &text);
+                event.set_at(Field::UserTargetId, part);
                 if rule.action.name == "login-as" {
-                    event.set(Field::UserEffectiveId, &text);
+                    event.set_at(Field::UserEffectiveId, part);
                 }
             }
         }

@@ -23,7 +23,7 @@ mod wake;
 use crmwatch_detectors::{Event, Millis};
 
 pub use choose::{Choice, Gap, Holdings, Side};
-pub use daemon::{RunError, followed, lock, run};
+pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 pub use socket::{NAME as SOCKET, ask};

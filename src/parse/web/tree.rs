@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::Request;
 use super::pattern::Segment;
 use super::table::Rule;
+use super::{MAX_SEGMENTS, Request};
 
 /// Of several rules for one path the least is taken.
 pub(super) type Number = u32;
@@ -18,6 +18,7 @@ const FLOATING: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
+    words: Words,
     /// For each word of the tables where it leads: from a node to the next, in the order of nodes.
     edges: Vec<Vec<(u32, u32)>>,
 }
@@ -31,27 +32,36 @@ struct Node {
     opens: Vec<Number>,
 }
 
-/// A word of the tables.
-pub(super) type Word = u32;
-/// What stands in no table.
-pub(super) const NO_WORD: Word = Word::MAX;
+/// A word of the rules.
+type Word = u32;
+/// What stands in no rule.
+const NO_WORD: Word = Word::MAX;
 
-/// The words of all tables by number, so that each segment of a path is hashed once.
-#[derive(Debug, Default)]
-pub(super) struct Words {
+/// The words of the rules by number, so that each segment of a path is hashed once, and most not at all.
+#[derive(Debug)]
+struct Words {
     numbers: HashMap<Box<str>, Word, ahash::RandomState>,
-    longest: usize,
+    /// By first byte: bit `n` says that a word of `n` bytes begins so; the last bit stands for all longer ones.
+    lengths: [u64; 256],
+}
+
+impl Default for Words {
+    fn default() -> Words {
+        Words { numbers: HashMap::default(), lengths: [0; 256] }
+    }
 }
 
 impl Words {
     fn number(&mut self, word: &str) -> Word {
-        self.longest = self.longest.max(word.len());
+        let first = word.as_bytes().first().copied().unwrap_or_default();
+        self.lengths[usize::from(first)] |= 1 << word.len().min(63);
         let next = self.numbers.len() as Word;
         *self.numbers.entry(word.into()).or_insert(next)
     }
 
-    pub fn find(&self, segment: &str) -> Word {
-        if segment.len() > self.longest {
+    fn find(&self, segment: &str) -> Word {
+        let first = segment.as_bytes().first().copied().unwrap_or_default();
+        if self.lengths[usize::from(first)] & 1 << segment.len().min(63) == 0 {
             return NO_WORD;
         }
         self.numbers.get(segment).copied().unwrap_or(NO_WORD)
@@ -59,12 +69,13 @@ impl Words {
 }
 
 impl Tree {
-    pub fn of<'r>(rules: impl Iterator<Item = (Number, &'r Rule)>, words: &mut Words) -> Tree {
-        let mut tree = Tree { nodes: vec![Node::default(), Node::default()], edges: Vec::new() };
+    pub fn of<'r>(rules: impl Iterator<Item = (Number, &'r Rule)>) -> Tree {
+        let mut tree =
+            Tree { nodes: vec![Node::default(), Node::default()], words: Words::default(), edges: Vec::new() };
         for (number, rule) in rules {
             let mut ends = vec![if rule.floating { FLOATING } else { ANCHORED }];
             for segment in &rule.segments {
-                ends = ends.iter().flat_map(|node| tree.grow(*node, segment, words)).collect();
+                ends = ends.iter().flat_map(|node| tree.grow(*node, segment)).collect();
             }
             for end in ends {
                 let node = &mut tree.nodes[end as usize];
@@ -75,7 +86,7 @@ impl Tree {
     }
 
     /// The nodes behind a segment; one for each word where it is one of several.
-    fn grow(&mut self, node: u32, segment: &Segment, words: &mut Words) -> Vec<u32> {
+    fn grow(&mut self, node: u32, segment: &Segment) -> Vec<u32> {
         let one_of: &[Box<str>] = match segment {
             Segment::Word(word) => std::slice::from_ref(word),
             Segment::OneOf(words, _) => words,
@@ -89,10 +100,11 @@ impl Tree {
                 return vec![next];
             }
         };
-        one_of.iter().map(|word| self.follow(node, words.number(word))).collect()
+        one_of.iter().map(|word| self.follow(node, word)).collect()
     }
 
-    fn follow(&mut self, node: u32, word: Word) -> u32 {
+    fn follow(&mut self, node: u32, word: &str) -> u32 {
+        let word = self.words.number(word);
         if self.edges.len() <= word as usize {
             self.edges.resize_with(word as usize + 1, Vec::new);
         }
@@ -113,7 +125,11 @@ impl Tree {
 
     /// The rule a request is of.
     pub fn find(&self, rules: &[Rule], request: &Request<'_>) -> Option<Number> {
-        let mut search = Search { tree: self, rules, request, best: Number::MAX };
+        let mut words = [NO_WORD; MAX_SEGMENTS];
+        for (word, segment) in words.iter_mut().zip(request.segments) {
+            *word = self.words.find(segment);
+        }
+        let mut search = Search { tree: self, rules, request, words, best: Number::MAX };
         search.walk(ANCHORED, 0);
         for start in 0..=request.segments.len().min(MOUNT_DEPTH) {
             search.walk(FLOATING, start);
@@ -126,6 +142,8 @@ struct Search<'s, 'r> {
     tree: &'s Tree,
     rules: &'s [Rule],
     request: &'s Request<'r>,
+    /// The segments' numbers among the rules' words.
+    words: [Word; MAX_SEGMENTS],
     best: Number,
 }
 
@@ -140,7 +158,7 @@ impl Search<'_, '_> {
             return;
         };
         // The root's edges are many, so those of the word are asked; `NO_WORD` has none.
-        if let Some(edges) = self.tree.edges.get(self.request.words[at] as usize)
+        if let Some(edges) = self.tree.edges.get(self.words[at] as usize)
             && let Ok(found) = edges.binary_search_by_key(&from, |(from, _)| *from)
         {
             self.walk(edges[found].1, at + 1);
