@@ -208,12 +208,18 @@ impl Tailer {
         let mut copy = false;
         for open in &mut self.open {
             let kept = open.follower.kept();
+            let (intact, size) = open.follower.intact()?;
             if kept.fits(&mut input)? {
-                let (intact, size) = open.follower.intact()?;
-                if !intact || found.size <= size {
-                    copy = true;
-                    break;
-                }
+                copy = !intact || found.size <= size;
+            } else if intact {
+                // A copy that is still being made, or one that was read past before the truncation.
+                copy = open.follower.begins_with(&mut input, found.size)?;
+            } else {
+                // Truncated, and not noticed yet; `truncated` will look for the copy.
+                copy = open.follower.shorter_copy(&mut input)?.is_some();
+            }
+            if copy {
+                break;
             }
         }
         if copy {
@@ -348,6 +354,24 @@ impl Tailer {
             let same_file = position.offset == 0 && identity.1 == position.inode && !named.contains_key(&identity);
             if !followed && (same_file || position.fits(&mut input).unwrap_or(false)) {
                 return Some((path, input));
+            }
+        }
+        None
+    }
+
+    /// A sibling that is a copy of what was read of a file, made a moment before the last of it was written; and where it ends.
+    fn shorter_copy(&self, at: usize) -> Option<(PathBuf, Input, u64)> {
+        let follower = &self.open[at].follower;
+        for path in discover::siblings(Path::new(&follower.position.path)) {
+            let Ok(mut input) = Input::open(&path) else { continue };
+            let Ok(identity) = input.identity() else { continue };
+            let followed =
+                self.open.iter().any(|open| (open.follower.position.device, open.follower.position.inode) == identity);
+            if followed {
+                continue;
+            }
+            if let Ok(Some(end)) = follower.shorter_copy(&mut input) {
+                return Some((path, input, end));
             }
         }
         None
@@ -491,10 +515,17 @@ impl Tailer {
         notices.push(Notice::Truncated { source, path: path.clone() });
         let named = BTreeMap::new();
         let unread = size_before.saturating_sub(position.offset);
-        match self.elsewhere(&position, &named) {
-            Some((copy, input)) => {
+        let copy = match self.elsewhere(&position, &named) {
+            Some((copy, input)) => Some((copy, input, position.offset)),
+            None => self.shorter_copy(at),
+        };
+        match copy {
+            Some((copy, input, offset)) => {
+                if size_before > position.offset && offset < position.offset {
+                    notices.push(Notice::Lost { source, path: path.clone(), bytes: Some(unread), cause: "truncated" });
+                }
                 let followed = &self.sources[source];
-                let position = Position { path: copy.to_string_lossy().into_owned(), ..position.clone() };
+                let position = Position { path: copy.to_string_lossy().into_owned(), offset, ..position.clone() };
                 let generation = position.generation;
                 if let Ok(follower) = Follower::new(input, position, followed.source.clone(), followed.tables.clone()) {
                     self.dirty.insert(generation);
