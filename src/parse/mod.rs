@@ -5,6 +5,7 @@ pub mod actions;
 pub mod auto;
 mod clf;
 mod csv;
+mod error_log;
 #[cfg(test)]
 mod hostile;
 pub mod ip;
@@ -114,6 +115,8 @@ pub const FORMATS: &[Format] = &[
     suitecrm::SUITECRM,
     clf::NGINX,
     clf::APACHE,
+    error_log::NGINX,
+    error_log::APACHE,
     json_lines::FORMAT,
 ];
 
