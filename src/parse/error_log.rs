@@ -73,9 +73,7 @@ impl Grammar for ErrorLog {
 
 /// `2026/03/02 09:14:07 [error] 7#7: *17 MESSAGE, client: IP, server: NAME, request: "…", host: "…"`
 fn nginx(line: &str, zone: Tz) -> Option<Entry<'_>> {
-    if line.as_bytes().get(4) != Some(&b'/') {
-        return None;
-    }
+    let line = bare(line)?;
     let (time, rest) = time::iso_prefix(line, zone)?;
     let (rest, (level, pid)) = nginx_head(rest).ok()?;
     let mut entry = Entry { time, level, pid, message: rest.trim_ascii_end(), ..Entry::default() };
@@ -89,6 +87,15 @@ fn nginx(line: &str, zone: Tz) -> Option<Entry<'_>> {
     Some(entry)
 }
 
+/// The entry without the host and the name that a syslog sender put before it; the stamp is the entry's own.
+fn bare(line: &str) -> Option<&str> {
+    let begins = |at: &usize| matches!(line.as_bytes().get(*at + 4), Some(b'/')) && line.is_char_boundary(*at);
+    let behind_names = memmem::find_iter(line.as_bytes(), b": ").map(|at| at + 2).take_while(|at| *at < MAX_NAMES);
+    std::iter::once(0).chain(behind_names).find(begins).map(|at| &line[at..])
+}
+
+/// Bytes of host and program before an entry.
+const MAX_NAMES: usize = 120;
 /// Places where nginx's tail may begin; a name that forges more of them hides the address, not the entry.
 const MAX_TAILS: usize = 16;
 /// The server writes eight.

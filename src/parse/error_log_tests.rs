@@ -2,14 +2,12 @@
 
 use crmwatch_detectors::{Event, Field};
 
-use super::super::{Format, Options, Verdict};
+use super::super::{Format, Options, Verdict, trial};
 use super::{APACHE, NGINX};
 
 fn event(format: &Format, line: &str) -> Event {
-    let mut events = Vec::new();
-    assert_eq!((format.grammar)(&Options::default()).parse(line, &mut events), Verdict::Parsed, "{line}");
     assert_eq!((format.sniff)(line), 95, "{line}");
-    events.pop().expect("an entry gives an event")
+    trial::event((format.grammar)(&Options::default()), line)
 }
 
 #[track_caller]
@@ -48,6 +46,14 @@ fn logins_that_nginx_refused_are_failed_logins() {
 #[test]
 fn entries_of_nginx_without_a_client_are_told_as_they_are() {
     check(&NGINX, "2026/03/02 09:14:07 [warn] 7#7: no resolver defined, check it", "info", None, None);
+}
+
+#[test]
+fn a_host_and_a_program_s_name_in_front_are_taken_off() {
+    for front in ["web1 nginx[7]: ", "Mar  2 09:14:08 web1 nginx: ", "web1 nginx[7]: web1 nginx: "] {
+        let line = format!("{front}{HEAD}user \"ann\": password mismatch{TAIL}");
+        check(&NGINX, &line, "login", Some("ann"), Some("203.0.113.7"));
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod salesforce;
 mod suitecrm;
 mod target;
 pub mod time;
+#[cfg(test)]
+mod trial;
 pub mod web;
 mod wrap;
 
