@@ -79,7 +79,7 @@ pub fn lock(state_dir: &Path) -> Result<File, RunError> {
 }
 
 /// The sources with their URL tables, ready to be followed.
-pub(crate) fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
+pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
     config
         .sources
         .iter()

@@ -21,7 +21,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use daemon::{RunError, lock, run};
+pub use daemon::{RunError, followed, lock, run};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 pub use socket::{NAME as SOCKET, ask};

@@ -1,14 +1,13 @@
 //! One pass over existing files, nothing kept: for `scan`. Reading and parsing in one thread, enrichment and detection in another.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use ahash::AHashSet;
 use crmwatch_detectors::{Engine, Event, EventId, Field, Finding, Millis};
 use crossbeam_channel::bounded;
 
 use super::absorb::Minds;
-use crate::source::{Followed, Merge, MergeError, Next, Tally};
+use crate::source::{Attributed, Merge, MergeError, Next, Tally};
 
 /// What was in the files.
 #[derive(Debug, Default)]
@@ -41,10 +40,9 @@ enum Message {
 /// Makes the enrichment and detection of a pass; called again where a pass must begin again.
 pub type Make<'m> = dyn Fn() -> Result<(crate::enrich::Enricher, Engine), String> + Sync + 'm;
 
-/// Reads all files and detects. `between` bounds the findings' time. `progress` is told the bytes read.
+/// Reads all files, each as its source says, and detects. `between` bounds the findings' time. `progress` is told the bytes read.
 pub fn once(
-    files: &[PathBuf],
-    followed: &Followed,
+    files: &[Attributed],
     make: &Make<'_>,
     between: (Millis, Millis),
     progress: &(dyn Fn(u64) + Sync),
@@ -52,7 +50,7 @@ pub fn once(
     let (sender, receiver) = bounded::<Message>(8);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> Result<Tally, MergeError> {
-            let mut merge = Merge::new(files, followed, super::now());
+            let mut merge = Merge::new(files, super::now());
             let mut chunk = Vec::with_capacity(CHUNK);
             loop {
                 match merge.next()? {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::{Event, Field, Millis, codec};
 
-use super::Followed;
+use super::Attributed;
 use super::input::Input;
 use super::whole::WholeFile;
 
@@ -68,8 +68,7 @@ struct Lane {
 
 /// The merge of a set of files.
 pub struct Merge<'f> {
-    files: &'f [PathBuf],
-    followed: &'f Followed,
+    files: &'f [Attributed],
     now: Millis,
     /// Files to be sorted through temporary files.
     unordered: BTreeSet<usize>,
@@ -101,10 +100,9 @@ pub enum Next {
 
 impl<'f> Merge<'f> {
     /// Begins a merge.
-    pub fn new(files: &'f [PathBuf], followed: &'f Followed, now: Millis) -> Merge<'f> {
+    pub fn new(files: &'f [Attributed], now: Millis) -> Merge<'f> {
         let mut merge = Merge {
             files,
-            followed,
             now,
             unordered: BTreeSet::new(),
             later: Vec::new(),
@@ -133,7 +131,8 @@ impl<'f> Merge<'f> {
             return Millis::MIN;
         }
         let mut events = Vec::new();
-        let Ok(mut file) = WholeFile::open(&self.files[index], self.followed, self.now) else { return Millis::MIN };
+        let given = &self.files[index];
+        let Ok(mut file) = WholeFile::open(&given.path, &given.followed, self.now) else { return Millis::MIN };
         while events.is_empty() && file.step(&mut events).is_ok_and(|step| !step.ended) {}
         let believed = events.iter().filter(|event| !aside(event) && !event.is(Field::TimeSuspect));
         believed.map(|event| event.time).min().unwrap_or(Millis::MIN).saturating_sub(WINDOW)
@@ -218,7 +217,7 @@ impl<'f> Merge<'f> {
                 return Ok(false);
             }
             let (_, index) = self.later.pop().expect("there is one that is due");
-            let path = self.files[index].clone();
+            let path = self.files[index].path.clone();
             match self.open(index) {
                 Ok((feed, whole)) => {
                     self.tally.files += 1;
@@ -235,11 +234,11 @@ impl<'f> Merge<'f> {
     }
 
     fn open(&mut self, index: usize) -> io::Result<(Feed, bool)> {
-        let path = &self.files[index];
+        let Attributed { path, followed } = &self.files[index];
         let input = Input::open(path)?;
         let size = input.metadata()?.len();
         let compressed = input.compression() != super::Compression::None;
-        let mut file = WholeFile::over(input, path, self.followed, self.now)?;
+        let mut file = WholeFile::over(input, path, followed, self.now)?;
         if self.unordered.contains(&index) {
             let mut counted = Tally::default();
             let runs = Runs::sort(&mut file, path, &mut counted)?;
