@@ -15,7 +15,7 @@ pub enum DecodeError {
     #[error("stored event has form {0}, this program reads up to {VERSION}; use the newer program that wrote it")]
     Version(u8),
     /// Damaged bytes.
-    #[error("stored event is damaged; `crmwatch check --deep` shows which files are")]
+    #[error("stored event is damaged: restore the partition it lies in from a backup")]
     Damaged,
 }
 

@@ -179,6 +179,9 @@ pub struct Event {
 /// Text that parsing and enrichment commonly add to a record.
 const ROOM: usize = 256;
 
+/// What an event itself knows, under the names it is shown with: a log cannot say them.
+const OWN: [&str; 7] = ["@timestamp", "_id", "crm.source", "event.original", "log.file.path", "log.line", "log.offset"];
+
 /// More values than this in one event are dropped, the later ones first: a bound against hostile records.
 const MAX_VALUES: usize = 250;
 
@@ -370,8 +373,12 @@ impl Event {
         }
     }
 
-    /// Keeps a value under a name the schema does not know; a known name goes to its field.
+    /// Keeps a value under a name the schema does not know; a known name goes to its field, and what the event itself says of id,
+    /// time and place is not overruled.
     pub fn set_other(&mut self, name: &str, value: Value<'_>) {
+        if OWN.contains(&name) {
+            return;
+        }
         let slot = match value {
             Value::Text(text) => Slot::Text(self.append(text)),
             Value::Integer(number) => Slot::Integer(number),
@@ -390,6 +397,9 @@ impl Event {
 
     /// Keeps a text that is part of the raw record under a name the schema does not know.
     pub fn set_other_part(&mut self, name: &str, raw: &str, part: &str) {
+        if OWN.contains(&name) {
+            return;
+        }
         let slot = Slot::Text(self.span_of(raw, part));
         match Field::from_name(name) {
             Some(field) => self.put(field, slot),
@@ -531,6 +541,18 @@ mod tests {
         }
         event.set(Field::UserName, "alice");
         assert_eq!(event.text(Field::UserName), Some("alice"));
+    }
+
+    #[test]
+    fn a_log_cannot_say_what_the_event_itself_says() {
+        let mut event = Event::new("x");
+        for name in OWN {
+            event.set_other(name, Value::Text("forged"));
+            event.set_other_part(name, "x", "x");
+        }
+        assert_eq!(event.values().count(), 0);
+        let object = crate::json::object(&event);
+        assert!(object.values().all(|value| value != "forged" && !value.is_array()), "{object:?}");
     }
 
     #[test]

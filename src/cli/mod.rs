@@ -9,6 +9,7 @@ mod detectors;
 mod exit;
 mod output;
 mod parse;
+mod recover;
 mod run;
 mod scan;
 mod search;
@@ -33,6 +34,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  crmwatch demo                                    see it at work, on an invented company
   crmwatch scan /var/log/nginx                     what is in the logs you already have
   crmwatch parse --format nginx access.log         the events of one file, as JSON lines
   crmwatch search --since 7d 'user.name:alice'     what somebody did
@@ -75,6 +77,8 @@ enum Command {
     Detectors(detectors::Detectors),
     /// Validate configuration and rules.
     Check(check::Check),
+    /// Bring together an index and a ledger of different age.
+    Recover(recover::Recover),
     /// A simulated company, and the daemon watching it.
     Demo(demo::Demo),
 }
@@ -96,7 +100,8 @@ pub fn main() -> Exit {
         Command::Alerts(command) => command.run(),
         Command::Detectors(command) => command.run(),
         Command::Check(command) => command.run(),
-        Command::Demo(command) => command.run(),
+        Command::Recover(command) => command.run(),
+        Command::Demo(command) => command.run(arguments.color),
     };
     outcome.unwrap_or_else(|error| {
         if broken_pipe(&error) {

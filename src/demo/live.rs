@@ -93,6 +93,11 @@ impl Live {
         Ok(labels)
     }
 
+    /// The next attack begins then, and no other before it.
+    pub fn next_attack_at(&mut self, time: Millis) {
+        self.next_attack = time;
+    }
+
     fn work_until(&mut self, now: Millis) {
         while let Some(line) = self.stream.next_until(now) {
             self.hold(line);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::{Engine, Event, EventId};
+use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::session::{Lasting, session};
@@ -102,6 +102,60 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs until `stop` is set and everything read is durable.
 pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
+    run_and_tell(config, stop, |_| {})
+}
+
+/// What a daemon shows to the program that started it.
+pub struct Started {
+    /// Its numbers.
+    pub metrics: Metrics,
+    /// Where it listens; of use where the configuration left the port open.
+    pub address: std::net::SocketAddr,
+}
+
+/// A daemon in a thread of this process, as the demonstration has it.
+pub struct Running {
+    /// What it shows.
+    pub started: Started,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Whether it ended though nobody asked it to.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends it, once everything read is durable.
+    pub fn end(self) -> Result<(), RunError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(RunError::Session("the daemon ended by a fault of its own".to_owned())))
+    }
+}
+
+/// Starts a daemon in a thread; comes back once it listens, or with the reason why it does not.
+pub fn spawn(config: Config) -> Result<Running, RunError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let (tell, told) = bounded(1);
+    let thread = std::thread::Builder::new()
+        .name("daemon".to_owned())
+        .spawn(move || run_and_tell(&config, &flag, |started| drop(tell.send(started))))
+        .map_err(RunError::Thread)?;
+    match told.recv() {
+        Ok(started) => Ok(Running { started, stop, thread }),
+        // It hung up without a word: it has ended.
+        Err(_) => match thread.join() {
+            Ok(Err(error)) => Err(error),
+            _ => Err(RunError::Session("the daemon ended before it had started".to_owned())),
+        },
+    }
+}
+
+fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Started)) -> Result<(), RunError> {
     let _lock = lock(&config.state_dir)?;
     let metrics = Metrics::new();
     let health = Health::new();
@@ -126,6 +180,7 @@ pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
     let server =
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
+    tell(Started { metrics: metrics.clone(), address: server.address() });
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
@@ -150,7 +205,7 @@ pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
 fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         let began = Instant::now();
         let error = match session(lasting, engine) {
             Ok(()) => return Ok(()),
@@ -186,7 +241,7 @@ struct Alerting {
 impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
         let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
         let mut channels: Vec<Box<dyn Channel>> = Vec::new();
         if let Some(email) = &config.email {

@@ -20,6 +20,7 @@ use crate::parse::web::Tables;
 
 /// Something an operator may want to know; the daemon logs and counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`source` is the source's index, `path` the file's; the variants say the rest")]
 pub enum Notice {
     /// A file is read for the first time.
     Opened { source: usize, path: String },
@@ -376,7 +377,7 @@ impl Tailer {
         }
         let mut busy = false;
         self.round += 1;
-        if self.round % 16 == 0 {
+        if self.round.is_multiple_of(16) {
             for (_, _, at) in std::mem::take(&mut waiting) {
                 busy |= self.turn(at, now, &mut buffer, reading, notices);
             }

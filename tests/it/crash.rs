@@ -140,9 +140,14 @@ fn killed_again_and_again_each_line_and_each_finding_is_recorded_exactly_once() 
         if read >= lines {
             break;
         }
-        assert!(Instant::now() < deadline, "{read} of {lines} lines were read\n{}", fs::read_to_string(&own_log).unwrap_or_default());
+        assert!(
+            Instant::now() < deadline,
+            "{read} of {lines} lines were read\n{}",
+            fs::read_to_string(&own_log).unwrap_or_default()
+        );
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).expect("told to stop");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .expect("told to stop");
     let ended = child.wait().expect("ended");
     let told = fs::read_to_string(&own_log).expect("a log");
     assert!(ended.success(), "{ended}\n{told}");
