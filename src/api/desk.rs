@@ -106,9 +106,13 @@ fn respond(
     match question {
         Question::Search { query, since, until, limit } => {
             let query = Query::parse(query)?;
-            let hits = store.search(&query, Search::newest(*limit, now).between(*since, *until))?;
-            for event in &hits.events {
-                give(Answer::Event(json::object(event))).map_err(Fault::Gone)?;
+            let mut gone = None;
+            let hits = store.stream(&query, Search::newest(*limit, now).between(*since, *until), &mut |event| {
+                gone = give(Answer::Event(json::object(event))).err();
+                gone.is_none()
+            })?;
+            if let Some(error) = gone {
+                return Err(Fault::Gone(error));
             }
             Ok(Answer::Done { total: hits.total, exact: hits.exact, newest: store.newest_time() })
         }

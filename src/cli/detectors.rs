@@ -40,8 +40,10 @@ enum Action {
 impl Detectors {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = self.config.as_deref().map(Config::load).transpose()?;
-        let settings = config.map(|config| config.detectors).unwrap_or_default();
-        let rules = Engine::new(&settings)?.rules();
+        let rules = match &config {
+            Some(config) => config.engine()?.rules(),
+            None => Engine::new(&Default::default())?.rules(),
+        };
         let mut out = io::stdout().lock();
         match self.action.unwrap_or(Action::List { json: false }) {
             Action::List { json } => {
@@ -63,7 +65,10 @@ impl Detectors {
                 };
                 explain(rule, &mut out)?;
             }
-            Action::Test => return test(&mut out),
+            Action::Test => {
+                let own = config.as_ref().map(Config::rule_texts).transpose()?.unwrap_or_default();
+                return test(&own, &mut out);
+            }
         }
         Ok(Exit::Fine)
     }
@@ -93,9 +98,9 @@ fn explain(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "In force\n--------\n{:#}", rule.settings)
 }
 
-fn test(out: &mut impl Write) -> anyhow::Result<Exit> {
+fn test(own: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Exit> {
     let mut failed = 0;
-    for outcome in sigma::trial::run(&sigma::shipped_and(&[]))? {
+    for outcome in sigma::trial::run(&sigma::shipped_and(own))? {
         let word = if outcome.passed { "ok" } else { "FAILED" };
         failed += usize::from(!outcome.passed);
         writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;

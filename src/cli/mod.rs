@@ -9,6 +9,7 @@ mod detectors;
 mod exit;
 mod output;
 mod parse;
+mod recover;
 mod run;
 mod scan;
 mod search;
@@ -76,6 +77,8 @@ enum Command {
     Detectors(detectors::Detectors),
     /// Validate configuration and rules.
     Check(check::Check),
+    /// Bring together an index and a ledger of different age.
+    Recover(recover::Recover),
     /// A simulated company, and the daemon watching it.
     Demo(demo::Demo),
 }
@@ -97,6 +100,7 @@ pub fn main() -> Exit {
         Command::Alerts(command) => command.run(),
         Command::Detectors(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Recover(command) => command.run(),
         Command::Demo(command) => command.run(arguments.color),
     };
     outcome.unwrap_or_else(|error| {

@@ -14,7 +14,8 @@ use super::parse::{Reading, open};
 use super::{Colour, Exit, output};
 use crate::config::Config;
 use crate::enrich::{Enricher, Settings};
-use crate::pipeline::{COUNTED, Report, once};
+use crate::pipeline::{COUNTED, Report, followed, once};
+use crate::source::{Attributed, attribute};
 
 /// Look through existing logs once.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ pub(super) struct Scan {
     /// Exit with 1 if there is a finding of this severity or above.
     #[arg(long, value_name = "SEVERITY", value_parser = ["low", "medium", "high", "critical"])]
     fail_on: Option<String>,
-    /// Take people, honeytokens, geo files and detector settings from this configuration.
+    /// Take people, honeytokens, geo files and detector settings from this configuration; files its sources name are read as it says.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Files (also .gz and .zst), folders, or - for standard input.
@@ -46,8 +47,8 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn run(self, colour: Colour) -> anyhow::Result<Exit> {
-        let followed = match self.reading.followed() {
-            Ok(followed) => followed,
+        let otherwise = match self.reading.followed() {
+            Ok(otherwise) => otherwise,
             Err(error) => {
                 eprintln!("crmwatch: {error}");
                 return Ok(Exit::Usage);
@@ -58,7 +59,6 @@ impl Scan {
         if let Some(people) = &self.people {
             settings.people = Some(people.clone());
         }
-        let detectors = config.as_ref().map(|config| config.detectors.clone()).unwrap_or_default();
         let locale = config.as_ref().map_or("en", |config| config.locale.as_str()).to_owned();
         let now = crate::pipeline::now();
         let since = self.since.as_deref().map(|text| moment(text, now)).transpose()?.unwrap_or(Millis::MIN);
@@ -83,14 +83,19 @@ impl Scan {
                 self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
             );
         }
+        let configured = config.as_ref().map(followed).transpose()?.unwrap_or_default();
+        let files = attribute(files, &configured, &otherwise);
         let bar = bar(&files);
         let make = || {
             let enricher = Enricher::new(&settings).map_err(|error| error.to_string())?;
-            let engine = Engine::new(&detectors).map_err(|error| error.to_string())?;
+            let engine = match &config {
+                Some(config) => config.engine().map_err(|error| error.to_string())?,
+                None => Engine::new(&Default::default()).map_err(|error| error.to_string())?,
+            };
             Ok((enricher, engine))
         };
         let began = Instant::now();
-        let report = once(&files, &followed, &make, (since, until), &|bytes| bar.set_position(bytes))
+        let report = once(&files, &make, (since, until), &|bytes| bar.set_position(bytes))
             .map_err(|error| anyhow::anyhow!(error))?;
         bar.finish_and_clear();
 
@@ -128,8 +133,8 @@ pub(super) fn moment(text: &str, now: Millis) -> anyhow::Result<Millis> {
         .with_context(|| format!("{text:?} is no time: write 2026-03-02, 2026-03-02T09:00:00Z, or 24h for a day ago"))
 }
 
-fn bar(files: &[PathBuf]) -> ProgressBar {
-    let total = files.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
+fn bar(files: &[Attributed]) -> ProgressBar {
+    let total = files.iter().filter_map(|file| std::fs::metadata(&file.path).ok()).map(|metadata| metadata.len()).sum();
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
     if !io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());

@@ -11,7 +11,7 @@ use super::{ConfigFile, Exit, desk, output};
 use crate::api::desk::{Answer, Question};
 use crate::config::Config;
 use crate::query::Query;
-use crate::text::one_line;
+use crate::text::{cut, one_line};
 
 /// Query the store, newest first.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ fn conclude(shown: u64, total: u64, exact: bool, newest: Option<Millis>, since: 
 fn line(event: &Map<String, Value>) -> String {
     let text = |name: &str| match event.get(name) {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(one_line(text).into_owned()),
+        Some(Value::String(text)) => Some(one_line(&cut(text, 2_000)).into_owned()),
         Some(other) => Some(one_line(&other.to_string()).into_owned()),
     };
     let first = |names: &[&str]| names.iter().find_map(|name| text(name)).unwrap_or_else(|| "-".to_owned());
@@ -138,7 +138,7 @@ fn line(event: &Map<String, Value>) -> String {
     }
     if event.get("event.action").is_none_or(|action| action == "info" || action == "http-request") {
         line.push(' ');
-        line.push_str(&first(&["message", "url.original", "event.original"]));
+        line.push_str(&cut(&first(&["message", "url.original", "event.original"]), 160));
     }
     line.truncate(line.trim_end().len());
     line.push('\n');

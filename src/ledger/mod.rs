@@ -3,6 +3,7 @@
 //!
 //! WAL with full sync: a row that is committed survives a power cut. Each thread opens a connection of its own.
 
+mod adopt;
 mod findings;
 mod incidents;
 mod journal;

@@ -1,10 +1,10 @@
 //! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
-pub mod action;
 pub mod actions;
 pub mod auto;
 mod clf;
+mod csv;
 #[cfg(test)]
 mod hostile;
 pub mod ip;

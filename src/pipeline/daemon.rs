@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::{Engine, Event, EventId};
+use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::session::{Lasting, session};
@@ -79,7 +79,7 @@ pub fn lock(state_dir: &Path) -> Result<File, RunError> {
 }
 
 /// The sources with their URL tables, ready to be followed.
-pub(crate) fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
+pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
     config
         .sources
         .iter()
@@ -205,7 +205,7 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
 fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         let began = Instant::now();
         let error = match session(lasting, engine) {
             Ok(()) => return Ok(()),
@@ -241,7 +241,7 @@ struct Alerting {
 impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
         let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
         let mut channels: Vec<Box<dyn Channel>> = Vec::new();
         if let Some(email) = &config.email {

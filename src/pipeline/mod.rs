@@ -10,6 +10,7 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod choose;
 mod daemon;
 mod index;
 mod once;
@@ -21,7 +22,8 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use daemon::{RunError, Running, Started, lock, run, spawn};
+pub use choose::{Choice, Gap, Holdings, Side};
+pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 pub use socket::{NAME as SOCKET, ask};

@@ -1,13 +1,13 @@
 //! One pass over existing files, nothing kept: for `scan`. Reading and parsing in one thread, enrichment and detection in another.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
+use ahash::AHashSet;
 use crmwatch_detectors::{Engine, Event, EventId, Field, Finding, Millis};
 use crossbeam_channel::bounded;
 
 use super::absorb::Minds;
-use crate::source::{Followed, Merge, MergeError, Next, Tally};
+use crate::source::{Attributed, Merge, MergeError, Next, Tally};
 
 /// What was in the files.
 #[derive(Debug, Default)]
@@ -40,10 +40,9 @@ enum Message {
 /// Makes the enrichment and detection of a pass; called again where a pass must begin again.
 pub type Make<'m> = dyn Fn() -> Result<(crate::enrich::Enricher, Engine), String> + Sync + 'm;
 
-/// Reads all files and detects. `between` bounds the findings' time. `progress` is told the bytes read.
+/// Reads all files, each as its source says, and detects. `between` bounds the findings' time. `progress` is told the bytes read.
 pub fn once(
-    files: &[PathBuf],
-    followed: &Followed,
+    files: &[Attributed],
     make: &Make<'_>,
     between: (Millis, Millis),
     progress: &(dyn Fn(u64) + Sync),
@@ -51,12 +50,12 @@ pub fn once(
     let (sender, receiver) = bounded::<Message>(8);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> Result<Tally, MergeError> {
-            let mut merge = Merge::new(files, followed, super::now());
+            let mut merge = Merge::new(files, super::now());
             let mut chunk = Vec::with_capacity(CHUNK);
             loop {
                 match merge.next()? {
                     Next::Event(event) => {
-                        chunk.push(*event);
+                        chunk.push(event);
                         if chunk.len() == CHUNK {
                             progress(merge.tally.bytes);
                             if sender
@@ -99,8 +98,8 @@ pub fn once(
 struct Pass {
     minds: Minds,
     report: Report,
-    users: BTreeSet<Box<str>>,
-    addresses: BTreeSet<std::net::IpAddr>,
+    users: AHashSet<Box<str>>,
+    addresses: AHashSet<std::net::IpAddr>,
     findings: BTreeMap<EventId, Finding>,
 }
 
@@ -110,8 +109,8 @@ impl Pass {
         Ok(Pass {
             minds: Minds { enricher, engine },
             report: Report::default(),
-            users: BTreeSet::new(),
-            addresses: BTreeSet::new(),
+            users: AHashSet::new(),
+            addresses: AHashSet::new(),
             findings: BTreeMap::new(),
         })
     }

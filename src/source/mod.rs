@@ -1,5 +1,6 @@
 //! Where records come from: tailed files and their positions. Not for what a record means (`parse`), nor for the threads that read (`pipeline`).
 
+mod attribute;
 mod decode;
 mod discover;
 mod follow;
@@ -13,6 +14,7 @@ mod tailer;
 mod tailer_tests;
 mod whole;
 
+pub use attribute::{Attributed, attribute};
 pub use decode::Decoder;
 pub use discover::siblings;
 pub use follow::{Follower, reread};

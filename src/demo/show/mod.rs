@@ -84,7 +84,7 @@ const INDEX_STILL: Duration = Duration::from_secs(60);
 /// Shows it. Comes back when its time is over or `interrupted` is set; the daemon has ended then.
 pub fn show(what: &Show, interrupted: &AtomicBool) -> Result<Ending, ShowError> {
     let wrong = |error| ShowError::Folder { folder: what.folder.clone(), error };
-    let mut screen = Screen::new(what.coloured);
+    let screen = Screen::new(what.coloured);
     screen.say(&words::welcome(&what.plan, &what.folder)).map_err(ShowError::Terminal)?;
     let began = Instant::now();
     let plan = Plan { end: pipeline::now(), ..what.plan };
