@@ -221,8 +221,12 @@ impl Counts {
         for label in labels.iter().filter(|label| label.attack) {
             let named: Vec<&&Finding> = counted.iter().filter(|finding| label.is_named_by(finding)).collect();
             let family = self.families.entry(label.family.clone()).or_default();
+            if label.needs_city {
+                // Without a city database it is luck: shown, and not counted.
+                family.needs_city += 1;
+                continue;
+            }
             family.attacks += 1;
-            family.needs_city += usize::from(label.needs_city);
             family.by_any += usize::from(!named.is_empty());
             family.by_listed +=
                 usize::from(named.iter().any(|finding| label.rules.iter().any(|rule| **rule == *finding.rule)));

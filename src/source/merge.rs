@@ -429,3 +429,7 @@ fn read_event(reader: &mut BufReader<File>) -> io::Result<Option<Event>> {
     reader.read_exact(&mut bytes)?;
     codec::decode(&bytes).map(Some).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -402,7 +402,13 @@ impl Tailer {
         let mut busy = false;
         self.round += 1;
         if self.round.is_multiple_of(16) {
-            for (_, _, at) in std::mem::take(&mut waiting) {
+            // One file of each source: a thousand small files of the weeks to come would be the end of all order.
+            let mut oldest: BTreeMap<usize, (Millis, u64, usize)> = BTreeMap::new();
+            for file in std::mem::take(&mut waiting) {
+                let first = oldest.entry(self.open[file.2].source).or_insert(file);
+                *first = file.min(*first);
+            }
+            for (_, _, at) in oldest.into_values() {
                 busy |= self.turn(at, now, &mut buffer, reading, notices);
             }
         }
