@@ -84,7 +84,7 @@ impl Lines {
         let time = time.unwrap_or(self.time);
         // Some people are busier than others: the square of a uniform choice.
         let choice = self.random.below(1 << 20);
-        let user = (choice * choice >> 20) * USERS >> 20;
+        let user = (((choice * choice) >> 20) * USERS) >> 20;
         let own = mixed(user);
         // Most requests come from the person's usual address, the others from home.
         let home = u64::from(self.random.below(10) == 0);
