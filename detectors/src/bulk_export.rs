@@ -16,7 +16,7 @@
 //! organisation (up to 6, and not more than 2
 //! beyond its rarity among peers), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
 //! far above the floor (up to 4, less where peers reach it); more than 99.5 in 100
-//! of the peers 2; a way or kind of data never used before 1.5 each, up to 3 (half in the first three days); no past at all 2; a leaver 3; outside working hours 1; from a hosting network 2; a program at an hour it
+//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); no past at all 2; a leaver 3; outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
 //! usual is high, above the ceiling critical. A window that raised an alert teaches nothing for 14 days, and then only clipped.
 //!
@@ -171,6 +171,9 @@ fn kinds(event: &Event) -> [Option<u32>; 4] {
         .map(|field| event.text(field).filter(|text| !text.is_empty()).map(|text| stable_hash(text) ^ field as u32))
 }
 
+/// What each is worth when it is new. Another report is everyday life; another way, kind of record or app is not.
+const KIND_POINTS: [f64; 4] = [1.5, 1.5, 0.5, 1.5];
+
 /// The groups of an exporter, the widest first.
 fn groups_of(event: &Event, program: bool) -> Vec<Box<str>> {
     let organisation = event.text(Field::OrganizationId).unwrap_or_default();
@@ -238,10 +241,13 @@ impl Detector for BulkExport {
         exporter.told.since += volume.records;
         let dues = exporter.open(event.time, volume.records, volume.export);
         self.due.extend(dues.into_iter().flatten().map(|due| (due, Box::from(key.as_ref()))));
-        let mut fresh = 0;
-        for kind in kinds(event).into_iter().flatten() {
+        let mut fresh = 0.0;
+        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS) {
+            let Some(kind) = kind else { continue };
             exporter.known.note(kind, seconds, KNOWN);
-            fresh += usize::from(!exporter.known.known(kind, seconds, RIPE));
+            if !exporter.known.known(kind, seconds, RIPE) {
+                fresh += points;
+            }
         }
         if exporter.groups.is_empty()
             || exporter.groups[0].ends_with("/programs") != is_program
@@ -289,7 +295,7 @@ impl Detector for BulkExport {
 }
 
 impl BulkExport {
-    fn decide(&mut self, event: &Event, key: &str, fresh: usize, is_program: bool, out: &mut Vec<Detection>) {
+    fn decide(&mut self, event: &Event, key: &str, fresh: f64, is_program: bool, out: &mut Vec<Detection>) {
         let Some(exporter) = self.exporters.get(key) else { return };
         let windows = Windows::of(exporter, event.time);
         let groups: Vec<&Group> = exporter.groups.iter().filter_map(|group| self.groups.get(group)).collect();

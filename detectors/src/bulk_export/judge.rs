@@ -101,7 +101,7 @@ pub(super) fn judge(
     groups: &[&Group],
     event: &Event,
     windows: &Windows,
-    fresh: usize,
+    fresh: f64,
     is_program: bool,
     settings: &Settings,
 ) -> Option<Verdict> {
@@ -175,8 +175,8 @@ pub(super) fn judge(
     // Newness means something only against a past: in the first days everything is new.
     let past = exporter.days.weight();
     add(past == 0.0, "never seen to take anything out", NO_PAST);
-    let each = if past < SHORT_PAST { 0.75 } else { 1.5 };
-    add(past > 0.0 && fresh > 0, "kinds of data or ways never used before", each * fresh.min(2) as f64);
+    let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
+    add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
     add(leaving, "is leaving or has left", 3.0);
     add(!is_program && off_hours(event), "outside working hours", 1.0);
     let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
