@@ -15,7 +15,7 @@ pub enum DecodeError {
     #[error("stored event has form {0}, this program reads up to {VERSION}; use the newer program that wrote it")]
     Version(u8),
     /// Damaged bytes.
-    #[error("stored event is damaged; `crmwatch check --deep` shows which files are")]
+    #[error("stored event is damaged: restore the partition it lies in from a backup")]
     Damaged,
 }
 
@@ -41,11 +41,11 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
     text(&event.text, out);
     unsigned(event.values.len() as u64, out);
     for (key, slot) in &event.values {
-        match key {
-            Key::Known(field) => out.push(*field as u8),
-            Key::Other(name) => {
+        match key.field {
+            Some(field) => out.push(field as u8),
+            None => {
                 out.push(0);
-                span(*name, out);
+                span(key.name(), out);
             }
         }
         match slot {
@@ -62,13 +62,13 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
                 out.extend_from_slice(&number.to_le_bytes());
             }
             Slot::Bool(flag) => out.push(3 + u8::from(*flag)),
-            Slot::Ip(IpAddr::V4(ip)) => {
+            Slot::V4(ip) => {
                 out.push(5);
                 out.extend_from_slice(&ip.octets());
             }
-            Slot::Ip(IpAddr::V6(ip)) => {
+            Slot::V6(at) => {
                 out.push(6);
-                out.extend_from_slice(&ip.octets());
+                out.extend_from_slice(&event.addresses[*at as usize].octets());
             }
         }
     }
@@ -107,16 +107,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     event.raw_end = raw_end;
     for _ in 0..input.unsigned()? {
         let key = match input.byte()? {
-            0 => Some(Key::Other(input.span(&event.text)?)),
-            number => Field::from_number(number).map(Key::Known),
+            0 => Some(Key::other(input.span(&event.text)?, &event.text)),
+            number => Field::from_number(number).map(Key::known),
         };
         let slot = match input.byte()? {
             0 => Slot::Text(input.span(&event.text)?),
             1 => Slot::Integer(input.signed()?),
             2 => Slot::Float(f64::from_le_bytes(input.array()?)),
             flag @ 3..=4 => Slot::Bool(flag == 4),
-            5 => Slot::Ip(IpAddr::from(input.array::<4>()?)),
-            6 => Slot::Ip(IpAddr::from(input.array::<16>()?)),
+            5 => event.address(IpAddr::from(input.array::<4>()?)),
+            6 => event.address(IpAddr::from(input.array::<16>()?)),
             _ => return Err(DecodeError::Damaged),
         };
         if let Some(key) = key {

@@ -21,9 +21,16 @@ pub fn entity_key(event: &Event) -> Cow<'_, str> {
     if let Some(key) = event.text(Field::Entity) {
         return Cow::Borrowed(key);
     }
+    let mut key = String::new();
+    write_entity_key(event, &mut key);
+    Cow::Owned(key)
+}
+
+/// The same from the event's own fields, in memory that was used before.
+pub fn write_entity_key(event: &Event, key: &mut String) {
+    key.clear();
     for (field, word) in ORDER {
         if let Some(value) = event.value(field) {
-            let mut key = String::with_capacity(64);
             key.push_str(word);
             key.push(':');
             // Identifiers keep their case: two that differ by it are two.
@@ -36,10 +43,9 @@ pub fn entity_key(event: &Event) -> Cow<'_, str> {
                 Value::Text(text) => key.push_str(&text.to_lowercase()),
                 other => key.push_str(&other.to_string()),
             }
-            return Cow::Owned(key);
+            return;
         }
     }
-    Cow::Borrowed("")
 }
 
 /// The ECS name by which findings about this event's entity group.

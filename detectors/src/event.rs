@@ -5,7 +5,7 @@
 //! so a parsed line costs two allocations however many fields it has.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
@@ -73,11 +73,36 @@ pub(crate) struct Span {
     pub(crate) end: u32,
 }
 
+/// A stretch of an event's own text; of another event's it means nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Key {
-    Known(Field),
-    /// A name the schema does not know, kept searchable.
-    Other(Span),
+pub struct Part(Span);
+
+/// What a value is called: a known field, or a name the schema does not know, which is kept searchable. As small as it can be, like
+/// [`Slot`]: an event has dozens, and they go from thread to thread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) field: Option<Field>,
+    /// Of a name the schema does not know, in the event's text.
+    length: u16,
+    start: u32,
+}
+
+impl Key {
+    pub(crate) fn known(field: Field) -> Key {
+        Key { field: Some(field), length: 0, start: 0 }
+    }
+
+    /// A name too long to be one is cut.
+    pub(crate) fn other(name: Span, text: &str) -> Key {
+        let name_text = &text[name.start as usize..name.end as usize];
+        let length = name_text.floor_char_boundary(usize::from(u16::MAX));
+        Key { field: None, length: length as u16, start: name.start }
+    }
+
+    /// Where a name that the schema does not know stands.
+    pub(crate) fn name(&self) -> Span {
+        Span { start: self.start, end: self.start + u32::from(self.length) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,8 +111,12 @@ pub(crate) enum Slot {
     Integer(i64),
     Float(f64),
     Bool(bool),
-    Ip(IpAddr),
+    V4(Ipv4Addr),
+    /// A position in the event's own list of these.
+    V6(u32),
 }
+
+const _: () = assert!(size_of::<(Key, Slot)>() == 24, "a value of an event grew");
 
 /// A value as it is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,8 +172,15 @@ pub struct Event {
     pub(crate) text: String,
     pub(crate) raw_end: u32,
     pub(crate) values: Vec<(Key, Slot)>,
+    pub(crate) addresses: Vec<Ipv6Addr>,
     slots: [u8; FIELD_LIMIT],
 }
+
+/// Text that parsing and enrichment commonly add to a record.
+const ROOM: usize = 256;
+
+/// What an event itself knows, under the names it is shown with: a log cannot say them.
+const OWN: [&str; 7] = ["@timestamp", "_id", "crm.source", "event.original", "log.file.path", "log.line", "log.offset"];
 
 /// More values than this in one event are dropped, the later ones first: a bound against hostile records.
 const MAX_VALUES: usize = 250;
@@ -152,7 +188,7 @@ const MAX_VALUES: usize = 250;
 impl Event {
     /// An event over a raw record, with nothing known yet.
     pub fn new(raw: &str) -> Event {
-        let mut text = String::with_capacity(raw.len() + 160);
+        let mut text = String::with_capacity(raw.len() + ROOM);
         text.push_str(raw);
         Event {
             id: EventId::default(),
@@ -166,6 +202,7 @@ impl Event {
             raw_end: u32::try_from(raw.len()).unwrap_or(u32::MAX),
             text,
             values: Vec::with_capacity(28),
+            addresses: Vec::new(),
             slots: [ABSENT; FIELD_LIMIT],
         }
     }
@@ -225,22 +262,23 @@ impl Event {
     /// The field's address.
     pub fn ip(&self, field: Field) -> Option<IpAddr> {
         match self.slot(field)? {
-            Slot::Ip(ip) => Some(ip),
+            Slot::V4(ip) => Some(IpAddr::V4(ip)),
+            Slot::V6(at) => Some(IpAddr::V6(self.addresses[at as usize])),
             _ => None,
         }
     }
 
     /// All values of a field, in the order they were added.
     pub fn all(&self, field: Field) -> impl Iterator<Item = Value<'_>> {
-        self.values.iter().filter(move |(key, _)| *key == Key::Known(field)).map(|(_, slot)| self.view(*slot))
+        self.values.iter().filter(move |(key, _)| key.field == Some(field)).map(|(_, slot)| self.view(*slot))
     }
 
     /// Every value with its name, known or not, in the order they were added.
     pub fn values(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
         self.values.iter().map(|(key, slot)| {
-            let name = match key {
-                Key::Known(field) => field.name(),
-                Key::Other(span) => self.at(*span),
+            let name: &str = match key.field {
+                Some(field) => field.name(),
+                None => self.at(key.name()),
             };
             (name, self.view(*slot))
         })
@@ -248,18 +286,13 @@ impl Event {
 
     /// The known fields with their values.
     pub fn known(&self) -> impl Iterator<Item = (Field, Value<'_>)> {
-        self.values.iter().filter_map(|(key, slot)| match key {
-            Key::Known(field) => Some((*field, self.view(*slot))),
-            Key::Other(_) => None,
-        })
+        self.values.iter().filter_map(|(key, slot)| Some((key.field?, self.view(*slot))))
     }
 
     /// The values whose names the schema does not know.
     pub fn others(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        self.values.iter().filter_map(|(key, slot)| match key {
-            Key::Other(span) => Some((self.at(*span), self.view(*slot))),
-            Key::Known(_) => None,
-        })
+        let other = self.values.iter().filter(|(key, _)| key.field.is_none());
+        other.map(|(key, slot)| (self.at(key.name()), self.view(*slot)))
     }
 
     /// The first value of that dotted name, known or not.
@@ -274,6 +307,23 @@ impl Event {
     pub fn set_part(&mut self, field: Field, raw: &str, part: &str) {
         let span = self.span_of(raw, part);
         self.put(field, Slot::Text(span));
+    }
+
+    /// Where a text that was read from this event stands in it.
+    pub fn part(&self, text: &str) -> Option<Part> {
+        let start = (text.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        let end = start + text.len();
+        (end <= self.text.len()).then_some(Part(Span { start: start as u32, end: end as u32 }))
+    }
+
+    /// The text that stands there.
+    pub fn text_at(&self, part: Part) -> &str {
+        self.at(part.0)
+    }
+
+    /// Sets a text that the event holds already, without copying it.
+    pub fn set_at(&mut self, field: Field, part: Part) {
+        self.put(field, Slot::Text(part.0));
     }
 
     /// Sets a text, replacing what was there.
@@ -299,45 +349,63 @@ impl Event {
 
     /// Sets an address. An IPv4 address mapped into IPv6 becomes IPv4.
     pub fn set_ip(&mut self, field: Field, ip: IpAddr) {
-        self.put(field, Slot::Ip(ip.to_canonical()));
+        let slot = self.address(ip.to_canonical());
+        self.put(field, slot);
+    }
+
+    pub(crate) fn address(&mut self, ip: IpAddr) -> Slot {
+        match ip {
+            IpAddr::V4(ip) => Slot::V4(ip),
+            IpAddr::V6(ip) => {
+                self.addresses.push(ip);
+                Slot::V6(self.addresses.len() as u32 - 1)
+            }
+        }
     }
 
     /// Adds one more text to a field that may have several.
     pub fn push(&mut self, field: Field, text: &str) {
         let span = self.append(text);
         if self.has(field) {
-            self.push_slot(Key::Known(field), Slot::Text(span))
+            self.push_slot(Key::known(field), Slot::Text(span))
         } else {
             self.put(field, Slot::Text(span))
         }
     }
 
-    /// Keeps a value under a name the schema does not know; a known name goes to its field.
+    /// Keeps a value under a name the schema does not know; a known name goes to its field, and what the event itself says of id,
+    /// time and place is not overruled.
     pub fn set_other(&mut self, name: &str, value: Value<'_>) {
+        if OWN.contains(&name) {
+            return;
+        }
         let slot = match value {
             Value::Text(text) => Slot::Text(self.append(text)),
             Value::Integer(number) => Slot::Integer(number),
             Value::Float(number) => Slot::Float(number),
             Value::Bool(flag) => Slot::Bool(flag),
-            Value::Ip(ip) => Slot::Ip(ip),
+            Value::Ip(ip) => self.address(ip),
         };
         match Field::from_name(name) {
             Some(field) => self.put(field, slot),
             None => {
-                let key = Key::Other(self.append(name));
-                self.push_slot(key, slot);
+                let span = self.append(name);
+                self.push_slot(Key::other(span, &self.text), slot);
             }
         }
     }
 
     /// Keeps a text that is part of the raw record under a name the schema does not know.
     pub fn set_other_part(&mut self, name: &str, raw: &str, part: &str) {
+        if OWN.contains(&name) {
+            return;
+        }
         let slot = Slot::Text(self.span_of(raw, part));
         match Field::from_name(name) {
             Some(field) => self.put(field, slot),
             None => {
-                let key = Key::Other(self.span_of(raw, name));
-                self.push_slot(key, slot);
+                let span = self.span_of(raw, name);
+                self.push_slot(Key::other(span, &self.text), slot);
             }
         }
     }
@@ -351,16 +419,16 @@ impl Event {
 
     /// Takes a field away, all its values.
     pub fn remove(&mut self, field: Field) {
-        self.values.retain(|(key, _)| *key != Key::Known(field));
+        self.values.retain(|(key, _)| key.field != Some(field));
         self.index();
     }
 
     /// Takes a name the schema does not know away, all its values.
     pub fn remove_other(&mut self, name: &str) {
         let text = &self.text;
-        self.values.retain(|(key, _)| match key {
-            Key::Other(span) => &text[span.start as usize..span.end as usize] != name,
-            Key::Known(_) => true,
+        self.values.retain(|(key, _)| {
+            let span = key.name();
+            key.field.is_some() || &text[span.start as usize..span.end as usize] != name
         });
         self.index();
     }
@@ -368,10 +436,10 @@ impl Event {
     pub(crate) fn index(&mut self) {
         self.slots = [ABSENT; FIELD_LIMIT];
         for (position, (key, _)) in self.values.iter().enumerate() {
-            if let Key::Known(field) = key
-                && self.slots[*field as usize] == ABSENT
+            if let Some(field) = key.field
+                && self.slots[field as usize] == ABSENT
             {
-                self.slots[*field as usize] = position as u8;
+                self.slots[field as usize] = position as u8;
             }
         }
     }
@@ -381,7 +449,7 @@ impl Event {
             ABSENT if self.values.len() >= MAX_VALUES => {}
             ABSENT => {
                 self.slots[field as usize] = self.values.len() as u8;
-                self.values.push((Key::Known(field), slot));
+                self.values.push((Key::known(field), slot));
             }
             index => self.values[index as usize].1 = slot,
         }
@@ -421,7 +489,8 @@ impl Event {
             Slot::Integer(number) => Value::Integer(number),
             Slot::Float(number) => Value::Float(number),
             Slot::Bool(flag) => Value::Bool(flag),
-            Slot::Ip(ip) => Value::Ip(ip),
+            Slot::V4(ip) => Value::Ip(IpAddr::V4(ip)),
+            Slot::V6(at) => Value::Ip(IpAddr::V6(self.addresses[at as usize])),
         }
     }
 }
@@ -472,6 +541,18 @@ mod tests {
         }
         event.set(Field::UserName, "alice");
         assert_eq!(event.text(Field::UserName), Some("alice"));
+    }
+
+    #[test]
+    fn a_log_cannot_say_what_the_event_itself_says() {
+        let mut event = Event::new("x");
+        for name in OWN {
+            event.set_other(name, Value::Text("forged"));
+            event.set_other_part(name, "x", "x");
+        }
+        assert_eq!(event.values().count(), 0);
+        let object = crate::json::object(&event);
+        assert!(object.values().all(|value| value != "forged" && !value.is_array()), "{object:?}");
     }
 
     #[test]

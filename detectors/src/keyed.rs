@@ -22,6 +22,8 @@ pub trait Resident: Serialize + DeserializeOwned + Default {
 
 struct Entry<V> {
     last: Millis,
+    /// Since the pieces were last asked for. Kept here and not in a set beside: it is asked for at every event.
+    changed: bool,
     value: V,
 }
 
@@ -30,14 +32,15 @@ pub struct Keyed<V> {
     owner: &'static str,
     capacity: usize,
     entries: AHashMap<Box<str>, Entry<V>>,
-    changed: AHashSet<Box<str>>,
+    /// Keys dropped since the pieces were last asked for.
+    gone: AHashSet<Box<str>>,
     evicted: u64,
 }
 
 impl<V: Resident> Keyed<V> {
     /// Room for `capacity` keys; when an eighth more have come, the least worth keeping go.
     pub fn new(owner: &'static str, capacity: usize) -> Keyed<V> {
-        Keyed { owner, capacity: capacity.max(8), entries: AHashMap::new(), changed: AHashSet::new(), evicted: 0 }
+        Keyed { owner, capacity: capacity.max(8), entries: AHashMap::new(), gone: AHashSet::new(), evicted: 0 }
     }
 
     /// The state of a key, made if it is new, marked as changed and active at `time`.
@@ -46,12 +49,11 @@ impl<V: Resident> Keyed<V> {
             if self.entries.len() >= self.capacity + self.capacity / 8 {
                 self.evict();
             }
-            self.entries.insert(key.into(), Entry { last: Millis::MIN, value: V::default() });
-        }
-        if !self.changed.contains(key) {
-            self.changed.insert(key.into());
+            self.gone.remove(key);
+            self.entries.insert(key.into(), Entry { last: Millis::MIN, changed: true, value: V::default() });
         }
         let entry = self.entries.get_mut(key).expect("inserted above");
+        entry.changed = true;
         entry.last = entry.last.max(time);
         &mut entry.value
     }
@@ -63,8 +65,8 @@ impl<V: Resident> Keyed<V> {
 
     /// Drops a key.
     pub fn remove(&mut self, key: &str) {
-        if self.entries.remove(key).is_some() {
-            self.changed.insert(key.into());
+        if let Some((key, _)) = self.entries.remove_entry(key) {
+            self.gone.insert(key);
         }
     }
 
@@ -90,30 +92,30 @@ impl<V: Resident> Keyed<V> {
         let surplus = order.len().saturating_sub(self.capacity);
         for (_, _, key) in order.into_iter().take(surplus) {
             self.entries.remove(&key);
-            self.changed.insert(key);
+            self.gone.insert(key);
             self.evicted += 1;
         }
     }
 
     /// The pieces changed since the last call, by key.
     pub fn changes(&mut self) -> Vec<StateChange> {
-        let mut keys: Vec<Box<str>> = self.changed.drain().collect();
-        keys.sort_unstable();
-        keys.into_iter()
-            .map(|key| {
-                let value = self.entries.get(&key).map(|entry| {
-                    postcard::to_allocvec(&(entry.last, &entry.value)).expect("state serialises into memory")
-                });
-                StateChange { owner: self.owner.to_owned(), key: key.into(), value }
-            })
-            .collect()
+        let owner = self.owner;
+        let piece = |key: &str, value| StateChange { owner: owner.to_owned(), key: key.to_owned(), value };
+        let mut changes: Vec<StateChange> = self.gone.drain().map(|key| piece(&key, None)).collect();
+        for (key, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.changed) {
+            entry.changed = false;
+            let value = postcard::to_allocvec(&(entry.last, &entry.value)).expect("state serialises into memory");
+            changes.push(piece(key, Some(value)));
+        }
+        changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        changes
     }
 
     /// Takes back one piece.
     pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
         let (last, value) = postcard::from_bytes(value)
             .map_err(|_| RestoreError { owner: self.owner.to_owned(), key: key.to_owned() })?;
-        self.entries.insert(key.into(), Entry { last, value });
+        self.entries.insert(key.into(), Entry { last, changed: false, value });
         Ok(())
     }
 }

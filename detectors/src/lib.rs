@@ -25,6 +25,7 @@ pub mod episode;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod honeytoken_touched;
 pub mod impossible_travel;
 pub mod json;
 pub mod keyed;

@@ -21,6 +21,7 @@ pub const DETECTORS: &[Registration] = &[
     Registration { id: crate::impossible_travel::ID, build: crate::impossible_travel::ImpossibleTravel::build },
     Registration { id: crate::bulk_export::ID, build: crate::bulk_export::BulkExport::build },
     Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build },
+    Registration { id: crate::honeytoken_touched::ID, build: crate::honeytoken_touched::HoneytokenTouched::build },
     Registration { id: crate::password_spray::ID, build: crate::password_spray::PasswordSpray::build },
 ];
 

@@ -3,6 +3,7 @@
 //! It listens on loopback. A web page in an administrator's browser must not reach it through a name that suddenly points there (DNS
 //! rebinding): a request whose `Host` is not this machine is refused. There is no CORS, so no page can read an answer.
 
+pub mod desk;
 mod health;
 mod routes;
 

@@ -1,7 +1,6 @@
 //! `crmwatch check`: is the configuration right, and everything it names there.
 
 use clap::Args;
-use crmwatch_detectors::Engine;
 
 use super::{ConfigFile, Exit};
 use crate::config::{Config, Source};
@@ -27,7 +26,7 @@ impl Check {
         };
         let mut wrong = Vec::new();
         let mut remarks = Vec::new();
-        match Engine::new(&config.detectors) {
+        match config.engine() {
             Ok(engine) => println!("rules: {}", engine.rules().len()),
             Err(error) => wrong.push(error.to_string()),
         }

@@ -1,13 +1,18 @@
 //! The words a person types: one file per subcommand. Data goes to stdout, talk to stderr. Not for the work itself.
 
 pub mod alerts;
+mod alerts_command;
 mod check;
 mod demo;
+mod desk;
+mod detectors;
 mod exit;
 mod output;
 mod parse;
+mod recover;
 mod run;
 mod scan;
+mod search;
 
 use std::io;
 use std::path::PathBuf;
@@ -29,8 +34,11 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  crmwatch demo                                    see it at work, on an invented company
   crmwatch scan /var/log/nginx                     what is in the logs you already have
   crmwatch parse --format nginx access.log         the events of one file, as JSON lines
+  crmwatch search --since 7d 'user.name:alice'     what somebody did
+  crmwatch detectors explain impossible-travel     what a rule means, and what to do
   crmwatch check                                   is the configuration right
   crmwatch run                                     the daemon, in the foreground";
 
@@ -61,8 +69,16 @@ enum Command {
     Scan(scan::Scan),
     /// Print the events of log files as JSON lines.
     Parse(parse::Parse),
+    /// Query the store, newest first.
+    Search(search::Search),
+    /// Work the incidents.
+    Alerts(alerts_command::Alerts),
+    /// What is watched, with thresholds and reasons.
+    Detectors(detectors::Detectors),
     /// Validate configuration and rules.
     Check(check::Check),
+    /// Bring together an index and a ledger of different age.
+    Recover(recover::Recover),
     /// A simulated company, and the daemon watching it.
     Demo(demo::Demo),
 }
@@ -80,8 +96,12 @@ pub fn main() -> Exit {
         Command::Run(command) => command.run(),
         Command::Scan(command) => command.run(arguments.color),
         Command::Parse(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Alerts(command) => command.run(),
+        Command::Detectors(command) => command.run(),
         Command::Check(command) => command.run(),
-        Command::Demo(command) => command.run(),
+        Command::Recover(command) => command.run(),
+        Command::Demo(command) => command.run(arguments.color),
     };
     outcome.unwrap_or_else(|error| {
         if broken_pipe(&error) {

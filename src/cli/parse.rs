@@ -1,7 +1,7 @@
 //! `crmwatch parse`: the events of log files as JSON lines, in file order, before enrichment.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -107,10 +107,10 @@ impl Parse {
 }
 
 /// Opens a file; standard input is spooled to a file of its own first, so that all is read the same way.
-pub(super) fn open(path: &PathBuf) -> anyhow::Result<(Input, PathBuf, Option<tempfile::NamedTempFile>)> {
+pub(super) fn open(path: &Path) -> anyhow::Result<(Input, PathBuf, Option<tempfile::NamedTempFile>)> {
     if path.as_os_str() != "-" {
         let input = Input::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        return Ok((input, path.clone(), None));
+        return Ok((input, path.to_owned(), None));
     }
     let mut spool = tempfile::NamedTempFile::new().context("cannot make a temporary file for standard input")?;
     io::copy(&mut io::stdin().lock(), &mut spool).context("cannot read standard input")?;

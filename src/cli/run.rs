@@ -31,7 +31,7 @@ impl Run {
             )?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        match pipeline::run(&config, stop) {
+        match pipeline::run(&config, &stop) {
             Ok(()) => Ok(Exit::Fine),
             Err(error @ RunError::Configuration(_)) => {
                 eprintln!("crmwatch: {error}");

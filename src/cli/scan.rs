@@ -59,7 +59,6 @@ impl Scan {
         if let Some(people) = &self.people {
             settings.people = Some(people.clone());
         }
-        let detectors = config.as_ref().map(|config| config.detectors.clone()).unwrap_or_default();
         let locale = config.as_ref().map_or("en", |config| config.locale.as_str()).to_owned();
         let now = crate::pipeline::now();
         let since = self.since.as_deref().map(|text| moment(text, now)).transpose()?.unwrap_or(Millis::MIN);
@@ -89,7 +88,10 @@ impl Scan {
         let bar = bar(&files);
         let make = || {
             let enricher = Enricher::new(&settings).map_err(|error| error.to_string())?;
-            let engine = Engine::new(&detectors).map_err(|error| error.to_string())?;
+            let engine = match &config {
+                Some(config) => config.engine().map_err(|error| error.to_string())?,
+                None => Engine::new(&Default::default()).map_err(|error| error.to_string())?,
+            };
             Ok((enricher, engine))
         };
         let began = Instant::now();

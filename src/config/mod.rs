@@ -2,6 +2,7 @@
 //! Every mistake is reported with file, line, column and what mends it, all of them together. No other module reads configuration.
 
 mod error;
+mod files;
 mod raw;
 mod units;
 
@@ -15,6 +16,7 @@ use crmwatch_detectors::{Field, Severity};
 
 use error::Problems;
 pub use error::{ConfigError, nearest};
+pub use files::{DetectionError, FileError};
 pub use raw::Start;
 pub use units::{Size, Span};
 
@@ -269,7 +271,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         detectors.insert(id, settings);
     }
     Config {
-        state_dir: file.state_dir,
+        state_dir: folder.join(file.state_dir),
         locale: file.locale.into_inner(),
         sources,
         listen,
@@ -337,9 +339,15 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         );
         Tz::UTC
     });
-    if source.encoding.get_ref() != "auto"
-        && encoding_rs::Encoding::for_label(source.encoding.get_ref().as_bytes()).is_none()
-    {
+    let encoding = encoding_rs::Encoding::for_label(source.encoding.get_ref().as_bytes());
+    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible()) {
+        problems.at(
+            source.encoding.span().start,
+            format!("logs in {} cannot be read yet: their lines end in more than one byte", source.encoding.get_ref()),
+            "let the writer write UTF-8, or convert the file before it is read",
+        );
+    }
+    if source.encoding.get_ref() != "auto" && encoding.is_none() {
         problems.at(
             source.encoding.span().start,
             format!("there is no encoding {:?}", source.encoding.get_ref()),
@@ -480,6 +488,7 @@ mod tests {
         let config =
             Config::parse(Path::new("/etc/x.toml"), "[[source]]\nname = \"a\"\npaths = [\"b.log\"]\n").expect("right");
         assert_eq!(config.sources[0].paths, ["/etc/b.log"]);
+        assert_eq!(config.state_dir, Path::new("/var/lib/crmwatch"));
         assert_eq!(config.sources[0].lateness, Duration::from_secs(600));
         assert_eq!(config.retention.days, 400);
     }

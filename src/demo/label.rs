@@ -7,7 +7,7 @@ use crmwatch_detectors::{Millis, Severity};
 use serde_json::{Value, json};
 
 use super::act::{Act, System, Who};
-use super::clock::Rfc3339;
+use super::clock::{Rfc3339, SECOND};
 use super::logs::LOGS;
 use super::people::Person;
 
@@ -110,8 +110,8 @@ impl Incident {
         }
         let sources: Vec<&str> = LOGS.iter().filter(|log| systems.contains(&log.system)).map(|log| log.name).collect();
         let (start, end) = self.span();
-        // Most logs stamp whole seconds: what they write down seems to begin with the second.
-        let start = start.div_euclid(1_000) * 1_000;
+        // Many logs keep whole seconds only: what they date before its own fraction belongs to it, too.
+        let start = start.div_euclid(SECOND) * SECOND;
         let key = if self.severity.is_some() { "attack" } else { "benign" };
         let id = format!("{}-{number:04}", if self.severity.is_some() { "a" } else { "b" });
         json!({

@@ -16,6 +16,7 @@ mod people;
 mod places;
 mod rng;
 mod scene;
+pub mod show;
 mod stream;
 
 use std::collections::BTreeMap;

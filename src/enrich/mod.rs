@@ -109,6 +109,8 @@ pub struct Enricher {
     reports: reports::Reports,
     /// Nothing where the configuration has one source only, which has no twin.
     twins: Option<twins::Twins>,
+    /// Memory for the next event's key.
+    entity: String,
 }
 
 impl Enricher {
@@ -128,6 +130,7 @@ impl Enricher {
             repeats: repeats::Repeats::new(),
             reports: reports::Reports::new(),
             twins: (settings.sources.len() != 1).then(twins::Twins::new),
+            entity: String::new(),
         })
     }
 
@@ -161,7 +164,7 @@ impl Enricher {
         if copy {
             event.set_bool(Field::Duplicate, true);
         }
-        entity::enrich(event);
+        entity::enrich(event, &mut self.entity);
     }
 
     /// State changed since the last call, to be saved with the number of the batch it belongs to.

@@ -39,6 +39,16 @@ impl User {
         (user != User::default()).then_some(user)
     }
 
+    /// Whether this is exactly who the event names, without making a user of it.
+    fn is_of(&self, event: &Event) -> bool {
+        let same = |known: &Option<Box<str>>, field| match (known, event.text(field)) {
+            (Some(known), Some(text)) => **known == *key::bounded(text),
+            (None, None) => true,
+            _ => false,
+        };
+        same(&self.name, Field::UserName) && same(&self.id, Field::UserId)
+    }
+
     fn is(&self, other: &User) -> bool {
         match (&self.name, &other.name) {
             (Some(one), Some(two)) => key::lower(one) == key::lower(two),
@@ -113,10 +123,19 @@ impl Sessions {
         if teaches
             && event.text(Field::EventOutcome) != Some("failure")
             && (event.has(Field::SessionId) || matches!(event.text(Field::EventAction), Some("login" | "logout")))
+            && !self.is_known(event)
             && let Some(user) = User::of(event)
         {
             self.learn(event, user, inferred);
         }
+    }
+
+    /// Whether an event teaches nothing: it goes on in a session whose user is known, as nearly all do.
+    fn is_known(&self, event: &Event) -> bool {
+        !matches!(event.text(Field::EventAction), Some("login" | "logout"))
+            && session_key(event)
+                .and_then(|key| self.sessions.get(&key))
+                .is_some_and(|session| session.user.is_of(event) && event.time.saturating_sub(session.at) < REFRESH)
     }
 
     fn fitting(&self, event: &Event) -> Option<User> {
@@ -139,12 +158,12 @@ impl Sessions {
 
     fn learn(&mut self, event: &Event, user: User, inferred: bool) {
         let action = event.text(Field::EventAction);
-        let address = event.ip(Field::SourceIp).map(|ip| ip.to_string());
+        let address = || event.ip(Field::SourceIp).map(|ip| ip.to_string());
         if action == Some("logout") {
             if let Some(key) = session_key(event) {
                 self.sessions.remove(&key);
             }
-            if let Some(address) = address {
+            if let Some(address) = address() {
                 self.log_out(&address, &user, event.time);
             }
             return;
@@ -155,7 +174,7 @@ impl Sessions {
         }
         if action == Some("login")
             && event.text(Field::EventOutcome) == Some("success")
-            && let Some(address) = address
+            && let Some(address) = address()
         {
             self.log_in(&address, Login { user: user.clone(), family: family(event), at: event.time });
         }

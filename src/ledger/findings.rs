@@ -149,6 +149,11 @@ impl Ledger {
         self.findings_where("time >= ?1 AND time < ?2 AND severity >= ?3 ORDER BY time, id", (from, to, least as u8))
     }
 
+    /// Findings opened or changed by later batches than the one named, oldest first.
+    pub fn findings_after_batch(&self, batch: u64) -> Result<Vec<FindingRow>, LedgerError> {
+        self.findings_where("batch > ?1 ORDER BY batch, time, id", [batch])
+    }
+
     /// One finding by its id.
     pub fn finding(&self, id: &str) -> Result<Option<FindingRow>, LedgerError> {
         Ok(self.findings_where("id = ?1", [id])?.pop())

@@ -3,12 +3,14 @@
 //!
 //! WAL with full sync: a row that is committed survives a power cut. Each thread opens a connection of its own.
 
+mod adopt;
 mod findings;
 mod incidents;
 mod journal;
 mod outbox;
 mod silences;
 mod state;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,6 +97,9 @@ const STEPS: &[&str] = &["
     );
     CREATE INDEX outbox_queued ON outbox (channel, next) WHERE state = 'queued';
     CREATE INDEX outbox_created ON outbox (channel, created);
+", "
+    -- Who asked what of the events and incidents; append-only.
+    CREATE TABLE trail (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL);
 "];
 
 /// The ledger's file in the state directory.

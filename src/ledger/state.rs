@@ -29,6 +29,17 @@ impl Ledger {
         Ok(self.meta(BATCH)?.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
+    /// How many pieces each owner has saved, by owner.
+    pub fn state_sizes(&self) -> Result<Vec<(String, u64)>, LedgerError> {
+        let wrong = |source| self.error(source);
+        let mut statement = self
+            .connection
+            .prepare("SELECT owner, COUNT(*) FROM state GROUP BY owner ORDER BY owner")
+            .map_err(wrong)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrong)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(wrong)
+    }
+
     /// Every saved piece, by owner and key.
     pub fn each_state(&self, mut give: impl FnMut(&str, &str, &[u8])) -> Result<(), LedgerError> {
         let wrong = |source| self.error(source);

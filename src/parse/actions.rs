@@ -1,52 +1,65 @@
-//! The words of `event.action` and `event.outcome`, and which words of other programs mean them. Tables, shared by the formats
-//! whose records name their action in free words. Not for formats with a fixed list of their own.
+//! The words of `event.action`, with the ECS category and type each has, and of `event.outcome`; and which words of other programs
+//! mean them. Tables, shared by all formats. Not for deciding which action a record is.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crmwatch_detectors::{Event, Field};
 
+/// A canonical action.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Action {
+    /// As it stands in `event.action`.
+    pub name: &'static str,
+    category: &'static str,
+    kind: &'static str,
+}
+
+const fn action_of(name: &'static str, category: &'static str, kind: &'static str) -> Action {
+    Action { name, category, kind }
+}
+
 /// Each canonical action with its ECS category and type.
-const ACTIONS: &[(&str, &str, &str)] = &[
-    ("login", "authentication", "start"),
-    ("logout", "authentication", "end"),
-    ("mfa-challenge", "authentication", "info"),
-    ("mfa-denied", "authentication", "denied"),
-    ("mfa-enrolled", "iam", "creation"),
-    ("mfa-removed", "iam", "deletion"),
-    ("login-as", "authentication", "start"),
-    ("password-reset", "iam", "change"),
-    ("password-change", "iam", "change"),
-    ("user-create", "iam", "creation"),
-    ("user-delete", "iam", "deletion"),
-    ("user-disable", "iam", "change"),
-    ("user-enable", "iam", "change"),
-    ("permission-change", "iam", "admin"),
-    ("oauth-grant", "iam", "creation"),
-    ("oauth-revoke", "iam", "deletion"),
-    ("integration-install", "iam", "creation"),
-    ("token-create", "iam", "creation"),
-    ("api-call", "api", "access"),
-    ("bulk-api", "api", "access"),
-    ("view", "database", "access"),
-    ("list", "database", "access"),
-    ("search", "database", "access"),
-    ("report-run", "database", "access"),
-    ("export", "database", "access"),
-    ("file-download", "file", "access"),
-    ("print", "file", "access"),
-    ("import", "database", "creation"),
-    ("create", "database", "creation"),
-    ("update", "database", "change"),
-    ("delete", "database", "deletion"),
-    ("bulk-delete", "database", "deletion"),
-    ("restore", "database", "change"),
-    ("merge", "database", "change"),
-    ("share", "iam", "change"),
-    ("ownership-change", "database", "change"),
-    ("settings-change", "configuration", "change"),
-    ("audit-disable", "configuration", "change"),
-    ("http-request", "web", "access"),
+const ACTIONS: &[Action] = &[
+    action_of("http-request", "web", "access"),
+    action_of("login", "authentication", "start"),
+    action_of("logout", "authentication", "end"),
+    action_of("mfa-challenge", "authentication", "info"),
+    action_of("mfa-denied", "authentication", "denied"),
+    action_of("mfa-enrolled", "iam", "change"),
+    action_of("mfa-removed", "iam", "change"),
+    action_of("login-as", "authentication", "start"),
+    action_of("password-reset", "iam", "change"),
+    action_of("password-change", "iam", "change"),
+    action_of("user-create", "iam", "creation"),
+    action_of("user-delete", "iam", "deletion"),
+    action_of("user-disable", "iam", "change"),
+    action_of("user-enable", "iam", "change"),
+    action_of("permission-change", "iam", "admin"),
+    action_of("oauth-grant", "iam", "creation"),
+    action_of("oauth-revoke", "iam", "deletion"),
+    action_of("integration-install", "iam", "creation"),
+    action_of("token-create", "iam", "creation"),
+    action_of("api-call", "api", "access"),
+    action_of("bulk-api", "api", "access"),
+    action_of("view", "database", "access"),
+    action_of("list", "database", "access"),
+    action_of("search", "database", "access"),
+    action_of("report-run", "database", "access"),
+    action_of("export", "database", "access"),
+    action_of("file-download", "file", "access"),
+    action_of("print", "database", "access"),
+    action_of("import", "database", "creation"),
+    action_of("create", "database", "creation"),
+    action_of("update", "database", "change"),
+    action_of("delete", "database", "deletion"),
+    action_of("bulk-delete", "database", "deletion"),
+    action_of("restore", "database", "change"),
+    action_of("merge", "database", "change"),
+    action_of("share", "iam", "change"),
+    action_of("ownership-change", "database", "change"),
+    action_of("settings-change", "configuration", "change"),
+    action_of("audit-disable", "configuration", "change"),
 ];
 
 /// What other programs call an action: the whole word or words, in lower case, without blanks, dots and dashes.
@@ -185,15 +198,22 @@ const FAILURE: &[&str] = &[
     "失败",
 ];
 
-type Canonical = (&'static str, &'static str, &'static str);
-
 /// Both tables by the squeezed word.
-static KNOWN: LazyLock<HashMap<Box<str>, Canonical>> = LazyLock::new(|| {
-    let canonical = |name: &str| ACTIONS.iter().copied().find(|(action, ..)| *action == name);
-    let own = ACTIONS.iter().map(|action| (action.0.replace('-', "").into_boxed_str(), *action));
-    let synonyms = SYNONYMS.iter().filter_map(|(word, action)| Some(((*word).into(), canonical(action)?)));
+static KNOWN: LazyLock<HashMap<Box<str>, &'static Action>> = LazyLock::new(|| {
+    let own = ACTIONS.iter().map(|action| (action.name.replace('-', "").into_boxed_str(), action));
+    let synonyms = SYNONYMS.iter().filter_map(|(word, action)| Some(((*word).into(), named(action)?)));
     own.chain(synonyms).collect()
 });
+
+/// Every action's name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|action| action.name)
+}
+
+/// The canonical action of that name.
+pub fn named(name: &str) -> Option<&'static Action> {
+    ACTIONS.iter().find(|action| action.name == name)
+}
 
 fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
     let mut length = 0;
@@ -209,7 +229,7 @@ fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
 pub fn action(word: &str) -> Option<&'static str> {
     let known = |word: &str| {
         let mut buffer = [0; 32];
-        KNOWN.get(squeezed(word, &mut buffer)?).map(|(action, ..)| *action)
+        KNOWN.get(squeezed(word, &mut buffer)?).map(|action| action.name)
     };
     let separator = |letter: char| matches!(letter, '.' | '_' | '-' | ' ' | ':' | '/');
     known(word)
@@ -260,17 +280,33 @@ pub fn of_status(status: i64) -> Option<&'static str> {
     }
 }
 
-/// Sets the action, with its category and type where it is canonical and the record did not name them.
-pub fn set_action(event: &mut Event, action: &str) {
+/// Gives the event its action, with category and type in the place of any it had. A word that is no action's is `info` of no category.
+pub fn set(event: &mut Event, action: &str) {
+    match named(action) {
+        Some(action) => set_known(event, action),
+        None => {
+            event.set(Field::EventAction, action);
+            event.set(Field::EventType, "info");
+        }
+    }
+}
+
+/// As [`set`], for who has looked the action up.
+pub fn set_known(event: &mut Event, action: &Action) {
+    event.set(Field::EventAction, action.name);
+    event.set(Field::EventCategory, action.category);
+    event.set(Field::EventType, action.kind);
+}
+
+/// Gives the event its action; the record's own category and type stay.
+pub fn set_beside(event: &mut Event, action: &str) {
     event.set(Field::EventAction, action);
-    let mut buffer = [0; 32];
-    let known = squeezed(action, &mut buffer).and_then(|word| KNOWN.get(word)).filter(|(name, ..)| *name == action);
-    let Some((_, category, kind)) = known else { return };
+    let Some(known) = named(action) else { return };
     if !event.has(Field::EventCategory) {
-        event.set(Field::EventCategory, category);
+        event.set(Field::EventCategory, known.category);
     }
     if !event.has(Field::EventType) {
-        event.set(Field::EventType, kind);
+        event.set(Field::EventType, known.kind);
     }
 }
 
@@ -319,7 +355,22 @@ mod tests {
     #[test]
     fn every_synonym_leads_to_a_canonical_action() {
         for (word, action) in SYNONYMS {
-            assert!(ACTIONS.iter().any(|(name, ..)| name == action), "{word} leads nowhere");
+            assert!(named(action).is_some(), "{word} leads nowhere");
         }
+    }
+
+    #[test]
+    fn an_action_brings_its_category_and_type_and_an_unknown_one_none() {
+        let mut event = Event::new("");
+        set(&mut event, "login");
+        assert_eq!(event.text(Field::EventCategory), Some("authentication"));
+        assert_eq!(event.text(Field::EventType), Some("start"));
+        set_beside(&mut event, "export");
+        assert_eq!(event.text(Field::EventAction), Some("export"));
+        assert_eq!(event.text(Field::EventCategory), Some("authentication"), "the record's own stays");
+        let mut event = Event::new("");
+        set(&mut event, "info");
+        assert_eq!(event.text(Field::EventCategory), None);
+        assert_eq!(event.text(Field::EventType), Some("info"));
     }
 }

@@ -121,7 +121,13 @@ impl Grammar for Auto {
             if record.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}').is_empty() {
                 return Verdict::Skipped;
             }
-            return self.choose(record, LEAST, events).unwrap_or(Verdict::Rejected(UNKNOWN));
+            // A directive or a remark before the first record says nothing of the format.
+            let other = if record.trim_start_matches('\u{feff}').starts_with('#') {
+                Verdict::Skipped
+            } else {
+                Verdict::Rejected(UNKNOWN)
+            };
+            return self.choose(record, LEAST, events).unwrap_or(other);
         };
         let before = events.len();
         let verdict = chosen.grammar.parse(record, events);

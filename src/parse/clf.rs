@@ -268,7 +268,7 @@ fn tail<'l>(mut rest: &'l str, access: &mut Access<'l>) {
 
 /// Puts the parts into the event, all but the time. Values are slices of `raw` unless they hold escapes.
 pub(super) fn fill(event: &mut Event, raw: &str, access: &Access<'_>) {
-    super::action::set(event, "http-request");
+    super::actions::set(event, "http-request");
     ip::set_source(event, raw, access.client);
     if access.user != "\"\"" && !access.user.bytes().all(|byte| matches!(byte, b'-' | b' ')) {
         set(event, Field::UserName, raw, access.user);
@@ -281,7 +281,8 @@ pub(super) fn fill(event: &mut Event, raw: &str, access: &Access<'_>) {
     if let Some(status) = access.status {
         event.set_integer(Field::HttpStatus, status);
     }
-    event.set(Field::EventOutcome, outcome(access.status));
+    let outcome = access.status.and_then(super::actions::of_status).unwrap_or("unknown");
+    event.set(Field::EventOutcome, outcome);
     if let Some(bytes) = access.bytes {
         event.set_integer(Field::HttpResponseBytes, bytes);
     }
@@ -290,15 +291,6 @@ pub(super) fn fill(event: &mut Event, raw: &str, access: &Access<'_>) {
     set(event, Field::ForwardedIp, raw, access.forwarded);
     if !absent(access.vhost) {
         set(event, Field::UrlDomain, raw, without_port(access.vhost));
-    }
-}
-
-/// What a status says of the request.
-pub(super) fn outcome(status: Option<i64>) -> &'static str {
-    match status {
-        Some(400..) => "failure",
-        Some(100..400) => "success",
-        _ => "unknown",
     }
 }
 

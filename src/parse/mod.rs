@@ -1,10 +1,11 @@
 //! Log formats: one file each, with its grammar and its mapping to the event. A new format is one file and one line in [`FORMATS`].
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
-pub mod action;
 pub mod actions;
 pub mod auto;
 mod clf;
+mod csv;
+mod error_log;
 #[cfg(test)]
 mod hostile;
 pub mod ip;
@@ -17,6 +18,8 @@ mod salesforce;
 mod suitecrm;
 mod target;
 pub mod time;
+#[cfg(test)]
+mod trial;
 pub mod web;
 mod wrap;
 
@@ -114,6 +117,8 @@ pub const FORMATS: &[Format] = &[
     suitecrm::SUITECRM,
     clf::NGINX,
     clf::APACHE,
+    error_log::NGINX,
+    error_log::APACHE,
     json_lines::FORMAT,
 ];
 

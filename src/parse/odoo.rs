@@ -12,7 +12,7 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::time::{self, YearClock};
-use super::{Format, Grammar, NO_TIME, Options, Verdict, action, clf, ip, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, clf, ip, wrap};
 
 /// Odoo's server log.
 pub const ODOO: Format = Format {
@@ -156,7 +156,7 @@ fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
         return;
     }
     if let Ok((_, (id, model, ids))) = unlinked(message) {
-        action::set(event, "delete");
+        actions::set(event, "delete");
         event.set(Field::EventOutcome, "success");
         event.set_part(Field::UserId, raw, id);
         event.set_part(Field::ObjectType, raw, model);
@@ -167,7 +167,7 @@ fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
         }
         return;
     }
-    action::set(event, "info");
+    actions::set(event, "info");
     // "Access Denied" follows a failed login that was told before: kept, but no second failure.
     event.set(Field::EventOutcome, "unknown");
 }
@@ -185,7 +185,7 @@ fn login(event: &mut Event, raw: &str, message: &str) -> bool {
     };
     let who = who.strip_prefix("db:").and_then(|rest| rest.split_once(' ')).map_or(who, |(_database, rest)| rest);
     let id = who.strip_prefix("id=").or_else(|| who.strip_prefix("uid:")).or_else(|| who.strip_prefix("user id="));
-    action::set(event, "login");
+    actions::set(event, "login");
     event.set(Field::EventOutcome, outcome);
     match id {
         Some(id) => event.set_part(Field::UserId, raw, id),
@@ -253,7 +253,7 @@ impl SecondFactor<'_> {
             ("disable", _) => "mfa-removed",
             _ => "info",
         };
-        action::set(event, word);
+        actions::set(event, word);
         event.set(Field::EventOutcome, if success { "success" } else { "failure" });
         let (id_field, name_field) = match self.by {
             Some(by) => {

@@ -1,8 +1,8 @@
-//! Salesforce Event Log Files: CSV with a header, one event type a file. What types and columns mean is data (`salesforce/map`).
+//! Salesforce Event Log Files: CSV with a header, one event type a file; or their rows as JSON objects, as collectors hand them on. What types and columns mean is data (`salesforce/map`).
 //! Not for the JSON of Real-Time Event Monitoring.
 
-mod csv;
 mod map;
+mod object;
 mod report;
 
 use std::borrow::Cow;
@@ -12,23 +12,26 @@ use crmwatch_detectors::{Event, Field, Value};
 use sha2::{Digest, Sha256};
 
 use self::map::Column;
-use super::{Format, Framing, Grammar, NO_TIME, Options, Verdict, absent, action, ip, time};
+use super::json::Reader;
+use super::json_lines::SYNTAX;
+use super::{Format, Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, csv, ip, time};
 
 /// Event Log File CSV.
 pub const ELF: Format = Format {
     name: "salesforce-elf",
-    about: "Salesforce Event Log File, CSV with a header row, any event type",
+    about: "Salesforce Event Log File, any event type: CSV with a header row, or rows as JSON objects",
     sniff,
-    grammar: |options: &Options| Box::new(Elf { zone: options.timezone, header: None }),
+    grammar: |options: &Options| Box::new(Elf { zone: options.timezone, header: None, reader: Reader::default() }),
 };
 
 fn sniff(record: &str) -> u8 {
-    if Header::of(record).is_some() { 100 } else { 0 }
+    if Header::of(record).is_some() { 100 } else { object::sniff(record) }
 }
 
 struct Elf {
     zone: chrono_tz::Tz,
     header: Option<Header>,
+    reader: Reader,
 }
 
 struct Header {
@@ -56,10 +59,15 @@ impl Header {
         if !has("EVENT_TYPE") || !(has("TIMESTAMP") || has("TIMESTAMP_DERIVED")) {
             return None;
         }
+        Some(Header::named(record.to_owned(), names))
+    }
+
+    /// A header of these upper-case names.
+    fn named(row: String, names: Vec<String>) -> Header {
         let places = names.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
         let mut sorted: Vec<usize> = (0..names.len()).collect();
         sorted.sort_by(|one, other| names[*one].cmp(&names[*other]));
-        Some(Header { row: record.to_owned(), places, names, sorted })
+        Header { row, places, names, sorted }
     }
 }
 
@@ -105,8 +113,8 @@ impl Row<'_> {
 }
 
 impl Grammar for Elf {
-    fn framing(&self, _line: &[u8]) -> Framing {
-        Framing::QuotedCsv
+    fn framing(&self, line: &[u8]) -> Framing {
+        if line.trim_ascii_start().starts_with(b"{") { Framing::Json } else { Framing::QuotedCsv }
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
@@ -118,34 +126,20 @@ impl Grammar for Elf {
             self.header = Some(header);
             return Verdict::Skipped;
         }
+        if object::is_object(record) {
+            let text = record.trim_start_matches('\u{feff}').trim_ascii();
+            return match object::read(&mut self.reader, text) {
+                Ok((header, cells, "")) => tell(record, &Row { header: &header, cells }, self.zone, events),
+                _ => Verdict::Rejected(SYNTAX),
+            };
+        }
         let Some(header) = &self.header else { return Verdict::Rejected("no header before this row") };
         let text = record.trim_end_matches(['\r', '\n']);
         let Some(cells) = csv::cells(text, MAX_COLUMNS) else { return Verdict::Rejected("broken CSV") };
         if cells.len() != header.names.len() {
             return Verdict::Rejected("row does not fit its header");
         }
-        let row = Row { header, cells };
-        let Some(kind) = row.get("EVENT_TYPE") else { return Verdict::Rejected("no event type") };
-        let mut event = Event::new(record);
-        event.time = row
-            .get("TIMESTAMP_DERIVED")
-            .and_then(|stamp| time::iso(stamp, self.zone))
-            .or_else(|| {
-                row.get("TIMESTAMP")
-                    .and_then(|stamp| time::compact(stamp).or_else(|| time::iso(stamp, chrono_tz::Tz::UTC)))
-            })
-            .unwrap_or(NO_TIME);
-        event.delivery = Some(row.delivery());
-        action::set(&mut event, map::action(kind, &row));
-        columns(&mut event, record, &row);
-        people(&mut event, record, kind, &row);
-        particulars(&mut event, record, kind, &row);
-        event.set(Field::EventProvider, "salesforce");
-        let mut dataset = String::from("salesforce.");
-        dataset.push_str(&kind.to_ascii_lowercase());
-        event.set(Field::EventDataset, &dataset);
-        events.push(event);
-        Verdict::Parsed
+        tell(record, &Row { header, cells }, self.zone, events)
     }
 
     fn state(&self) -> String {
@@ -159,6 +153,30 @@ impl Grammar for Elf {
     fn format(&self) -> &'static str {
         ELF.name
     }
+}
+
+/// The event of a row.
+fn tell(record: &str, row: &Row<'_>, zone: chrono_tz::Tz, events: &mut Vec<Event>) -> Verdict {
+    let Some(kind) = row.get("EVENT_TYPE") else { return Verdict::Rejected("no event type") };
+    let mut event = Event::new(record);
+    event.time = row
+        .get("TIMESTAMP_DERIVED")
+        .and_then(|stamp| time::iso(stamp, zone))
+        .or_else(|| {
+            row.get("TIMESTAMP").and_then(|stamp| time::compact(stamp).or_else(|| time::iso(stamp, chrono_tz::Tz::UTC)))
+        })
+        .unwrap_or(NO_TIME);
+    event.delivery = Some(row.delivery());
+    actions::set(&mut event, map::action(kind, row));
+    columns(&mut event, record, row);
+    people(&mut event, record, kind, row);
+    particulars(&mut event, record, kind, row);
+    event.set(Field::EventProvider, "salesforce");
+    let mut dataset = String::from("salesforce.");
+    dataset.push_str(&kind.to_ascii_lowercase());
+    event.set(Field::EventDataset, &dataset);
+    events.push(event);
+    Verdict::Parsed
 }
 
 /// Every column: known ones to their fields, the others kept under their names.
@@ -261,9 +279,8 @@ fn particulars(event: &mut Event, raw: &str, kind: &str, row: &Row<'_>) {
         (_, Some(status)) => map::request_outcome(status),
         _ => match (row.first(&["SUCCESS", "IS_SUCCESS"]), row.number("STATUS_CODE")) {
             (Some("1" | "true" | "True" | "TRUE"), _) => "success",
-            (Some("0" | "false" | "False" | "FALSE"), _) | (None, Some(400..)) => "failure",
-            (None, Some(100..400)) => "success",
-            _ => "unknown",
+            (Some("0" | "false" | "False" | "FALSE"), _) => "failure",
+            (_, status) => status.and_then(actions::of_status).unwrap_or("unknown"),
         },
     };
     event.set(Field::EventOutcome, outcome);

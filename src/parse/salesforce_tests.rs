@@ -3,7 +3,7 @@
 use crmwatch_detectors::{Event, Field};
 use proptest::prelude::*;
 
-use super::super::{Framing, Grammar, NO_TIME, Options, Verdict};
+use super::super::{Framing, Grammar, NO_TIME, Options, Verdict, trial};
 use super::ELF;
 
 fn grammar() -> Box<dyn Grammar> {
@@ -36,10 +36,7 @@ fn row(kind: &str, columns: &[(&str, &str)]) -> Event {
 #[track_caller]
 fn check(kind: &str, columns: &[(&str, &str)], expected: &[(Field, &str)]) {
     let event = row(kind, columns);
-    for (field, value) in expected {
-        let found = event.value(*field).map(|value| value.to_string()).unwrap_or_default();
-        assert_eq!(found, *value, "{} of {kind}", field.name());
-    }
+    trial::holds(&event, expected, kind);
 }
 
 #[test]
@@ -265,9 +262,36 @@ fn rows_without_a_header_or_that_do_not_fit_are_refused_with_a_reason() {
 }
 
 #[test]
-fn only_a_header_is_taken_for_the_format() {
+fn a_row_that_a_collector_made_an_object_of_is_the_same_event_and_the_same_delivery() {
+    let from_csv = row("Report", &[("ROW_COUNT", "544"), ("ORIGIN", "ReportExported"), ("CLIENT_IP", "203.0.113.7")]);
+    for text in [
+        r#"{"EVENT_TYPE":"Report","TIMESTAMP":"20260302091407.123","USER_ID":"0053X00000BoLQR","TIMESTAMP_DERIVED":"2026-03-02T09:14:07.123Z","ROW_COUNT":"544","ORIGIN":"ReportExported","CLIENT_IP":"203.0.113.7"}"#,
+        r#"{"event_type":"Report","timestamp":"20260302091407.123","origin":"ReportExported","user_id":"0053X00000BoLQR","timestamp_derived":"2026-03-02T09:14:07.123Z","row_count":544,"client_ip":"203.0.113.7","session_key":""}"#,
+    ] {
+        assert_eq!((ELF.sniff)(text), 95, "{text}");
+        assert_eq!(grammar().framing(text.as_bytes()), Framing::Json);
+        let mut events = Vec::new();
+        assert_eq!(grammar().parse(text, &mut events), Verdict::Parsed, "{text}");
+        let event = &events[0];
+        assert_eq!((event.time, event.delivery), (from_csv.time, from_csv.delivery));
+        assert_eq!(event.text(Field::EventAction), Some("export"));
+        assert_eq!(event.integer(Field::Records), Some(544));
+        assert_eq!(event.text(Field::UserId), Some("0053X00000BoLQRQA3"));
+    }
+    for text in [r#"{"EVENT_TYPE":"Login""#, r#"{"EVENT_TYPE":"Login"} and more"#] {
+        assert_eq!(grammar().parse(text, &mut Vec::new()), Verdict::Rejected("json-syntax"), "{text}");
+    }
+    assert_eq!(grammar().parse("{}", &mut Vec::new()), Verdict::Rejected("no event type"));
+}
+
+#[test]
+fn other_programs_objects_with_an_event_type_are_not_taken_for_the_format() {
     assert_eq!((ELF.sniff)("\"EVENT_TYPE\",\"TIMESTAMP\""), 100);
     assert_eq!((ELF.sniff)("{\"EVENT_TYPE\":\"Login\",\"TIMESTAMP\":\"1\"}"), 0);
+    assert_eq!(
+        (ELF.sniff)("{\"event_type\":\"login\",\"timestamp\":\"1\",\"user_id\":\"7\",\"organization_id\":\"1\"}"),
+        0
+    );
     assert_eq!((ELF.sniff)("203.0.113.7 - - x"), 0);
 }
 

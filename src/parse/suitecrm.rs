@@ -10,7 +10,7 @@ use nom::combinator::opt;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, action, ip, time, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, time, wrap};
 
 /// SuiteCRM's and SugarCRM's log.
 pub const SUITECRM: Format = Format {
@@ -195,7 +195,7 @@ fn older_attempt(input: &str) -> IResult<&str, &str> {
 
 fn tell(event: &mut Event, raw: &str, message: &str) {
     if let Some(rest) = message.strip_prefix("FAILED LOGIN:") {
-        action::set(event, "login");
+        actions::set(event, "login");
         event.set(Field::EventOutcome, "failure");
         let rest = rest.trim_ascii();
         let (address, name) = match (attempt(rest), older_attempt(rest)) {
@@ -213,7 +213,7 @@ fn tell(event: &mut Event, raw: &str, message: &str) {
         }
         return;
     }
-    action::set(event, "info");
+    actions::set(event, "info");
     let denied = ["SECURITY:", "ACL ", "Access denied"].iter().any(|start| message.starts_with(start));
     event.set(Field::EventOutcome, if denied { "failure" } else { "unknown" });
     if denied {

@@ -4,14 +4,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::Engine;
-use crossbeam_channel::bounded;
+use crmwatch_detectors::{Event, EventId};
+use crossbeam_channel::{Receiver, bounded};
 
 use super::session::{Lasting, session};
+use super::socket::Socket;
+use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
+use crate::api::{self, ApiState, Health};
 use crate::config::Config;
-use crate::enrich::Settings;
+use crate::enrich::{Enricher, Settings};
+use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
 use crate::parse::web::Tables;
 use crate::source::Followed;
@@ -39,16 +44,30 @@ pub enum RunError {
     /// The configuration.
     #[error("{0}")]
     Configuration(String),
+    /// The address to listen on.
+    #[error("cannot listen on {address}: {error}; another program may have it (http.listen in the configuration)")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// What only a person can mend.
     #[error("{0}")]
     Session(String),
 }
 
 /// Takes the state directory for this process; held while the file is.
-pub(crate) fn lock(state_dir: &Path) -> Result<File, RunError> {
+pub fn lock(state_dir: &Path) -> Result<File, RunError> {
     let wrong = |error| RunError::StateDir { path: state_dir.to_owned(), error };
     std::fs::create_dir_all(state_dir).map_err(wrong)?;
     let file = File::options().create(true).truncate(false).write(true).open(state_dir.join("lock")).map_err(wrong)?;
@@ -78,47 +97,194 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
 const PATIENCE: Duration = Duration::from_millis(500);
 /// But never longer.
 const PATIENCE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a mail that is being sent may hold up the end.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs until `stop` is set and everything read is durable.
-pub fn run(config: &Config, stop: Arc<AtomicBool>) -> Result<(), RunError> {
+pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
+    run_and_tell(config, stop, |_| {})
+}
+
+/// What a daemon shows to the program that started it.
+pub struct Started {
+    /// Its numbers.
+    pub metrics: Metrics,
+    /// Where it listens; of use where the configuration left the port open.
+    pub address: std::net::SocketAddr,
+}
+
+/// A daemon in a thread of this process, as the demonstration has it.
+pub struct Running {
+    /// What it shows.
+    pub started: Started,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Whether it ended though nobody asked it to.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends it, once everything read is durable.
+    pub fn end(self) -> Result<(), RunError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(RunError::Session("the daemon ended by a fault of its own".to_owned())))
+    }
+}
+
+/// Starts a daemon in a thread; comes back once it listens, or with the reason why it does not.
+pub fn spawn(config: Config) -> Result<Running, RunError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let (tell, told) = bounded(1);
+    let thread = std::thread::Builder::new()
+        .name("daemon".to_owned())
+        .spawn(move || run_and_tell(&config, &flag, |started| drop(tell.send(started))))
+        .map_err(RunError::Thread)?;
+    match told.recv() {
+        Ok(started) => Ok(Running { started, stop, thread }),
+        // It hung up without a word: it has ended.
+        Err(_) => match thread.join() {
+            Ok(Err(error)) => Err(error),
+            _ => Err(RunError::Session("the daemon ended before it had started".to_owned())),
+        },
+    }
+}
+
+fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Started)) -> Result<(), RunError> {
     let _lock = lock(&config.state_dir)?;
     let metrics = Metrics::new();
+    let health = Health::new();
     let followed = followed(config)?;
     let enrich = Settings::of(config);
+    let enricher = Enricher::new(&enrich).map_err(|error| RunError::Configuration(error.to_string()))?;
+    metrics.set_country_database(&enricher.build_info().country.date);
+    drop(enricher);
+    for source in &config.sources {
+        // Every source is shown from the start: one that never speaks must not look like one that does not exist.
+        metrics.source(&source.name);
+    }
     let store = Store::open(&config.state_dir, StoreOptions::default())?;
-    let caught_up = AtomicBool::new(false);
-    let (alert, _alert_wake) = bounded(1);
+    let (alert_sender, alert_receiver) = bounded(1);
+    let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
+    let state = ApiState {
+        metrics: metrics.clone(),
+        health: health.clone(),
+        state_dir: config.state_dir.clone(),
+        locale: config.locale.clone(),
+    };
+    let server =
+        api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
+    tracing::info!(address = %server.address(), "listening");
+    tell(Started { metrics: metrics.clone(), address: server.address() });
+    let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
         followed: &followed,
         enrich: &enrich,
+        retention: config.retention,
         metrics: &metrics,
+        health: &health,
         store: &store,
-        stop: &stop,
-        alert: &alert,
-        caught_up: &caught_up,
+        stop,
+        alert: &alert_sender,
     };
+    let outcome = sessions(config, &lasting);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    socket.close();
+    server.stop();
+    alerting.stop();
+    outcome
+}
+
+/// Sessions of the pipeline, one after the other: each goes on from what is durable.
+fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
-        let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         let began = Instant::now();
-        match session(&lasting, engine) {
+        let error = match session(lasting, engine) {
             Ok(()) => return Ok(()),
             Err(error) if error.needs_a_person() => return Err(RunError::Session(error.to_string())),
-            Err(error) => {
-                tracing::error!(%error, "the pipeline stopped; nothing is read until it goes on from what is durable");
-                if began.elapsed() > PATIENCE_LIMIT {
-                    patience = PATIENCE;
-                }
-                let until = Instant::now() + patience;
-                while Instant::now() < until {
-                    if stop.load(Ordering::Relaxed) {
-                        return Err(RunError::Session(error.to_string()));
-                    }
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                patience = (patience * 2).min(PATIENCE_LIMIT);
-            }
+            Err(error) => error,
+        };
+        lasting.health.set_index_writable(false);
+        lasting.health.set_caught_up(false);
+        tracing::error!(%error, "the pipeline stopped; nothing is read until it goes on from what is durable");
+        if began.elapsed() > PATIENCE_LIMIT {
+            patience = PATIENCE;
         }
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if lasting.stop.load(Ordering::Relaxed) {
+                return Err(RunError::Session(error.to_string()));
+            }
+            // Waiting for a fault to pass is not being stuck.
+            lasting.health.beat(super::now());
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        patience = (patience * 2).min(PATIENCE_LIMIT);
+    }
+}
+
+/// The alert stage in its thread.
+struct Alerting {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Alerting {
+    fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
+        let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
+        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
+        settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+        let mut channels: Vec<Box<dyn Channel>> = Vec::new();
+        if let Some(email) = &config.email {
+            let channel =
+                EmailChannel::new(email.clone()).map_err(|error| RunError::Configuration(error.to_string()))?;
+            channels.push(Box::new(channel));
+        }
+        let ledger = Ledger::open(&config.state_dir)?;
+        let lookup = Box::new(Lookup(store.clone()));
+        let stage = AlertStage::new(ledger, settings, channels, lookup, metrics.clone());
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("alert".to_owned())
+            .spawn(move || stage.run(&wake, &flag))
+            .map_err(RunError::Thread)?;
+        Ok(Alerting { stop, thread })
+    }
+
+    /// Stops it. A mail server that does not answer holds this up for a few seconds at most: what it was being sent is in the
+    /// outbox, and goes out at the next start under the same Message-ID.
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let until = Instant::now() + FAREWELL;
+        while !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if self.thread.is_finished() {
+            let _ = self.thread.join();
+        } else {
+            tracing::warn!("a message was being sent when the daemon stopped; it is sent again at the next start");
+        }
+    }
+}
+
+/// The evidence of findings comes from the index.
+struct Lookup(Store);
+
+impl EventLookup for Lookup {
+    fn get(&self, ids: &[EventId]) -> Vec<Event> {
+        self.0.get(ids).unwrap_or_else(|error| {
+            tracing::warn!(%error, "evidence cannot be looked up; the alert goes without its lines");
+            Vec::new()
+        })
     }
 }

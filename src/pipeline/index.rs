@@ -1,18 +1,22 @@
 //! The last stage: adds recorded batches to the index and commits about once a second, with the positions in the same commit.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::{Recorded, now};
+use crate::config::Retention;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::source::Position;
-use crate::store::{Payload, Store, StoreError, Writer};
+use crate::store::{Cause, Keep, Payload, Store, StoreError, Writer};
 
 /// How long an event waits at most before it can be searched.
 const COMMIT: Duration = Duration::from_secs(1);
+/// How often what is too old, or too much, is looked for.
+const RETENTION: Duration = Duration::from_secs(600);
 /// How often the store's size is looked at.
 const STATISTICS: Duration = Duration::from_secs(15);
 
@@ -22,64 +26,129 @@ pub(super) fn payload(store_id: &str, batch: u64, positions: &BTreeMap<u64, Posi
     Payload { store_id: store_id.to_owned(), batch, positions }
 }
 
-/// Runs until no more batches come; commits what it has.
-pub(super) fn index(
-    store: &Store,
-    mut writer: Writer,
-    store_id: &str,
-    mut positions: BTreeMap<u64, Position>,
-    recorded: Receiver<Recorded>,
-    committed: &AtomicU64,
-    metrics: &Metrics,
-) -> Result<(), StoreError> {
-    let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
-    let mut waiting: Option<(u64, Instant)> = None;
-    let mut looked: Option<Instant> = None;
-    loop {
-        let patience = waiting.map_or(COMMIT, |(_, since)| COMMIT.saturating_sub(since.elapsed()));
-        let ended = match recorded.recv_timeout(patience) {
-            Ok(batch) => {
-                for event in &batch.events {
-                    writer.add(event)?;
+/// What the stage needs.
+pub(super) struct Index<'i> {
+    pub(super) store: &'i Store,
+    pub(super) store_id: &'i str,
+    pub(super) state_dir: &'i Path,
+    pub(super) retention: Retention,
+    /// Told the last batch committed.
+    pub(super) committed: &'i AtomicU64,
+    pub(super) metrics: &'i Metrics,
+}
+
+impl Index<'_> {
+    /// Runs until no more batches come; commits what it has.
+    pub(super) fn run(
+        &self,
+        mut writer: Writer,
+        mut positions: BTreeMap<u64, Position>,
+        recorded: Receiver<Recorded>,
+    ) -> Result<(), StoreError> {
+        let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
+        let mut waiting: Option<(u64, Instant)> = None;
+        let mut looked: Option<Instant> = None;
+        let mut retained: Option<Instant> = None;
+        loop {
+            let patience = waiting.map_or(COMMIT, |(_, since)| COMMIT.saturating_sub(since.elapsed()));
+            let ended = match recorded.recv_timeout(patience) {
+                Ok(batch) => {
+                    for event in &batch.events {
+                        writer.add(event)?;
+                    }
+                    count(&batch, &mut sources, self.metrics);
+                    for generation in &batch.forgotten {
+                        positions.remove(generation);
+                    }
+                    for position in batch.positions {
+                        positions.insert(position.generation, position);
+                    }
+                    let since = waiting.map_or_else(Instant::now, |(_, since)| since);
+                    waiting = Some((batch.number, since));
+                    false
                 }
-                count(&batch, &mut sources, metrics);
-                for generation in &batch.forgotten {
-                    positions.remove(generation);
-                }
-                for position in batch.positions {
-                    positions.insert(position.generation, position);
-                }
-                let since = waiting.map_or_else(Instant::now, |(_, since)| since);
-                waiting = Some((batch.number, since));
-                false
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            if let Some((batch, since)) = waiting
+                && (ended || since.elapsed() >= COMMIT)
+            {
+                let timer = self.metrics.commit_seconds.start_timer();
+                writer.commit(&payload(self.store_id, batch, &positions), now())?;
+                timer.observe_duration();
+                self.committed.store(batch, Ordering::Release);
+                waiting = None;
             }
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => true,
-        };
-        if let Some((batch, since)) = waiting
-            && (ended || since.elapsed() >= COMMIT)
-        {
-            let timer = metrics.commit_seconds.start_timer();
-            writer.commit(&payload(store_id, batch, &positions), now())?;
-            timer.observe_duration();
-            committed.store(batch, Ordering::Release);
-            waiting = None;
-        }
-        if waiting.is_none() {
-            metrics.last_commit_timestamp_seconds.set(now() / 1000);
-        }
-        if looked.is_none_or(|looked| looked.elapsed() >= STATISTICS) {
-            looked = Some(Instant::now());
-            let statistics = store.statistics();
-            metrics.index_events.set(i64::try_from(statistics.events).unwrap_or(i64::MAX));
-            metrics.index_bytes.set(i64::try_from(statistics.bytes).unwrap_or(i64::MAX));
-            metrics.partitions.set(i64::try_from(statistics.partitions).unwrap_or(i64::MAX));
-            metrics.oldest_event_timestamp_seconds.set(statistics.oldest.unwrap_or(0) / 1000);
-        }
-        if ended {
-            return Ok(());
+            if waiting.is_none() {
+                self.metrics.last_commit_timestamp_seconds.set(now() / 1000);
+            }
+            if looked.is_none_or(|looked| looked.elapsed() >= STATISTICS) {
+                looked = Some(Instant::now());
+                self.measure();
+            }
+            if retained.is_none_or(|retained| retained.elapsed() >= RETENTION) {
+                retained = Some(Instant::now());
+                self.retain();
+            }
+            if ended {
+                return Ok(());
+            }
         }
     }
+
+    fn measure(&self) {
+        let statistics = self.store.statistics();
+        let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.index_events.set(whole(statistics.events));
+        self.metrics.index_bytes.set(whole(statistics.bytes));
+        self.metrics.partitions.set(i64::try_from(statistics.partitions).unwrap_or(i64::MAX));
+        self.metrics.oldest_event_timestamp_seconds.set(statistics.oldest.unwrap_or(0) / 1000);
+        self.metrics.storage_min_free_bytes.set(whole(self.retention.min_free_bytes));
+        if let Some(free) = free_bytes(self.state_dir) {
+            self.metrics.storage_free_bytes.set(whole(free));
+        }
+    }
+
+    /// Drops what may not or cannot be kept. A fault here stops nothing: it is tried again.
+    fn retain(&self) {
+        let Some(free_bytes) = free_bytes(self.state_dir) else { return };
+        let keep = Keep {
+            days: self.retention.days,
+            max_bytes: self.retention.max_bytes,
+            min_free_bytes: self.retention.min_free_bytes,
+            free_bytes,
+        };
+        match self.store.retain(now(), keep) {
+            Ok(dropped) => {
+                for one in dropped {
+                    let reason = match one.cause {
+                        Cause::Age => "age",
+                        Cause::Size => "size",
+                        Cause::Space => "space",
+                    };
+                    self.metrics.retention_dropped_events_total.with_label_values(&[reason]).inc_by(one.events);
+                    let path = one.path.display().to_string();
+                    if one.cause == Cause::Age {
+                        tracing::info!(path, events = one.events, "a partition is past its days and was dropped");
+                    } else {
+                        tracing::warn!(
+                            path,
+                            events = one.events,
+                            reason,
+                            "the oldest partition was dropped before its time to make room"
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "old events cannot be dropped; trying again"),
+        }
+    }
+}
+
+/// Bytes free to this user on a folder's file system.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let statistics = rustix::fs::statvfs(folder).ok()?;
+    Some(statistics.f_bavail.saturating_mul(statistics.f_frsize))
 }
 
 fn count(batch: &Recorded, sources: &mut BTreeMap<Box<str>, SourceMetrics>, metrics: &Metrics) {

@@ -10,19 +10,23 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod choose;
 mod daemon;
 mod index;
 mod once;
 mod reader;
 mod recover;
 mod session;
+mod socket;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use daemon::{RunError, followed, run};
+pub use choose::{Choice, Gap, Holdings, Side};
+pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
+pub use socket::{NAME as SOCKET, ask};
 
 use crate::ledger::Batch;
 use crate::source::Position;

@@ -1,7 +1,8 @@
 //! One pass over existing files, nothing kept: for `scan`. Reading and parsing in one thread, enrichment and detection in another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use ahash::AHashSet;
 use crmwatch_detectors::{Engine, Event, EventId, Field, Finding, Millis};
 use crossbeam_channel::bounded;
 
@@ -54,7 +55,7 @@ pub fn once(
             loop {
                 match merge.next()? {
                     Next::Event(event) => {
-                        chunk.push(*event);
+                        chunk.push(event);
                         if chunk.len() == CHUNK {
                             progress(merge.tally.bytes);
                             if sender
@@ -97,8 +98,8 @@ pub fn once(
 struct Pass {
     minds: Minds,
     report: Report,
-    users: BTreeSet<Box<str>>,
-    addresses: BTreeSet<std::net::IpAddr>,
+    users: AHashSet<Box<str>>,
+    addresses: AHashSet<std::net::IpAddr>,
     findings: BTreeMap<EventId, Finding>,
 }
 
@@ -108,8 +109,8 @@ impl Pass {
         Ok(Pass {
             minds: Minds { enricher, engine },
             report: Report::default(),
-            users: BTreeSet::new(),
-            addresses: BTreeSet::new(),
+            users: AHashSet::new(),
+            addresses: AHashSet::new(),
             findings: BTreeMap::new(),
         })
     }

@@ -9,6 +9,7 @@ use crossbeam_channel::{Sender, select};
 use super::session::Either;
 use super::wake::Wake;
 use super::{ReadBatch, now};
+use crate::api::Health;
 use crate::ledger::Batch;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::source::{BATCH_RECORDS, Followed, Notice, Reading, Tailer};
@@ -25,11 +26,11 @@ pub(super) fn read(
     mut tailer: Tailer,
     followed: &[Followed],
     last_batch: u64,
-    metrics: &Metrics,
+    watch: &Watch<'_>,
     stop: &Either<'_>,
     batches: Sender<ReadBatch>,
 ) {
-    let sources: Vec<SourceMetrics> = followed.iter().map(|one| metrics.source(&one.source.name)).collect();
+    let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
     let patterns: Vec<&str> = followed.iter().flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
     let mut number = last_batch;
@@ -42,7 +43,7 @@ pub(super) fn read(
             wake.watch(patterns.iter().map(Path::new));
             tailer.look(now(), &mut notices);
             looked = Some(Instant::now());
-            gauge(&tailer, &sources, metrics);
+            watch.gauge(&tailer, &sources);
         }
         if reading.segments.is_empty() {
             reading.read_at = now();
@@ -89,6 +90,9 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
         metrics.lines_read.inc_by(counts.records);
         metrics.bytes_read.inc_by(counts.bytes);
         metrics.last_read.set(read_at / 1000);
+        for (format, count) in &counts.events {
+            metrics.events_parsed(format).inc_by(*count);
+        }
         for (reason, count) in &counts.rejected {
             metrics.quarantined(reason).inc_by(*count);
         }
@@ -102,17 +106,31 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
     }
 }
 
-fn gauge(tailer: &Tailer, sources: &[SourceMetrics], metrics: &Metrics) {
-    metrics.pipeline_heartbeat_timestamp_seconds.set(now() / 1000);
-    for (source, lag) in tailer.lag() {
-        if let Some(metrics) = sources.get(source) {
-            metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+/// Whom the reader tells that it is well. It does so only between batches: if the stages behind it are stuck, it is, too.
+pub(super) struct Watch<'w> {
+    pub(super) metrics: &'w Metrics,
+    pub(super) health: &'w Health,
+}
+
+/// Less than this to be read counts as caught up.
+const BACKLOG: u64 = 1 << 20;
+
+impl Watch<'_> {
+    fn gauge(&self, tailer: &Tailer, sources: &[SourceMetrics]) {
+        self.metrics.pipeline_heartbeat_timestamp_seconds.set(now() / 1000);
+        self.health.beat(now());
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        self.health.set_caught_up(tailer.lag().values().sum::<u64>() < BACKLOG);
+        for (source, lag) in tailer.lag() {
+            if let Some(metrics) = sources.get(source) {
+                metrics.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+            }
         }
-    }
-    for (source, (files, deleted)) in tailer.held() {
-        if let Some(metrics) = sources.get(source) {
-            metrics.files_open.set(i64::try_from(files).unwrap_or(i64::MAX));
-            metrics.held_deleted_bytes.set(i64::try_from(deleted).unwrap_or(i64::MAX));
+        for (source, (files, deleted)) in tailer.held() {
+            if let Some(metrics) = sources.get(source) {
+                metrics.files_open.set(i64::try_from(files).unwrap_or(i64::MAX));
+                metrics.held_deleted_bytes.set(i64::try_from(deleted).unwrap_or(i64::MAX));
+            }
         }
     }
 }

@@ -161,7 +161,7 @@ fn again(
 }
 
 /// The file a position belongs to, under whatever name it has now.
-fn locate(position: &Position) -> Option<Input> {
+pub(super) fn locate(position: &Position) -> Option<Input> {
     let own = std::iter::once(Path::new(&position.path).to_owned());
     own.chain(siblings(Path::new(&position.path)))
         .filter_map(|path| Input::open(&path).ok())

@@ -8,10 +8,12 @@ use crmwatch_detectors::Engine;
 use crossbeam_channel::{Sender, bounded};
 
 use super::absorb::{Minds, Surroundings, absorb};
-use super::index::index;
-use super::reader::read;
+use super::index::Index;
+use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
 use super::{QUEUE, ReadBatch, Recorded};
+use crate::api::Health;
+use crate::config::Retention;
 use crate::enrich::{EnrichError, Enricher, Settings};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -50,12 +52,12 @@ pub(super) struct Lasting<'l> {
     pub(super) state_dir: &'l Path,
     pub(super) followed: &'l [Followed],
     pub(super) enrich: &'l Settings,
+    pub(super) retention: Retention,
     pub(super) metrics: &'l Metrics,
+    pub(super) health: &'l Health,
     pub(super) store: &'l Store,
     pub(super) stop: &'l AtomicBool,
     pub(super) alert: &'l Sender<()>,
-    /// Set once everything durable is brought together and new lines are read.
-    pub(super) caught_up: &'l AtomicBool,
 }
 
 /// Runs until told to stop, or until a stage fails.
@@ -83,7 +85,8 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let stop_reading = AtomicBool::new(false);
     let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
     let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
-    lasting.caught_up.store(true, Ordering::Release);
+    lasting.health.set_index_writable(true);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let either = Either(lasting.stop, &stop_reading);
     let around = Surroundings {
         metrics: lasting.metrics,
@@ -93,7 +96,14 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     };
     let outcomes = std::thread::scope(|scope| {
         let reader = named(scope, "reader", || {
-            read(tailer, lasting.followed, last, lasting.metrics, &either, batch_sender);
+            read(
+                tailer,
+                lasting.followed,
+                last,
+                &Watch { metrics: lasting.metrics, health: lasting.health },
+                &either,
+                batch_sender,
+            );
             Ok(())
         });
         let absorber = named(scope, "absorb", || {
@@ -102,8 +112,15 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             outcome.map_err(SessionError::from)
         });
         let indexer = named(scope, "index", || {
-            let outcome =
-                index(lasting.store, writer, &store_id, positions, recorded_receiver, &committed, lasting.metrics);
+            let index = Index {
+                store: lasting.store,
+                store_id: &store_id,
+                state_dir: lasting.state_dir,
+                retention: lasting.retention,
+                committed: &committed,
+                metrics: lasting.metrics,
+            };
+            let outcome = index.run(writer, positions, recorded_receiver);
             index_ended.store(true, Ordering::Release);
             stop_reading.store(true, Ordering::Release);
             outcome.map_err(SessionError::from)
@@ -117,7 +134,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             outcome
         })
     });
-    lasting.caught_up.store(false, Ordering::Release);
+    lasting.health.set_caught_up(false);
     outcomes.into_iter().collect()
 }
 

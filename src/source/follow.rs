@@ -18,6 +18,8 @@ use crate::parse::{self, Framing, Verdict};
 
 /// How much is read from one file before the others have their turn.
 const CHUNK: usize = 256 << 10;
+/// Offsets remembered of a file that is being read.
+const MARKS: usize = 16;
 
 /// What a turn of reading found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Follower {
     tables: Arc<parse::web::Tables>,
     prefix: Vec<u8>,
     tail: Vec<u8>,
+    /// Earlier offsets, each with a hash of the bytes before it: what a copy that is shorter than what was read is known by.
+    marks: Vec<(u64, String)>,
     /// Bytes after the offset that were looked at and hold no whole record.
     looked: usize,
     /// Of these, how many are known to hold no newline.
@@ -75,6 +79,7 @@ impl Follower {
             tables,
             prefix: Vec::new(),
             tail: Vec::new(),
+            marks: Vec::new(),
             looked: 0,
             searched: 0,
             size: metadata.size(),
@@ -94,7 +99,70 @@ impl Follower {
         let count = self.input.read_at(&mut tail, from)?;
         tail.truncate(count);
         (self.prefix, self.tail) = (prefix, tail);
+        self.mark();
         Ok(())
+    }
+
+    /// Remembers the offset. Old marks thin out: one is left from the beginning, and half of those before the last few turns.
+    fn mark(&mut self) {
+        if self.position.offset == 0 {
+            return;
+        }
+        if self.marks.len() >= MARKS {
+            let mut number = 0;
+            self.marks.retain(|_| {
+                number += 1;
+                number % 2 == 1 || number > MARKS / 2
+            });
+        }
+        self.marks.push((self.position.offset, hash(&self.tail)));
+    }
+
+    /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.
+    ///
+    /// `copytruncate` makes them: what is written between the copy and the truncation may have been read here and is not in the copy.
+    /// The last mark the copy is long enough for must hold, and its head.
+    pub fn shorter_copy(&self, input: &mut Input) -> io::Result<Option<u64>> {
+        let mut head = vec![0; self.prefix.len()];
+        let count = input.read_at(&mut head, 0)?;
+        if head[..count] != self.prefix[..count] {
+            return Ok(None);
+        }
+        for (offset, kept) in self.marks.iter().rev() {
+            let mut tail = vec![0; usize::try_from(*offset).unwrap_or(TAIL).min(TAIL)];
+            let from = offset - tail.len() as u64;
+            if input.read_at(&mut tail, from)? < tail.len() {
+                continue;
+            }
+            if hash(&tail) != *kept {
+                return Ok(None);
+            }
+            let mut end = *offset;
+            let mut chunk = vec![0; CHUNK];
+            while end < self.position.offset {
+                match input.read_at(&mut chunk, end)? {
+                    0 => return Ok(Some(end)),
+                    count => end += count as u64,
+                }
+            }
+            return Ok(None);
+        }
+        Ok(None)
+    }
+
+    /// Whether a file is the beginning of this one, byte for byte as far as that is looked at: a copy that is being made.
+    pub fn begins_with(&mut self, input: &mut Input, size: u64) -> io::Result<bool> {
+        if size == 0 || size >= self.position.offset {
+            return Ok(false);
+        }
+        let mut same = |input: &mut Input, from: u64, length: usize| -> io::Result<bool> {
+            let (mut ours, mut theirs) = (vec![0; length], vec![0; length]);
+            let count = self.input.read_at(&mut ours, from)?;
+            Ok(count == length && input.read_at(&mut theirs, from)? == length && ours == theirs)
+        };
+        let length = usize::try_from(size).unwrap_or(PREFIX);
+        let tail = length.min(TAIL);
+        Ok(same(input, 0, length.min(PREFIX))? && same(input, size - tail as u64, tail)?)
     }
 
     /// Starts at the end of the last whole line, so that what is there already is not read.
@@ -410,6 +478,7 @@ impl Follower {
             let surplus = self.tail.len().saturating_sub(TAIL);
             self.tail.drain(..surplus);
         }
+        self.mark();
     }
 }
 

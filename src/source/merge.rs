@@ -75,15 +75,23 @@ pub struct Merge<'f> {
     /// Files not opened yet, the earliest last.
     later: Vec<(Millis, usize)>,
     lanes: Vec<Lane>,
+    /// The lane that gave last, and the least place of what the others have: below it, it goes on giving without a look at them.
+    lead: Option<(usize, Place)>,
     held: usize,
+    /// Memory of the last reading.
+    read: Vec<Event>,
     /// What was counted.
     pub tally: Tally,
 }
 
+/// An event's place in the canonical order: time, file, offset.
+type Place = (Millis, usize, u64);
+
 /// What came next.
+#[allow(clippy::large_enum_variant, reason = "nearly all are events, and they are passed on by millions")]
 pub enum Next {
     /// The next event.
-    Event(Box<Event>),
+    Event(Event),
     /// A file was less ordered than thought: everything given so far is void and comes again.
     Again,
     /// No more.
@@ -99,7 +107,9 @@ impl<'f> Merge<'f> {
             unordered: BTreeSet::new(),
             later: Vec::new(),
             lanes: Vec::new(),
+            lead: None,
             held: 0,
+            read: Vec::new(),
             tally: Tally::default(),
         };
         merge.begin();
@@ -109,6 +119,7 @@ impl<'f> Merge<'f> {
     fn begin(&mut self) {
         self.tally = Tally::default();
         self.lanes.clear();
+        self.lead = None;
         self.held = 0;
         self.later = (0..self.files.len()).map(|index| (self.first_time(index), index)).collect();
         self.later.sort_unstable_by(|left, right| right.cmp(left));
@@ -128,23 +139,37 @@ impl<'f> Merge<'f> {
     }
 
     /// The next event in canonical order.
+    #[allow(clippy::should_implement_trait, reason = "not every turn gives an event, and a turn may fail")]
     pub fn next(&mut self) -> Result<Next, MergeError> {
+        if let Some((lane, limit)) = self.lead.take() {
+            if !self.fill(lane)? {
+                return Ok(self.again());
+            }
+            if self.lanes[lane].front().is_some_and(|place| place < limit) {
+                self.lead = Some((lane, limit));
+                return Ok(self.give(lane));
+            }
+        }
         loop {
             if self.open_due()? {
                 return Ok(self.again());
             }
-            let mut best: Option<(Millis, usize, u64, usize)> = None;
+            let mut best: Option<(Place, usize)> = None;
+            let mut second: Place = (Millis::MAX, usize::MAX, u64::MAX);
             for lane in 0..self.lanes.len() {
                 match self.fill(lane)? {
                     true => {}
                     false => return Ok(self.again()),
                 }
-                if let Some(event) = self.lanes[lane].held.front() {
-                    let key = (event.time, self.lanes[lane].index, event.offset, lane);
-                    best = Some(best.map_or(key, |best| best.min(key)));
+                if let Some(place) = self.lanes[lane].front() {
+                    match best {
+                        Some((least, _)) if least < place => second = second.min(place),
+                        Some((least, _)) => (best, second) = (Some((place, lane)), least),
+                        None => best = Some((place, lane)),
+                    }
                 }
             }
-            let Some((time, _, _, lane)) = best else {
+            let Some(((time, ..), lane)) = best else {
                 self.lanes.clear();
                 if self.later.is_empty() {
                     return Ok(Next::End);
@@ -154,15 +179,25 @@ impl<'f> Merge<'f> {
             if self.later.last().is_some_and(|(first, _)| *first <= time) && self.lanes.len() < OPEN * 4 {
                 continue;
             }
-            let lane = &mut self.lanes[lane];
-            let event = lane.held.pop_front().expect("it has the best front");
-            lane.given = event.time;
-            self.held -= 1;
-            if lane.held.is_empty() && matches!(lane.feed, Feed::Ended) {
-                self.lanes.retain(|lane| !(lane.held.is_empty() && matches!(lane.feed, Feed::Ended)));
+            // Where room is short, every lane must be looked at each time: its window may be cut.
+            if self.held < HELD {
+                let opens = self.later.last().map_or(Millis::MAX, |(first, _)| *first);
+                self.lead = Some((lane, second.min((opens, 0, 0))));
             }
-            return Ok(Next::Event(Box::new(event)));
+            return Ok(self.give(lane));
         }
+    }
+
+    fn give(&mut self, at: usize) -> Next {
+        let lane = &mut self.lanes[at];
+        let event = lane.held.pop_front().expect("it has the best front");
+        lane.given = event.time;
+        self.held -= 1;
+        if lane.held.is_empty() && matches!(lane.feed, Feed::Ended) {
+            self.lanes.retain(|lane| !(lane.held.is_empty() && matches!(lane.feed, Feed::Ended)));
+            self.lead = None;
+        }
+        Next::Event(event)
     }
 
     fn again(&mut self) -> Next {
@@ -232,7 +267,7 @@ impl<'f> Merge<'f> {
             if ready {
                 return Ok(true);
             }
-            let mut events = Vec::new();
+            let mut events = std::mem::take(&mut self.read);
             let mut ended = false;
             match &mut lane.feed {
                 Feed::Ended => return Ok(true),
@@ -255,7 +290,7 @@ impl<'f> Merge<'f> {
                     self.tally.look(&lane.path, file.format(), &events);
                 }
             }
-            for event in events {
+            for event in events.drain(..) {
                 if aside(&event) {
                     continue;
                 }
@@ -273,10 +308,18 @@ impl<'f> Merge<'f> {
                 lane.held.insert(place, event);
                 self.held += 1;
             }
+            self.read = events;
             if ended {
                 lane.feed = Feed::Ended;
             }
         }
+    }
+}
+
+impl Lane {
+    /// The place of the event it would give next.
+    fn front(&self) -> Option<Place> {
+        self.held.front().map(|event| (event.time, self.index, event.offset))
     }
 }
 
@@ -387,3 +430,7 @@ fn read_event(reader: &mut BufReader<File>) -> io::Result<Option<Event>> {
     reader.read_exact(&mut bytes)?;
     codec::decode(&bytes).map(Some).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ use crate::parse::web::Tables;
 
 /// Something an operator may want to know; the daemon logs and counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`source` is the source's index, `path` the file's; the variants say the rest")]
 pub enum Notice {
     /// A file is read for the first time.
     Opened { source: usize, path: String },
@@ -207,12 +208,18 @@ impl Tailer {
         let mut copy = false;
         for open in &mut self.open {
             let kept = open.follower.kept();
+            let (intact, size) = open.follower.intact()?;
             if kept.fits(&mut input)? {
-                let (intact, size) = open.follower.intact()?;
-                if !intact || found.size <= size {
-                    copy = true;
-                    break;
-                }
+                copy = !intact || found.size <= size;
+            } else if intact {
+                // A copy that is still being made, or one that was read past before the truncation.
+                copy = open.follower.begins_with(&mut input, found.size)?;
+            } else {
+                // Truncated, and not noticed yet; `truncated` will look for the copy.
+                copy = open.follower.shorter_copy(&mut input)?.is_some();
+            }
+            if copy {
+                break;
             }
         }
         if copy {
@@ -352,6 +359,24 @@ impl Tailer {
         None
     }
 
+    /// A sibling that is a copy of what was read of a file, made a moment before the last of it was written; and where it ends.
+    fn shorter_copy(&self, at: usize) -> Option<(PathBuf, Input, u64)> {
+        let follower = &self.open[at].follower;
+        for path in discover::siblings(Path::new(&follower.position.path)) {
+            let Ok(mut input) = Input::open(&path) else { continue };
+            let Ok(identity) = input.identity() else { continue };
+            let followed =
+                self.open.iter().any(|open| (open.follower.position.device, open.follower.position.inode) == identity);
+            if followed {
+                continue;
+            }
+            if let Ok(Some(end)) = follower.shorter_copy(&mut input) {
+                return Some((path, input, end));
+            }
+        }
+        None
+    }
+
     fn finish(&mut self, position: Position) {
         self.dirty.insert(position.generation);
         self.known.insert(position.generation, position);
@@ -376,8 +401,14 @@ impl Tailer {
         }
         let mut busy = false;
         self.round += 1;
-        if self.round % 16 == 0 {
-            for (_, _, at) in std::mem::take(&mut waiting) {
+        if self.round.is_multiple_of(16) {
+            // One file of each source: a thousand small files of the weeks to come would be the end of all order.
+            let mut oldest: BTreeMap<usize, (Millis, u64, usize)> = BTreeMap::new();
+            for file in std::mem::take(&mut waiting) {
+                let first = oldest.entry(self.open[file.2].source).or_insert(file);
+                *first = file.min(*first);
+            }
+            for (_, _, at) in oldest.into_values() {
                 busy |= self.turn(at, now, &mut buffer, reading, notices);
             }
         }
@@ -490,10 +521,17 @@ impl Tailer {
         notices.push(Notice::Truncated { source, path: path.clone() });
         let named = BTreeMap::new();
         let unread = size_before.saturating_sub(position.offset);
-        match self.elsewhere(&position, &named) {
-            Some((copy, input)) => {
+        let copy = match self.elsewhere(&position, &named) {
+            Some((copy, input)) => Some((copy, input, position.offset)),
+            None => self.shorter_copy(at),
+        };
+        match copy {
+            Some((copy, input, offset)) => {
+                if size_before > position.offset && offset < position.offset {
+                    notices.push(Notice::Lost { source, path: path.clone(), bytes: Some(unread), cause: "truncated" });
+                }
                 let followed = &self.sources[source];
-                let position = Position { path: copy.to_string_lossy().into_owned(), ..position.clone() };
+                let position = Position { path: copy.to_string_lossy().into_owned(), offset, ..position.clone() };
                 let generation = position.generation;
                 if let Ok(follower) = Follower::new(input, position, followed.source.clone(), followed.tables.clone()) {
                     self.dirty.insert(generation);

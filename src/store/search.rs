@@ -21,6 +21,8 @@ use crate::query::{Filter, Query as UserQuery, words};
 
 /// More events than this are never given at once.
 pub const MOST: usize = 10_000;
+/// More than this are not given one by one either: their places are held in memory.
+const MOST_STREAMED: usize = 1_000_000;
 /// Partitions that stay open after a search beside the newest.
 const KEPT_OPEN: usize = 16;
 /// Documents between two looks at the clock.
@@ -33,7 +35,7 @@ pub struct Search {
     pub since: Option<Millis>,
     /// Before that time.
     pub until: Option<Millis>,
-    /// At most so many, and never more than [`MOST`].
+    /// At most so many, and never more than [`MOST`] at once.
     pub limit: usize,
     /// The newest first; else the oldest.
     pub newest_first: bool,
@@ -52,6 +54,11 @@ impl Search {
     /// In that range of time.
     pub fn between(self, since: Option<Millis>, until: Option<Millis>) -> Search {
         Search { since, until, ..self }
+    }
+
+    /// A time turned so that less is better.
+    fn rank(&self, time: Millis) -> Millis {
+        if self.newest_first { -time } else { time }
     }
 
     /// The first and last millisecond as events are compared.
@@ -84,10 +91,37 @@ impl Store {
 
     /// Searches for what a filter means.
     pub fn find(&self, filter: &Filter, search: Search) -> Result<Hits, StoreError> {
+        let found = self.places(filter, Search { limit: search.limit.min(MOST), ..search })?;
+        Ok(Hits { events: found.events(&found.places, &search)?, total: found.total, exact: found.exact })
+    }
+
+    /// Searches, and gives the events one by one until `each` answers false, so that an answer may be longer than memory allows at
+    /// once. The hits that come back hold the numbers only.
+    pub fn stream(
+        &self,
+        query: &UserQuery,
+        search: Search,
+        each: &mut dyn FnMut(&Event) -> bool,
+    ) -> Result<Hits, StoreError> {
+        let filter = query.filter(search.now).map_err(|error| StoreError::Query(error.to_string()))?;
+        let found = self.places(&filter, Search { limit: search.limit.min(MOST_STREAMED), ..search })?;
+        let mut rest = &found.places[..];
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(whole_times(rest));
+            if !found.events(chunk, &search)?.iter().all(&mut *each) {
+                break;
+            }
+            rest = after;
+        }
+        Ok(Hits { events: Vec::new(), total: found.total, exact: found.exact })
+    }
+
+    /// The best places, sorted; the events themselves are not read yet.
+    fn places(&self, filter: &Filter, search: Search) -> Result<Found, StoreError> {
         let deadline = Instant::now() + search.timeout;
         let (least, greatest) = search.range();
-        let limit = search.limit.min(MOST);
-        let rank = |time: Millis| if search.newest_first { -time } else { time };
+        let limit = search.limit;
+        let rank = |time: Millis| search.rank(time);
         let partitions = self.shared.partitions();
         let mut order: Vec<(i64, usize)> = Vec::new();
         for (number, partition) in partitions.iter().enumerate() {
@@ -99,14 +133,14 @@ impl Store {
             }
         }
         order.sort_unstable();
-        let mut best: BinaryHeap<Place> = BinaryHeap::with_capacity(limit + 1);
-        let mut hits = Hits { events: Vec::new(), total: 0, exact: true };
+        let mut best: BinaryHeap<Place> = BinaryHeap::with_capacity(limit.min(MOST) + 1);
+        let (mut total, mut exact) = (0, true);
         // A place counts only in the state of the index it was found in, so that state is held until the events are read.
         let mut states: HashMap<usize, State> = HashMap::new();
         let kept_open = partitions.len().saturating_sub(KEPT_OPEN);
         for &(reach, number) in &order {
             if best.len() >= limit && best.peek().is_none_or(|worst| reach > worst.0) {
-                hits.exact = false;
+                exact = false;
                 break;
             }
             let partition = &partitions[number];
@@ -126,7 +160,7 @@ impl Store {
                 Box::new(tantivy::query::BooleanQuery::intersection(vec![wanted, compiler.times(least, greatest)]))
             };
             let each = |segment: u32, doc: DocId, time: Millis| {
-                hits.total += 1;
+                total += 1;
                 let place = (rank(time), number, segment, doc);
                 if best.len() < limit {
                     best.push(place);
@@ -142,12 +176,7 @@ impl Store {
                 states.retain(|number, _| used.contains(number));
             }
         }
-        hits.events = fetch(&partitions, &states, &best.into_vec())?;
-        hits.events.sort_by(|left, right| {
-            let time = rank(words::time(left.time)).cmp(&rank(words::time(right.time)));
-            time.then_with(|| position(left).cmp(&position(right)))
-        });
-        Ok(hits)
+        Ok(Found { partitions, states, places: best.into_sorted_vec(), total, exact })
     }
 
     /// The events of those ids that the store holds, in the order asked for. An event that came in twice is given once.
@@ -180,6 +209,37 @@ impl Store {
             }
         }
         Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// What a search has found, before the events are read.
+struct Found {
+    partitions: Vec<Arc<Partition>>,
+    states: HashMap<usize, State>,
+    places: Vec<Place>,
+    total: u64,
+    exact: bool,
+}
+
+impl Found {
+    /// Reads the events of some of the places, in the order of the search.
+    fn events(&self, places: &[Place], search: &Search) -> Result<Vec<Event>, StoreError> {
+        let mut events = fetch(&self.partitions, &self.states, places)?;
+        events.sort_by(|left, right| {
+            let time = search.rank(words::time(left.time)).cmp(&search.rank(words::time(right.time)));
+            time.then_with(|| position(left).cmp(&position(right)))
+        });
+        Ok(events)
+    }
+}
+
+/// How many places to read at once: at most [`MOST`], and where that can be, all of the last one's time, so that events of one time
+/// keep their order.
+fn whole_times(places: &[Place]) -> usize {
+    let Some(next) = places.get(MOST) else { return places.len() };
+    match places[..MOST].partition_point(|place| place.0 < next.0) {
+        0 => MOST,
+        whole => whole,
     }
 }
 
@@ -312,6 +372,36 @@ mod tests {
 
     fn query(text: &str) -> UserQuery {
         UserQuery::parse(text).expect(text)
+    }
+
+    #[test]
+    fn a_long_answer_comes_whole_and_in_order_one_by_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), StoreOptions { threads: 1, ..StoreOptions::default() }).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        let count = MOST as i64 + 2_000;
+        for number in 0..count {
+            let mut event = event(number);
+            // A log with stamps of whole seconds: many events of one time, which cross the border of what is read at once.
+            (event.time, event.offset) = (number / 700 * 1000, (number * 7919 % 700) as u64);
+            writer.add(&event).expect("adds");
+        }
+        writer.commit(&Payload { store_id: store.store_id(), batch: 1, positions: String::new() }, 0).expect("commits");
+        let mut given = Vec::new();
+        let mut take = |event: &Event| {
+            given.push((-event.time, event.offset));
+            true
+        };
+        let hits = store.stream(&query("*"), Search::newest(usize::MAX, 0), &mut take).expect("searches");
+        assert_eq!((given.len() as u64, hits.total, hits.exact), (count as u64, count as u64, true));
+        assert!(given.is_sorted(), "the newest first, those of one time by offset");
+        let mut few = 0;
+        let mut take = |_: &Event| {
+            few += 1;
+            few < 5
+        };
+        store.stream(&query("*"), Search::newest(usize::MAX, 0), &mut take).expect("searches");
+        assert_eq!(few, 5);
     }
 
     #[test]

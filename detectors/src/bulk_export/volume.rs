@@ -89,8 +89,10 @@ pub(super) fn of(event: &Event, harvest: bool, settings: &Settings) -> Option<Vo
     }
     let columns = event.integer(Field::Columns).map_or(1.0, |columns| (columns as f64 / 10.0).clamp(1.0, 5.0));
     let sensitivity = match event.text(Field::ObjectType) {
-        Some(object) => settings.sensitive_objects.get(&object.to_lowercase()).copied().unwrap_or(1.0),
-        None => 1.0,
+        Some(object) if !settings.sensitive_objects.is_empty() => {
+            settings.sensitive_objects.get(&object.to_lowercase()).copied().unwrap_or(1.0)
+        }
+        _ => 1.0,
     };
     let records = known.unwrap_or(unknown).min(1e9) * weight * columns * sensitivity.clamp(0.0, 100.0);
     (records > 0.0).then_some(Volume { records, export })

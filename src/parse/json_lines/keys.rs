@@ -84,6 +84,7 @@ const TIME: Keys = &[
     "created_at",
     "occurred_at",
     "event_time",
+    "event_date",
     "time_iso8601",
     "time_local",
     "msec",

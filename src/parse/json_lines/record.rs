@@ -211,7 +211,7 @@ impl<'r, 'a> Record<'r, 'a> {
         if let Some((_, word, action)) = self.action.take_if(|_| !event.has(Field::EventAction)) {
             match action {
                 Some(action) => {
-                    actions::set_action(event, action);
+                    actions::set_beside(event, action);
                     if action != word && !event.has(Field::EventCode) {
                         event.set_part(Field::EventCode, self.raw, &word);
                     }
@@ -222,7 +222,7 @@ impl<'r, 'a> Record<'r, 'a> {
         }
         let web = event.has(Field::HttpMethod) || event.has(Field::HttpStatus);
         if web && !event.has(Field::EventAction) {
-            actions::set_action(event, "http-request");
+            actions::set_beside(event, "http-request");
         }
         if !event.has(Field::EventOutcome) {
             let of_status = || event.integer(Field::HttpStatus).and_then(actions::of_status);
@@ -288,7 +288,7 @@ impl<'r, 'a> Record<'r, 'a> {
         let Some((name, _)) = message.and_then(|text| text.rsplit_once(" (Remote IP: ")) else { return };
         let name = name.strip_prefix('\'').and_then(|name| name.strip_suffix('\'')).unwrap_or(name).to_owned();
         self.event.set(Field::UserName, &name);
-        actions::set_action(&mut self.event, "login");
+        actions::set_beside(&mut self.event, "login");
         self.outcome = Some((ECS, "failure"));
     }
 }

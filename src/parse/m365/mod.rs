@@ -2,7 +2,6 @@
 //! `AuditData` string inside an outer record, the `AuditData` column of a CSV export, a collector's wrapping.
 //! Not for Entra's own sign-in log nor for Dataverse's `audit` table.
 
-mod csv;
 mod record;
 mod tables;
 
@@ -10,7 +9,7 @@ use crmwatch_detectors::Event;
 
 use super::json::{KeyTable, Reader, Value, each_item};
 use super::json_lines::{Fault, NO_OBJECT, body, framing, with_repair};
-use super::{Format, Framing, Grammar, Options, Verdict};
+use super::{Format, Framing, Grammar, Options, Verdict, csv};
 use record::{Key, Record};
 
 /// The format's line in the list.
@@ -24,6 +23,8 @@ pub const FORMAT: Format = Format {
 const NAME: &str = "m365-audit";
 /// Said of JSON that is no audit record.
 const OTHER: &str = "not-an-audit-record";
+/// An export has a dozen columns; more than this is no export.
+const MAX_CELLS: usize = 256;
 /// Wrappings of wrappings beyond this are refused.
 const WRAPPINGS: u8 = 3;
 
@@ -89,7 +90,8 @@ impl Audit {
 
     /// A row of a CSV export: the cell that holds the record. A row without one is the header.
     fn row(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
-        let cells = csv::cells(record);
+        let text = record.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+        let Some(cells) = csv::cells(text, MAX_CELLS) else { return Verdict::Rejected("broken CSV") };
         if let Some(cell) = cells.iter().rev().find(|cell| cell.trim_start().starts_with('{')) {
             return match self.values(record, cell.trim(), 0, events) {
                 Ok(verdict) => verdict,

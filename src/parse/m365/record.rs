@@ -354,7 +354,7 @@ impl<'r, 'a> Record<'r, 'a> {
         } else if crm && !message.is_empty() && *verb != message {
             event.set_other("Message", crmwatch_detectors::Value::Text(&message));
         }
-        actions::set_action(event, action);
+        actions::set_beside(event, action);
         self.shared(&operation, action);
         self.granted(action, dataset);
         self.outcome(&operation, action);

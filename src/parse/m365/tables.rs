@@ -310,7 +310,7 @@ mod tests {
             .map(|(_, action)| action)
             .chain(MESSAGE_PARTS.iter().map(|(.., action)| action));
         for action in actions {
-            assert_eq!(crate::parse::actions::action(action), Some(*action));
+            assert_eq!(crate::parse::actions::named(action).map(|known| known.name), Some(*action));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::action;
+use super::Request;
+use super::actions::{self, Action};
 use super::pattern::{Capture, Condition, Segment, condition, segment};
 use crate::config::nearest;
 
@@ -92,7 +93,7 @@ pub(super) struct Rule {
     /// Takes any rest.
     pub open: bool,
     pub segments: Vec<Segment>,
-    pub action: &'static str,
+    pub action: &'static Action,
     pub object_type: Option<Box<str>>,
     pub reason: Option<Box<str>>,
     methods: u8,
@@ -101,7 +102,8 @@ pub(super) struct Rule {
     success: Vec<i64>,
     failure: Vec<i64>,
     unknown: Vec<i64>,
-    assets: bool,
+    /// Takes style sheets and images, too.
+    pub assets: bool,
 }
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -125,19 +127,20 @@ fn value<'q>(pairs: &[(&'q str, &'q str)], key: &str) -> Option<&'q str> {
 }
 
 impl Rule {
-    pub fn accepts(&self, method: u8, status: i64, asset: bool, pairs: &[(&str, &str)]) -> bool {
-        if self.methods & method == 0 || (asset && !self.assets) {
+    pub fn accepts(&self, request: &Request<'_>) -> bool {
+        let status = request.status;
+        if self.methods & request.method == 0 {
             return false;
         }
         if !self.status.is_empty() && !self.status.contains(&status) {
             return false;
         }
         // Nobody tried to log in where there is nothing to log in to.
-        if self.action == "login" && matches!(status, 404 | 405 | 410 | 501) {
+        if self.action.name == "login" && matches!(status, 404 | 405 | 410 | 501) {
             return false;
         }
         self.query.iter().all(|(key, condition)| {
-            let found = value(pairs, key);
+            let found = value(request.pairs(), key);
             match condition {
                 Condition::OneOf(words) => found.is_some_and(|found| words.iter().any(|word| **word == *found)),
                 Condition::Present => found.is_some(),
@@ -185,7 +188,7 @@ impl Rule {
         if self.unknown.contains(&status) {
             return Some("unknown");
         }
-        if self.action != "login" {
+        if self.action.name != "login" {
             return None;
         }
         Some(match status {
@@ -243,10 +246,10 @@ struct Mistake(usize, String, String);
 
 fn rule(raw: &Raw) -> Result<Rule, Mistake> {
     let name = raw.action.get_ref();
-    let action = action::known(name).ok_or_else(|| {
-        let mend = match nearest(name, action::names()) {
+    let action = actions::named(name).ok_or_else(|| {
+        let mend = match nearest(name, actions::names()) {
             Some(near) => format!("did you mean {near:?}?"),
-            None => format!("use one of {}", action::names().collect::<Vec<_>>().join(", ")),
+            None => format!("use one of {}", actions::names().collect::<Vec<_>>().join(", ")),
         };
         Mistake(raw.action.span().start, format!("there is no action {name:?}"), mend)
     })?;

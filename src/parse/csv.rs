@@ -1,4 +1,4 @@
-//! One CSV row to its cells. Not for finding where a row ends (the framing does).
+//! One CSV row to its cells, for every format that is CSV. Not for finding where a row ends (the framing does), nor for headers.
 
 use std::borrow::Cow;
 

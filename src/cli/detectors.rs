@@ -1,0 +1,112 @@
+//! `crmwatch detectors`: what is watched, with its thresholds and reasons.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use crmwatch_detectors::{Engine, Rule, sigma};
+
+use super::{Exit, output};
+use crate::config::{Config, nearest};
+
+/// What is watched, with thresholds and reasons.
+#[derive(Debug, Args)]
+pub(super) struct Detectors {
+    /// With the settings of this configuration.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Every rule with its severity and what it finds.
+    List {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One rule: what it finds, why, how it decides, false positives, what to check, settings.
+    Explain {
+        /// Its id.
+        name: String,
+    },
+    /// Run the test events that the Sigma rules carry.
+    Test,
+}
+
+impl Detectors {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        let config = self.config.as_deref().map(Config::load).transpose()?;
+        let rules = match &config {
+            Some(config) => config.engine()?.rules(),
+            None => Engine::new(&Default::default())?.rules(),
+        };
+        let mut out = io::stdout().lock();
+        match self.action.unwrap_or(Action::List { json: false }) {
+            Action::List { json } => {
+                for rule in &rules {
+                    if json {
+                        output::json_line(&mut out, &object(rule))?;
+                    } else {
+                        writeln!(out, "{:<22} {:<9} {}", rule.id, rule.severity.word(), sentence(&rule.manual.title))?;
+                    }
+                }
+            }
+            Action::Explain { name } => {
+                let Some(rule) = rules.iter().find(|rule| rule.id == name) else {
+                    let near = nearest(&name, rules.iter().map(|rule| rule.id.as_str()));
+                    bail!(
+                        "there is no rule {name:?}{}; `crmwatch detectors list` shows them all",
+                        near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default()
+                    );
+                };
+                explain(rule, &mut out)?;
+            }
+            Action::Test => {
+                let own = config.as_ref().map(Config::rule_texts).transpose()?.unwrap_or_default();
+                return test(&own, &mut out);
+            }
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn sentence(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn object(rule: &Rule) -> serde_json::Value {
+    serde_json::json!({
+        "id": rule.id,
+        "severity": rule.severity.word(),
+        "title": sentence(&rule.manual.title),
+        "technique": rule.techniques,
+        "settings": rule.settings,
+    })
+}
+
+fn explain(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}\n{}\n", rule.id, "=".repeat(rule.id.len()))?;
+    writeln!(out, "{}\n", rule.manual.title)?;
+    writeln!(out, "Severity: {}   ATT&CK: {}\n", rule.severity.word(), rule.techniques.join(", "))?;
+    for (heading, text) in &rule.manual.sections {
+        writeln!(out, "{heading}\n{}\n{text}\n", "-".repeat(heading.chars().count()))?;
+    }
+    writeln!(out, "In force\n--------\n{:#}", rule.settings)
+}
+
+fn test(own: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Exit> {
+    let mut failed = 0;
+    for outcome in sigma::trial::run(&sigma::shipped_and(own))? {
+        let word = if outcome.passed { "ok" } else { "FAILED" };
+        failed += usize::from(!outcome.passed);
+        writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;
+        if !outcome.passed {
+            writeln!(out, "       {}", outcome.told)?;
+        }
+    }
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Fine })
+}
