@@ -165,7 +165,7 @@ pub(super) fn judge(
     let ceiling = day >= ceiling_at;
     let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
     // Within what its own days have held, and not in more pieces: large, but no larger than itself.
-    if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !leaving && !ceiling {
+    if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !ceiling {
         return None;
     }
     let excess = (hour / floors.0).max(day / floors.1);
@@ -181,10 +181,11 @@ pub(super) fn judge(
     let above = nearest.filter(|group| group.spread.share_below(day) > 0.995);
     add(above.is_some(), "more than nearly all peers", if commonest < 0.005 { 2.0 } else { 1.0 });
     // Newness means something only against a past: in the first days everything is new.
-    add(past == 0.0 && !reached, "never seen to take anything out", NO_PAST);
+    add(past == 0.0 && !reached && !exporter.was_reported(), "never seen to take anything out", NO_PAST);
     let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
     add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
-    add(leaving, "is leaving or has left", 3.0);
+    // Whoever leaves goes on working until then: his departure weighs in full against a past.
+    add(leaving, "is leaving or has left", if past > 0.0 { 3.0 } else { 1.5 });
     add(!is_program && off_hours(event), "outside working hours", 1.0);
     let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
     add(!is_program && Network::of_owner(owner) == Network::Hosting, "from a hosting network", 2.0);

@@ -215,6 +215,19 @@ fn the_first_export_of_somebody_whose_peers_take_out_the_like_is_silent() {
 }
 
 #[test]
+fn a_leaver_who_goes_on_with_his_work_is_silent() {
+    let leaver = |events: Vec<Event>| events.into_iter().map(|event| of_role(event, "analyst", Status::Notice));
+    let mut events = company(0..20);
+    events.extend(leaver(
+        (0..18).map(|day| event(day * DAY + 9 * MINUTES, "user30", BERLIN, "export", 2_000 + day * 7)).collect(),
+    ));
+    events.extend(leaver(vec![event(18 * DAY + 9 * MINUTES, "user30", BERLIN, "export", 2_700)]));
+    assert!(found(events.clone()).is_empty());
+    events.extend(leaver(vec![event(19 * DAY + 9 * MINUTES, "user30", BERLIN, "export", 25_000)]));
+    assert_eq!(on(&found(events)), [19]);
+}
+
+#[test]
 fn a_migration_by_a_listed_exporter_is_silent() {
     let mut events = company(0..8);
     events.extend((0..50).map(|turn| event(7 * DAY + turn * 2, "Migration", BERLIN, "export", 10_000)));
