@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crmwatch_detectors::{Event, Millis, Origin};
+use crmwatch_detectors::{Event, Field, Millis, Origin};
 
 use super::decode::Decoder;
 use super::framing::record_end;
@@ -18,6 +18,8 @@ use crate::parse::{self, Framing, Verdict};
 
 /// How much is read from one file before the others have their turn.
 const CHUNK: usize = 256 << 10;
+/// And where other files wait whose events may come before these.
+const SMALL_CHUNK: usize = 32 << 10;
 /// Offsets remembered of a file that is being read.
 const MARKS: usize = 16;
 
@@ -54,6 +56,10 @@ pub struct Follower {
     searched: usize,
     /// The size seen last.
     pub size: u64,
+    /// The modification time seen last; a file of the same size that was written to since is looked at again.
+    modified: (i64, i64),
+    /// Found to hold something else before the offset than what was read there.
+    rewritten: bool,
     /// What stands in for times that cannot be believed, where that is not the time of reading (`scan`: the file's modification time).
     pub stand_in: Option<Millis>,
 }
@@ -83,6 +89,8 @@ impl Follower {
             looked: 0,
             searched: 0,
             size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            rewritten: false,
             stand_in: None,
         };
         follower.remember_content()?;
@@ -127,6 +135,10 @@ impl Follower {
         let count = input.read_at(&mut head, 0)?;
         if head[..count] != self.prefix[..count] {
             return Ok(None);
+        }
+        if count < head.len() {
+            // It ends within what is remembered whole.
+            return Ok((count > 0).then_some(count as u64));
         }
         for (offset, kept) in self.marks.iter().rev() {
             let mut tail = vec![0; usize::try_from(*offset).unwrap_or(TAIL).min(TAIL)];
@@ -255,19 +267,60 @@ impl Follower {
         if self.input.compression() != Compression::None {
             return Ok(true);
         }
-        let size = self.input.metadata()?.size();
+        let metadata = self.input.metadata()?;
+        let size = metadata.size();
         if size >= self.position.offset {
             self.size = size;
         }
-        Ok(size != self.position.offset + self.looked as u64)
+        if size != self.position.offset + self.looked as u64 {
+            return Ok(true);
+        }
+        // Truncated and written again to just the same size: only the time of writing tells, and what stands there now.
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        if modified != self.modified {
+            self.modified = modified;
+            self.rewritten = !self.tail_holds()?;
+        }
+        Ok(self.rewritten)
+    }
+
+    /// The time of the first event after the offset that has one of its own; nothing is taken in.
+    pub fn first_time(&mut self) -> Option<Millis> {
+        let mut bytes = vec![0; SMALL_CHUNK];
+        let count = self.input.read_at(&mut bytes, self.position.offset).ok()?;
+        let mut intake = self.make_intake([0; 32]);
+        let mut events = Vec::new();
+        let mut rest = &bytes[..count];
+        while let Some(line_end) = record_end(Framing::Lines, rest, 0) {
+            let end = record_end(intake.framing(&rest[..line_end]), rest, 0).unwrap_or(line_end);
+            intake.absorb(&rest[..end], Place { read_at: Millis::MAX, ..Place::default() }, &mut events);
+            let own = |event: &&Event| !event.is(Field::TimeSuspect) && !event.has(Field::QuarantineReason);
+            if let Some(event) = events.iter().find(own) {
+                return Some(event.time);
+            }
+            events.clear();
+            rest = &rest[end + 1..];
+        }
+        None
     }
 
     /// Reads up to a chunk of whole records. Nothing is read of a file whose content before the offset has changed.
     pub fn turn(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
+        self.turn_until(Millis::MAX, buffer, read_at, events)
+    }
+
+    /// As [`Follower::turn`], but ends with the record whose event lies beyond a time: other files have what comes before it.
+    pub fn turn_until(
+        &mut self,
+        until: Millis,
+        buffer: &mut Vec<u8>,
+        read_at: Millis,
+        events: &mut Vec<Event>,
+    ) -> io::Result<Turn> {
         let plain = self.input.compression() == Compression::None;
         if plain {
             let size = self.input.metadata()?.size();
-            if size < self.position.offset {
+            if size < self.position.offset || self.rewritten {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
             self.size = size;
@@ -275,7 +328,8 @@ impl Follower {
                 return Ok(Turn::default());
             }
         }
-        let capacity = CHUNK.max(self.looked.saturating_add(CHUNK)).min(self.source.max_line + CHUNK);
+        let chunk = if until == Millis::MAX { CHUNK } else { SMALL_CHUNK };
+        let capacity = self.looked.saturating_add(chunk).min(self.source.max_line + CHUNK);
         buffer.resize(capacity, 0);
         let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
         if plain && (self.input.metadata()?.size() < self.position.offset + filled as u64 || !self.tail_holds()?) {
@@ -295,12 +349,16 @@ impl Follower {
             let record = &bytes[at..at + end];
             self.take(record, at as u64, 0, false, read_at, events, &mut turn);
             at += end + 1;
+            if until != Millis::MAX && events.last().is_some_and(|event| event.time > until) {
+                turn.more = true;
+                break;
+            }
         }
         if at > 0 {
             (self.looked, self.searched) = (0, 0);
             self.advance(&bytes[..at]);
             turn.bytes += at as u64;
-            turn.more = filled == capacity;
+            turn.more |= filled == capacity;
         } else if filled == capacity && filled > self.source.max_line {
             return self.overlong(buffer, read_at, events);
         } else {
@@ -446,6 +504,10 @@ impl Follower {
     fn begin(&mut self, first_line: &[u8]) {
         let identity = unhex(&self.position.first_line).unwrap_or_else(|| first_line_hash(first_line));
         self.position.first_line = identity.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.intake = Some(self.make_intake(identity));
+    }
+
+    fn make_intake(&self, identity: [u8; 32]) -> Intake {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
@@ -453,10 +515,10 @@ impl Follower {
         };
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
-        let mut intake =
-            Intake::new(grammar, Decoder::of(&self.source.encoding), self.tables.clone(), self.origin(), identity);
+        let decoder = Decoder::of(&self.source.encoding);
+        let mut intake = Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity);
         intake.resume(&self.position.state);
-        self.intake = Some(intake);
+        intake
     }
 
     /// The format in use, once known.
