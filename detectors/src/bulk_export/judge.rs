@@ -147,7 +147,12 @@ pub(super) fn judge(
     // come to anybody in time: how much his own days without it say grows with their number alone.
     let past = exporter.days.weight();
     let reached = nearest.is_some_and(|group| group.spread.reached(amount_of(by_day, hour, day)) >= REACHED);
-    let beyond = if reached { (1.0 + past / DAYS_OF_PEERS).log10().min(BEYOND_PEERS) } else { BEYOND_PEERS };
+    let beyond = match nearest {
+        Some(_) if reached => (1.0 + past / DAYS_OF_PEERS).log10().min(BEYOND_PEERS),
+        // Two days of lists are no habit yet.
+        Some(_) => BEYOND_PEERS * (0.25 + 0.75 * (past / SETTLED).min(1.0)),
+        None => BEYOND_PEERS,
+    };
     let most = beyond - commonest.log10();
     // Small days and large ones make a wide spread in which nothing is improbable; the largest so far is a measure then.
     let settled = exporter.days.weight() >= SETTLED;

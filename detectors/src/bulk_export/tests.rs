@@ -215,6 +215,22 @@ fn the_first_export_of_somebody_whose_peers_take_out_the_like_is_silent() {
 }
 
 #[test]
+fn in_the_first_days_an_export_of_some_thousands_is_silent_and_one_of_many_is_not() {
+    let first_week = |records| {
+        let mut events: Vec<Event> = (0..4)
+            .flat_map(|copy| company(0..3).into_iter().map(move |event| (copy, event)))
+            .map(|(copy, event)| {
+                let user = format!("{}-{copy}", event.text(Field::UserName).unwrap_or_default());
+                with(event, Field::UserName, &user)
+            })
+            .collect();
+        events.push(event(2 * DAY + 14 * MINUTES, "user3-0", BERLIN, "export", records));
+        found(events).len()
+    };
+    assert_eq!([4_500, 30_000].map(first_week), [0, 1]);
+}
+
+#[test]
 fn a_leaver_who_goes_on_with_his_work_is_silent() {
     let leaver = |events: Vec<Event>| events.into_iter().map(|event| of_role(event, "analyst", Status::Notice));
     let mut events = company(0..20);
