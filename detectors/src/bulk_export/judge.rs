@@ -175,8 +175,8 @@ pub(super) fn judge(
     }
     let excess = (hour / floors.0).max(day / floors.1);
     // What one in ten of the peers' days reaches is no size to speak of.
-    let uncommon = if nearest.is_some() { -2.0 * commonest.log10() } else { 4.0 };
-    parts.push(("size above the floor", excess.log2().clamp(0.0, 4.0).min(uncommon)));
+    let uncommon = if nearest.is_some() { -2.0 * commonest.log10() } else { 5.0 };
+    parts.push(("size above the floor", excess.log2().clamp(0.0, 5.0).min(uncommon)));
     let mut add = |applies: bool, name: &'static str, points: f64| {
         if applies {
             parts.push((name, points));
