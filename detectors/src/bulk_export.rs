@@ -14,9 +14,9 @@
 //! times, so there are no edges to hide between. Nothing below `floor_records_per_hour` and `floor_records_per_day` is ever reported.
 //! Above, these points are added: how improbable the amount is by the entity's own history, which starts from that of its role, department or
 //! organisation (up to 6, and not more than 2
-//! beyond its rarity among peers), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
+//! beyond its rarity among peers; less where several of their days have reached it and its own days are few), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
 //! far above the floor (up to 4, less where peers reach it); more than 99.5 in 100
-//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); no past at all 2; a leaver 3; outside working hours 1; from a hosting network 2; a program at an hour it
+//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); no past at all 2; a leaver 3 (half without a past); outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
 //! usual is high, above the ceiling critical. A window that raised an alert teaches nothing for 14 days, and then only clipped.
 //!

@@ -20,7 +20,7 @@
 //! ten minutes 20; one session from both with different browsers 15; failed logins in the hour before 10. Taken off: both places known on three
 //! days 30; same device with a second factor 25; mobile network 20; same browser and a short hop 25, or 45 in the
 //! same session or over a hosting network (a VPN switched on); same browser after two hours of silence at the other place, where no
-//! database tells the network, 25; colleagues on
+//! database tells the network, 25; a telephone at one place and a known computer at the other, not at once (roaming), 25; colleagues on
 //! that address up to 20. From `alert_score` it is medium, from `high_score` high. One finding per user and pair of places in a day.
 //!
 //! # False positives

@@ -3,7 +3,8 @@
 //! ```text
 //! reader ──(batches)──► absorb: enrich, detect, journal ──(recorded)──► index
 //!                          │                                              │
-//!                          └── wakes the alert stage                      └── tells absorb what is committed
+//!                          └── wakes the alert stage                      ├── tells absorb what is committed
+//!                                                                         └── hands events back to the reader, to be dropped
 //! ```
 //!
 //! Every channel is bounded: when the index or the disk is slow, reading slows. A fault in any stage ends all three; the session is

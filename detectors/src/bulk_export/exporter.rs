@@ -283,6 +283,11 @@ impl Exporter {
         }
     }
 
+    /// Whether anything was.
+    pub(super) fn was_reported(&self) -> bool {
+        !self.reported.is_empty()
+    }
+
     /// Whether the like was reported on two earlier days.
     pub(super) fn is_known(&self, time: Millis, hour: f64, day: f64) -> bool {
         let today = hour_of(time) / 24;

@@ -19,6 +19,10 @@ const ACTIONS_WHEN_NOTHING_KNOWN: f64 = 3.0;
 const LEAST_GROUP: u64 = 20;
 /// How many orders of magnitude own history may add to the rarity among peers.
 const BEYOND_PEERS: f64 = 2.0;
+/// So many days of peers at least as large make a size that peers reach.
+const REACHED: u64 = 3;
+/// How many own days what peers do weighs as much as.
+const DAYS_OF_PEERS: f64 = 10.0;
 /// What one may take beyond his own largest without surprise.
 const OWN_TOP: f64 = 1.25;
 const ROUTINE: f64 = 1.3;
@@ -139,8 +143,12 @@ pub(super) fn judge(
     by_day |= of_day > of_hour;
     let nearest = groups.iter().rev().find(|group| group.spread.total() >= LEAST_GROUP);
     let commonest = nearest.or(groups.first()).map_or(1.0, |group| group.spread.rarity(amount_of(by_day, hour, day)));
-    // A habit of small things makes any larger one look impossible; what peers do on some days is not.
-    let most = BEYOND_PEERS - commonest.log10();
+    // A habit of small things makes any larger one look impossible; what peers do on some days is not. What several of their days have reached will
+    // come to anybody in time: how much his own days without it say grows with their number alone.
+    let past = exporter.days.weight();
+    let reached = nearest.is_some_and(|group| group.spread.reached(amount_of(by_day, hour, day)) >= REACHED);
+    let beyond = if reached { (1.0 + past / DAYS_OF_PEERS).log10().min(BEYOND_PEERS) } else { BEYOND_PEERS };
+    let most = beyond - commonest.log10();
     // Small days and large ones make a wide spread in which nothing is improbable; the largest so far is a measure then.
     let settled = exporter.days.weight() >= SETTLED;
     let growth = if settled && top_day > 0.0 { (day / top_day).max(1.0).log2().min(GROWTH) } else { 0.0 };
@@ -157,7 +165,7 @@ pub(super) fn judge(
     let ceiling = day >= ceiling_at;
     let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
     // Within what its own days have held, and not in more pieces: large, but no larger than itself.
-    if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !leaving && !ceiling {
+    if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !ceiling {
         return None;
     }
     let excess = (hour / floors.0).max(day / floors.1);
@@ -173,11 +181,11 @@ pub(super) fn judge(
     let above = nearest.filter(|group| group.spread.share_below(day) > 0.995);
     add(above.is_some(), "more than nearly all peers", if commonest < 0.005 { 2.0 } else { 1.0 });
     // Newness means something only against a past: in the first days everything is new.
-    let past = exporter.days.weight();
-    add(past == 0.0, "never seen to take anything out", NO_PAST);
+    add(past == 0.0 && !reached && !exporter.was_reported(), "never seen to take anything out", NO_PAST);
     let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
     add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
-    add(leaving, "is leaving or has left", 3.0);
+    // Whoever leaves goes on working until then: his departure weighs in full against a past.
+    add(leaving, "is leaving or has left", if past > 0.0 { 3.0 } else { 1.5 });
     add(!is_program && off_hours(event), "outside working hours", 1.0);
     let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
     add(!is_program && Network::of_owner(owner) == Network::Hosting, "from a hosting network", 2.0);

@@ -187,6 +187,47 @@ fn a_new_joiner_who_does_what_his_peers_do_is_silent_and_a_leaver_is_watched_clo
 }
 
 #[test]
+fn the_first_export_of_somebody_whose_peers_take_out_the_like_is_silent() {
+    let mut events = company(0..12);
+    // Analysts who look at lists every day and take out a few thousand now and then, each on days of his own.
+    for number in 0..12i64 {
+        let user = format!("analyst{number}");
+        for day in 0..12 {
+            let morning = day * DAY + 9 * MINUTES + number;
+            events.extend(
+                (0..6).map(|turn| {
+                    of_role(event(morning + turn * 50, &user, BERLIN, "list", 25), "analyst", Status::Active)
+                }),
+            );
+            if number > 0 && (day + number) % 6 == 0 {
+                let export = event(morning + 20, &user, BERLIN, "export", 4_000 + number * 300);
+                events.push(of_role(export, "analyst", Status::Active));
+            }
+        }
+    }
+    let late = |records| {
+        let mut events = events.clone();
+        let export = event(11 * DAY + 10 * MINUTES, "analyst0", BERLIN, "export", records);
+        events.push(of_role(export, "analyst", Status::Active));
+        found(events).iter().filter(|finding| finding.primary_value() == "analyst0").count()
+    };
+    assert_eq!([5_000, 60_000].map(late), [0, 1]);
+}
+
+#[test]
+fn a_leaver_who_goes_on_with_his_work_is_silent() {
+    let leaver = |events: Vec<Event>| events.into_iter().map(|event| of_role(event, "analyst", Status::Notice));
+    let mut events = company(0..20);
+    events.extend(leaver(
+        (0..18).map(|day| event(day * DAY + 9 * MINUTES, "user30", BERLIN, "export", 2_000 + day * 7)).collect(),
+    ));
+    events.extend(leaver(vec![event(18 * DAY + 9 * MINUTES, "user30", BERLIN, "export", 2_700)]));
+    assert!(found(events.clone()).is_empty());
+    events.extend(leaver(vec![event(19 * DAY + 9 * MINUTES, "user30", BERLIN, "export", 25_000)]));
+    assert_eq!(on(&found(events)), [19]);
+}
+
+#[test]
 fn a_migration_by_a_listed_exporter_is_silent() {
     let mut events = company(0..8);
     events.extend((0..50).map(|turn| event(7 * DAY + turn * 2, "Migration", BERLIN, "export", 10_000)));

@@ -151,6 +151,10 @@ pub(super) fn parts(
     add(hop && !vpn, "same browser, short hop", -25.0);
     // The owner who is gone from the one place when the other begins has at least not been caught at both: an aeroplane's exit, a VPN. Where
     // nothing tells the network, that is all there is to go by.
+    let telephone = client.agent != 0 && other.client.agent != 0 && client.mobile != other.client.mobile;
+    let both_known = strange_family != 0 && user.agents.known(strange_family, time, DAY);
+    // Abroad a telephone's traffic comes out at home, while the computer comes out of the hotel.
+    add(telephone && both_known && !same_session && !simultaneous, "telephone here, own computer there", -25.0);
     let moved_on = same_browser && !hop && !back_and_forth && journey.gap > MOVED_ON && strange.asn == 0;
     add(moved_on, "same browser, and gone from the other place", -25.0);
     add(around.colleagues > 0, "colleagues use that address", -10.0 * around.colleagues.min(2) as f64);

@@ -155,6 +155,29 @@ fn an_exit_whose_users_are_elsewhere_meanwhile_says_nothing_about_where_the_next
 }
 
 #[test]
+fn a_telephone_that_comes_out_at_home_while_its_owner_is_abroad_is_silent() {
+    let agent = |mut event: Event, agent: &str, device: &str| {
+        event.set(Field::UserAgent, agent);
+        event.set(Field::UserAgentDevice, device);
+        event
+    };
+    let morning = |desk: &str| {
+        let mut events: Vec<Event> = (0..5)
+            .flat_map(|day| {
+                let early = agent(event(day * DAY + 7 * HOUR, "mia", GERMANY, "view", 1), "Safari iPhone", "mobile");
+                let desk = office(day..day + 1, "mia", GERMANY, 30);
+                std::iter::once(early).chain(desk.into_iter().map(|event| agent(event, CHROME, "desktop")))
+            })
+            .collect();
+        events.extend(office(0..5, "ada", NIGERIA, 60));
+        events.push(agent(event(MONDAY + 7 * HOUR, "mia", GERMANY, "view", 1), "Safari iPhone", "mobile"));
+        events.push(agent(event(MONDAY + 7 * HOUR + 40, "mia", NIGERIA, "view", 1), desk, "desktop"));
+        found(events).len()
+    };
+    assert_eq!([CHROME, FIREFOX].map(morning), [0, 1]);
+}
+
+#[test]
 fn the_same_browser_on_another_continent_hours_after_the_last_activity_is_silent_and_another_one_is_not() {
     let later = |agent: &str| {
         let mut events = after_a_week("mia", GERMANY, []);
