@@ -150,11 +150,11 @@ mod tests {
         let files = ["access.log", "access.log.1", "access-2026-01-02.log", "2026-01-02_Login.csv", "crm/access.log"];
         let found = sources(&[], &files);
         let expected = [
+            ("crm/access.log", "crm/access"),
             ("2026-01-02_Login.csv", "top"),
             ("access-2026-01-02.log", "top/access"),
             ("access.log", "top/access"),
             ("access.log.1", "top/access"),
-            ("crm/access.log", "crm/access"),
         ];
         assert_eq!(found, pairs(&expected));
     }
