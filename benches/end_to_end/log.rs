@@ -84,14 +84,14 @@ impl Lines {
         let time = time.unwrap_or(self.time);
         // Some people are busier than others: the square of a uniform choice.
         let choice = self.random.below(1 << 20);
-        let user = (choice * choice >> 20) * USERS >> 20;
+        let user = (((choice * choice) >> 20) * USERS) >> 20;
         let own = mixed(user);
         // Most requests come from the person's usual address, the others from home.
         let home = u64::from(self.random.below(10) == 0);
         let place = mixed(own + home);
         let (first, second) = NETWORKS[(own % 5) as usize];
         let second = u64::from(second) + (place >> 8) % 64;
-        let address = format!("{first}.{second}.{}.{}", place >> 16 & 0xff, 1 + (place >> 24) % 254);
+        let address = format!("{first}.{second}.{}.{}", (place >> 16) & 0xff, 1 + (place >> 24) % 254);
         let agent = AGENTS[(own >> 32) as usize % if home == 1 { AGENTS.len() } else { AGENTS.len() - 1 }];
         let request = self.request();
         let moment = chrono::DateTime::from_timestamp_millis(time).expect("a time of this century");
