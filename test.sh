@@ -45,7 +45,7 @@ step "Lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 
 step "Tests"
-cargo test --locked --workspace
+cargo test --locked --workspace --no-fail-fast
 
 step "End to end"
 cargo build --locked

@@ -108,6 +108,7 @@ metrics! {
     last_successful_mail_timestamp_seconds: IntGauge = "last_successful_mail_timestamp_seconds" [] "When a mail was last accepted by the server; 0 if never since the start.";
     config_last_reload_successful: IntGauge = "config_last_reload_successful" [] "1 if the configuration in force is the one on disk when last asked to reload, 0 if that one was refused.";
     config_last_reload_timestamp_seconds: IntGauge = "config_last_reload_timestamp_seconds" [] "When the configuration in force was loaded.";
+    country_database_timestamp_seconds: IntGauge = "country_database_timestamp_seconds" [] "Of which day the country database in use is; 0 where that is not known.";
     build_info: IntGaugeVec = "build_info" ["version", "country_database"] "Always 1; which program this is and of which date its country database.";
 }
 
@@ -141,6 +142,9 @@ impl Metrics {
     pub fn set_country_database(&self, date: &str) {
         self.build_info.reset();
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), date]).set(1);
+        // A rule cannot reckon with a label, so the day stands there as a number too.
+        let day = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+        self.country_database_timestamp_seconds.set(day.map_or(0, |day| day.and_utc().timestamp()));
     }
 
     /// The handles of one source, made once.
@@ -303,6 +307,15 @@ mod tests {
         ] {
             assert!(text.lines().any(|one| one.starts_with(line)), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn the_day_of_the_country_database_can_be_reckoned_with() {
+        let metrics = Metrics::new();
+        metrics.set_country_database("2026-06-17");
+        assert_eq!(metrics.country_database_timestamp_seconds.get(), 1_781_654_400);
+        metrics.set_country_database("none");
+        assert_eq!(metrics.country_database_timestamp_seconds.get(), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! to be compared with each other; of different runs, only with a look at what else the machine did. CRMWATCH_BENCH_BINARY names another
 //! binary to measure, CRMWATCH_BENCH_DIR the folder to work in.
 
-#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+#![allow(clippy::print_stdout, reason = "the figures are the output")]
 
 mod daemon;
 mod latency;

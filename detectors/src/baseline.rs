@@ -228,6 +228,11 @@ impl Histogram {
         (1.0 - self.share_below(amount)).max(1.0 / (self.total() as f64 + 1.0))
     }
 
+    /// How many of the counted amounts are at least about as large as this one.
+    pub fn reached(&self, amount: f64) -> u64 {
+        self.counts.iter().skip(Histogram::step(amount)).map(|count| u64::from(*count)).sum()
+    }
+
     /// The share of counted amounts clearly below this one.
     pub fn share_below(&self, amount: f64) -> f64 {
         let total = self.total();

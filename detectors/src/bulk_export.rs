@@ -9,19 +9,23 @@
 //!
 //! # How it decides
 //! Every event is counted in records: exports and bulk jobs in full, a report by half, five rows of a list as one, wide tables more; where only
-//! bytes are known, 350 are one record. Failed requests do not count. The sums of the last hour and the last day slide with the events' own
+//! bytes are known, 350 are one record. From the sixty-first page turned within an hour on, rows count in full: nobody reads so fast. Records that are
+//! written back in bulk after being read are worked on and not taken out. Failed requests do not count. The sums of the last hour and the last day slide with the events' own
 //! times, so there are no edges to hide between. Nothing below `floor_records_per_hour` and `floor_records_per_day` is ever reported.
 //! Above, these points are added: how improbable the amount is by the entity's own history, which starts from that of its role, department or
 //! organisation (up to 6, and not more than 2
-//! beyond its rarity among peers); how improbable the number of exports is (up to 6); how far above the floor (up to 4); more than 99.5 in 100
-//! of the peers 2; a way or kind of data never used before 1.5 each, up to 3; a leaver 3; outside working hours 1; from a hosting network 2; a program at an hour it
+//! beyond its rarity among peers; less where several of their days have reached it and its own days are few), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
+//! far above the floor (up to 4, less where peers reach it); more than 99.5 in 100
+//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); no past at all 2; a leaver 3 (half without a past); outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
 //! usual is high, above the ceiling critical. A window that raised an alert teaches nothing for 14 days, and then only clipped.
 //!
 //! # False positives
 //! The first large export of somebody who will do so from now on; a migration; a first quarterly report. Silent are: what the entity has itself done before
 //! (up to a quarter more than its largest window, slowly forgotten, so a month end is quiet from the second month), what it did at
-//! the same hour on two earlier days (a nightly job is quiet from the third night), a program's first night below the ceiling,
+//! the same hour on two earlier days (a nightly job is quiet from the third night; one the people file calls an integration from the first, up to ten
+//! times the ceiling), what 99 of 100 of its own days of five or more hold, what was reported
+//! on two days of the last 30 and is not half as large again, a program's first night below the ceiling,
 //! and whoever is listed under `expected_exporters`.
 //!
 //! # What to check
@@ -66,6 +70,8 @@ const TECHNIQUES: [&str; 2] = ["T1567", "T1530"];
 /// For how long a new way or kind of data stays new, in seconds.
 const RIPE: u32 = 86_400;
 const KNOWN: usize = 48;
+/// What goes on over a working day is one episode.
+const EPISODE: Millis = 6 * HOUR;
 /// References kept of an entity that takes out little, and of one that comes near the floor.
 const FEW: usize = 16;
 const MANY: usize = 100;
@@ -165,6 +171,9 @@ fn kinds(event: &Event) -> [Option<u32>; 4] {
         .map(|field| event.text(field).filter(|text| !text.is_empty()).map(|text| stable_hash(text) ^ field as u32))
 }
 
+/// What each is worth when it is new. Another report is everyday life; another way, kind of record or app is not.
+const KIND_POINTS: [f64; 4] = [1.5, 1.5, 0.5, 1.5];
+
 /// The groups of an exporter, the widest first.
 fn groups_of(event: &Event, program: bool) -> Vec<Box<str>> {
     let organisation = event.text(Field::OrganizationId).unwrap_or_default();
@@ -199,16 +208,32 @@ impl Detector for BulkExport {
 
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         self.close(context.watermark);
-        let Some(volume) = volume::of(event, &self.settings) else { return };
         let key = entity_key(event);
         if key.is_empty() {
             return;
         }
+        // Who works through a browser is a person, whatever else runs under that name.
+        let browser = volume::browser(event);
+        if browser && self.exporters.get(&key).is_none_or(|known| !known.human) {
+            self.exporters.touch(&key, event.time).human = true;
+        }
+        if let Some(written) = volume::written(event)
+            && let Some(known) = self.exporters.get(&key)
+        {
+            // Only what was read and not yet written back: a change beforehand excuses no export.
+            let open = known.ring.sum(event.time, HOUR).amount - known.written.sum(event.time, HOUR).amount;
+            if open > 0.0 {
+                self.exporters.touch(&key, event.time).written.add(event.time, written.min(open), 0);
+            }
+        }
+        let harvest =
+            volume::page(event).is_some_and(|page| self.exporters.touch(&key, event.time).pages.turn(page, event.time));
+        let Some(volume) = volume::of(event, harvest, &self.settings) else { return };
         let seconds = u32::try_from((event.time / 1_000).max(0)).unwrap_or(u32::MAX);
         let exporter = self.exporters.touch(&key, event.time);
         if volume::program(event) || key.starts_with("app:") {
             exporter.program = true;
-        } else {
+        } else if browser || !event.has(Field::UserAgent) {
             exporter.human = true;
         }
         let is_program = exporter.program && !exporter.human;
@@ -216,10 +241,13 @@ impl Detector for BulkExport {
         exporter.told.since += volume.records;
         let dues = exporter.open(event.time, volume.records, volume.export);
         self.due.extend(dues.into_iter().flatten().map(|due| (due, Box::from(key.as_ref()))));
-        let mut fresh = 0;
-        for kind in kinds(event).into_iter().flatten() {
+        let mut fresh = 0.0;
+        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS) {
+            let Some(kind) = kind else { continue };
             exporter.known.note(kind, seconds, KNOWN);
-            fresh += usize::from(!exporter.known.known(kind, seconds, RIPE));
+            if !exporter.known.known(kind, seconds, RIPE) {
+                fresh += points;
+            }
         }
         if exporter.groups.is_empty()
             || exporter.groups[0].ends_with("/programs") != is_program
@@ -267,7 +295,7 @@ impl Detector for BulkExport {
 }
 
 impl BulkExport {
-    fn decide(&mut self, event: &Event, key: &str, fresh: usize, is_program: bool, out: &mut Vec<Detection>) {
+    fn decide(&mut self, event: &Event, key: &str, fresh: f64, is_program: bool, out: &mut Vec<Detection>) {
         let Some(exporter) = self.exporters.get(key) else { return };
         let windows = Windows::of(exporter, event.time);
         let groups: Vec<&Group> = exporter.groups.iter().filter_map(|group| self.groups.get(group)).collect();
@@ -284,6 +312,7 @@ impl BulkExport {
         let detection = again.then(|| self.detection(event, key, exporter, &windows, &verdict, from));
         let exporter = self.exporters.touch(key, event.time);
         exporter.mark(from, event.time);
+        exporter.report(event.time, windows.hour.amount, windows.day.amount);
         if let Some(detection) = detection {
             exporter.told = Told { time: event.time, amount, severity: verdict.severity as u8, since: 0.0 };
             out.push(detection);
@@ -371,7 +400,7 @@ impl BulkExport {
             evidence,
             techniques: TECHNIQUES.to_vec(),
             parts: verdict.parts.clone(),
-            quiet: HOUR,
+            quiet: EPISODE,
         }
     }
 }

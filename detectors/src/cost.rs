@@ -7,6 +7,7 @@ use crate::field::Field;
 use crate::scenario::{BERLIN, CHROME, MUNICH, event, with};
 
 /// Nanoseconds this thread has run, so that a busy machine does not count.
+#[allow(clippy::disallowed_methods, reason = "a measurement, and only of a test: no detector reads files")]
 fn on_processor() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
     text.split(' ').next().and_then(|number| number.parse().ok()).expect("the first number")

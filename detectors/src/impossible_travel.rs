@@ -19,13 +19,14 @@
 //! for the organisation 10; active at both places within
 //! ten minutes 20; one session from both with different browsers 15; failed logins in the hour before 10. Taken off: both places known on three
 //! days 30; same device with a second factor 25; mobile network 20; same browser and a short hop 25, or 45 in the
-//! same session or over a hosting network (a VPN switched on); colleagues on
+//! same session or over a hosting network (a VPN switched on); same browser after two hours of silence at the other place, where no
+//! database tells the network, 25; a telephone at one place and a known computer at the other, not at once (roaming), 25; colleagues on
 //! that address up to 20. From `alert_score` it is medium, from `high_score` high. One finding per user and pair of places in a day.
 //!
 //! # False positives
 //! A private VPN whose exit is on another continent; an address database that is wrong by a country; an account shared on purpose.
-//! Silent are: journeys at feasible speed, addresses of one network or provider and country, relays and satellite networks, addresses that several
-//! colleagues use, hosting networks the user came back to on another day, accounts that only programs use, failed logins.
+//! Silent are: journeys at feasible speed, addresses of one network or provider and country, relays and satellite networks, new addresses that several
+//! colleagues use, shared addresses that let out people who are elsewhere (a company's VPN), hosting networks the user came back to on another day, accounts that only programs use, failed logins.
 //!
 //! # What to check
 //! Ask the person by telephone where he is and whether he uses a VPN. Look at what was done from the stranger place, from which device,
@@ -36,7 +37,8 @@
 //! - `speed_kmh` (900): the fastest a person travels.
 //! - `airport_hours` (0.75): added to every journey.
 //! - `alert_score` (60), `high_score` (80): points for medium and high.
-//! - `shared_egress_users` (5): an address with so many users of the organisation (or 3 in a hundred of them, at least 3) is shared and not judged.
+//! - `shared_egress_users` (5): an address with so many users of the organisation (or 3 in a hundred of them, at least 3) is shared: no stranger
+//!   place, and a familiar one only if it is an office.
 //! - `repeat_hours` (24): the same pair of places is not reported again within this time, and after a second report not for 14 days.
 //! - `known_networks` ([]): networks of offices and company VPNs, such as "198.51.100.0/24", that say nothing about where a person is.
 //! - `capacity` (200000): users remembered.
@@ -152,6 +154,14 @@ impl ImpossibleTravel {
         let enough = ((users as f64 * 0.03).ceil() as usize).clamp(3.min(most), most);
         (others >= enough, others)
     }
+
+    /// Whether a place that many share is a way out for people elsewhere, and so says nothing about where this one is.
+    fn is_exit(&self, anchor: &Anchor, user: u32, home: Country) -> bool {
+        let abroad = home != [0; 2] && anchor.country != [0; 2] && home != anchor.country;
+        anchor.network == Network::Hosting
+            || abroad
+            || self.egresses.get(&egress_key(anchor.ip)).is_some_and(|egress| egress.is_exit(user))
+    }
 }
 
 impl Detector for ImpossibleTravel {
@@ -220,8 +230,18 @@ impl Detector for ImpossibleTravel {
         let organisation = event.text(Field::OrganizationId).unwrap_or_default();
         let subject = Subject { key: &key, hash: stable_hash(&key), organisation };
         let mut suspicious = None;
+        let ends = journeys.iter().map(|(index, _)| *index).chain((!journeys.is_empty()).then_some(sighting.anchor));
+        let ends: Vec<String> = ends.map(|index| egress_key(user.anchors[index].ip)).collect();
         if !journeys.is_empty() {
             suspicious = self.judge(event, subject, sighting.anchor, &journeys, out);
+        }
+        // An attack says nothing about the address its victim works at.
+        if suspicious.is_none() {
+            for end in ends {
+                if self.egresses.get(&end).is_some_and(|egress| !egress.is_remote(subject.hash)) {
+                    self.egresses.touch(&end, event.time).note_remote(subject.hash);
+                }
+            }
         }
         if new_day {
             self.learn(subject, event.time, sighting.anchor, first_time, suspicious.is_some());
@@ -271,24 +291,28 @@ impl ImpossibleTravel {
         let here = &user.anchors[at];
         let mut best: Option<Judged> = None;
         let (here_shared, here_colleagues) = self.shared(here, hash, organisation);
-        if here_shared {
-            return None;
-        }
+        let home = home_of(event);
         for (index, journey) in journeys {
             let other = &user.anchors[*index];
             if means_nothing(here, other, &client, user.program && !user.human) {
                 continue;
             }
-            let (shared, colleagues) = self.shared(other, hash, organisation);
-            if shared {
+            let (other_shared, colleagues) = self.shared(other, hash, organisation);
+            let strange = stranger(here, other);
+            let (strange_shared, familiar, familiar_shared) = if std::ptr::eq(strange, here) {
+                (here_shared, other, other_shared)
+            } else {
+                (other_shared, here, here_shared)
+            };
+            // Where colleagues work, he may work too; and a familiar address of many is an office only if nobody is elsewhere meanwhile.
+            if strange_shared || (familiar_shared && self.is_exit(familiar, hash, home)) {
                 continue;
             }
-            let strange = stranger(here, other);
             let countries = self.organisations.get(organisation).map(|known| &known.countries);
             let around = Surroundings {
                 colleagues: if std::ptr::eq(strange, here) { here_colleagues } else { colleagues },
                 country_new_to_all: countries.is_none_or(|known| !known.known(strange.country, time, DAY)),
-                home: home_of(event),
+                home,
                 second_factor: matches!(event.text(Field::EventAction), Some("mfa-challenge" | "mfa-enrolled"))
                     || event.text(Field::LoginType).is_some_and(|kind| kind.to_ascii_lowercase().contains("mfa")),
             };

@@ -12,6 +12,20 @@ pub enum Status {
     Disabled,
 }
 
+/// Roles by which a people file says that an account is a program's.
+const PROGRAMS: [&str; 10] = [
+    "integration",
+    "service",
+    "service account",
+    "service-account",
+    "bot",
+    "robot",
+    "system",
+    "api",
+    "application",
+    "app",
+];
+
 /// One line of the people file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Person {
@@ -31,4 +45,25 @@ pub struct Person {
     pub status: Status,
     /// The last day of work.
     pub last_day: Option<chrono::NaiveDate>,
+}
+
+impl Person {
+    /// Whether the people file says that no person stands behind the account.
+    pub fn is_program(&self) -> bool {
+        self.role.as_deref().is_some_and(|role| PROGRAMS.iter().any(|word| word.eq_ignore_ascii_case(role.trim())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_people_file_may_say_that_an_account_is_a_program_s() {
+        let of_role = |role: Option<&str>| Person { role: role.map(Into::into), ..Person::default() }.is_program();
+        assert_eq!(
+            [Some("Integration"), Some("service account "), Some("sales"), None].map(of_role),
+            [true, true, false, false]
+        );
+    }
 }

@@ -16,7 +16,7 @@ const NOW: i64 = 1_772_442_847_000;
 
 /// Formats of one event a line, and the finding out which it is.
 pub fn lines(bytes: &[u8]) {
-    for format in ["nginx", "apache", "odoo", "suitecrm", "auto"] {
+    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "auto"] {
         file(format, bytes);
     }
 }

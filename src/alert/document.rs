@@ -7,6 +7,8 @@ use crate::text;
 
 /// Columns of the plain text.
 const COLUMNS: usize = 72;
+/// What sets log lines and commands apart from what is said about them. Long words break only where nothing else fits.
+const QUOTED: &str = "white-space:pre-wrap;overflow-wrap:anywhere;color:#222;background:#f3f4f6;border-left:3px solid #9ca3af;padding:.35em .6em;margin:.1em 0 .6em 0";
 /// Longer evidence lines are cut to so many columns.
 const LINE_COLUMNS: usize = 420;
 
@@ -178,7 +180,7 @@ impl Document {
                 Block::Lines(lines) => {
                     for (place, line) in lines {
                         out.push_str(&format!(
-                            "<p style=\"margin:0\"><small>{}</small></p>\n<pre style=\"white-space:pre-wrap;word-break:break-all;margin:0 0 .5em 0\">{}</pre>\n",
+                            "<p style=\"margin:0\"><small>{}</small></p>\n<pre style=\"{QUOTED}\">{}</pre>\n",
                             text::html(place),
                             text::html(line)
                         ));
@@ -192,7 +194,7 @@ impl Document {
                     out.push_str("</ul>\n");
                 }
                 Block::Command(name, pieces) => out.push_str(&format!(
-                    "<p>{}:</p>\n<pre style=\"white-space:pre-wrap\">{}</pre>\n",
+                    "<p style=\"margin:0\">{}:</p>\n<pre style=\"{QUOTED}\">{}</pre>\n",
                     text::html(name),
                     text::html(&pieces.join(" "))
                 )),

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crmwatch_detectors::Millis;
 
 use super::live::Live;
 use super::logs::{self, LOGS, Line, PLAIN};
@@ -105,11 +108,31 @@ fn configuration() -> String {
     text
 }
 
+/// A file being written, and when its last line was delivered.
+#[derive(Debug)]
+struct Open {
+    writer: BufWriter<File>,
+    due: Millis,
+}
+
+impl Open {
+    /// Hands everything to the operating system. A file for one hour bears the date of its delivery, as it would if it had not been
+    /// written in a moment for many: whoever follows a folder of such files reads them in the order of their dates.
+    fn close(mut self, file: usize) -> io::Result<()> {
+        self.writer.flush()?;
+        if file >= PLAIN {
+            let since = Duration::from_millis(u64::try_from(self.due).unwrap_or(0));
+            self.writer.get_ref().set_modified(UNIX_EPOCH + since)?;
+        }
+        Ok(())
+    }
+}
+
 /// The folder while it is written to.
 #[derive(Debug)]
 pub(super) struct Folder {
     dir: PathBuf,
-    files: BTreeMap<usize, BufWriter<File>>,
+    files: BTreeMap<usize, Open>,
     /// Files of an earlier simulation are overwritten, those of this one continued.
     fresh: bool,
     summary: Summary,
@@ -127,11 +150,13 @@ impl Folder {
                 OpenOptions::new().append(true).create(true).open(path)?
             };
             self.summary.files += usize::from(self.fresh);
-            self.files.insert(line.file, BufWriter::with_capacity(1 << 16, file));
+            let writer = BufWriter::with_capacity(1 << 16, file);
+            self.files.insert(line.file, Open { writer, due: line.due });
         }
-        let file = self.files.get_mut(&line.file).expect("opened above");
-        file.write_all(line.text.as_bytes())?;
-        file.write_all(b"\n")?;
+        let open = self.files.get_mut(&line.file).expect("opened above");
+        open.writer.write_all(line.text.as_bytes())?;
+        open.writer.write_all(b"\n")?;
+        open.due = open.due.max(line.due);
         self.summary.lines += 1;
         self.summary.bytes += line.text.len() as u64 + 1;
         Ok(())
@@ -139,10 +164,9 @@ impl Folder {
 
     /// Hands everything to the operating system; what is written later is appended.
     pub fn close(&mut self) -> io::Result<()> {
-        for file in self.files.values_mut() {
-            file.flush()?;
+        for (file, open) in std::mem::take(&mut self.files) {
+            open.close(file)?;
         }
-        self.files.clear();
         self.fresh = false;
         Ok(())
     }
@@ -161,8 +185,8 @@ impl Folder {
         let old: Vec<usize> =
             self.files.keys().copied().filter(|&one| one >= PLAIN && logs::hour_of(one) < hour).collect();
         for one in old {
-            if let Some(mut file) = self.files.remove(&one) {
-                file.flush()?;
+            if let Some(open) = self.files.remove(&one) {
+                open.close(one)?;
             }
         }
         Ok(())

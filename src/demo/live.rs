@@ -26,6 +26,10 @@ pub struct Live {
     count: u64,
     rng: Rng,
     next_attack: Millis,
+    /// Attacks made so far: each kind has its turn.
+    turn: usize,
+    /// The only families that attack; all where nothing is said.
+    families: Option<BTreeSet<String>>,
     used: BTreeSet<u32>,
 }
 
@@ -55,6 +59,8 @@ impl Live {
             count: 0,
             rng: Rng::of(plan.seed, &[30]),
             next_attack: plan.end + 8 * SECOND,
+            turn: 0,
+            families: None,
             used: BTreeSet::new(),
             stream,
             folder,
@@ -98,6 +104,11 @@ impl Live {
         self.next_attack = time;
     }
 
+    /// Only attacks of these families begin from here on.
+    pub fn only(&mut self, families: BTreeSet<String>) {
+        self.families = Some(families);
+    }
+
     fn work_until(&mut self, now: Millis) {
         while let Some(line) = self.stream.next_until(now) {
             self.hold(line);
@@ -115,11 +126,14 @@ impl Live {
     }
 
     fn attack(&mut self, at: Millis) -> Option<Value> {
-        for _ in 0..8 {
-            let variant = *self.rng.pick(&attacks::live());
+        let variants = attacks::live();
+        for _ in 0..variants.len() {
+            let variant = variants[self.turn % variants.len()];
+            self.turn += 1;
             let made = attacks::make(self.stream.company(), variant, Moment::Now(at), self.rng.next(), &mut self.used);
             let Some(incident) = made else { continue };
-            if incident.span().0 < at {
+            let wanted = self.families.as_ref().is_none_or(|families| families.contains(incident.family));
+            if incident.span().0 < at || !wanted {
                 continue;
             }
             self.stream.acts(incident.acts.iter().copied().collect());

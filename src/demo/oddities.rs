@@ -9,7 +9,7 @@ use super::Company;
 use super::act::{Act, Deed, System, Who};
 use super::ambient::app_address;
 use super::clock::{self, HOUR, MINUTE, SECOND, day_of};
-use super::day::Change;
+use super::day::{Change, day_in_zone};
 use super::label::Incident;
 use super::people::{OFFICES, Role, Standing};
 use super::places::{self, Network};
@@ -180,7 +180,14 @@ fn in_flight(scene: &mut Scene<'_>) -> Option<Laid> {
     let territory = scene.person(met.person).territory;
     let mut script = scene.script(met.person, met.last.system, ip, met.last.device, at);
     script.does(Deed::Login, &mut scene.rng, 20.0).looks(12, territory, &mut scene.rng);
-    Some((Incident::oddity("in-flight-wifi", script.acts), Vec::new()))
+    // Nobody sits at a desk and in an aeroplane at once, nor at the desk the day after.
+    let day = day_in_zone(scene.person(met.person), met.last.time);
+    let leaves = met.last.time + MINUTE;
+    let changes = vec![
+        ((met.person, day), Change::Journey(leaves, leaves + 2 * clock::DAY, ip)),
+        ((met.person, day + 1), Change::Absent),
+    ];
+    Some((Incident::oddity("in-flight-wifi", script.acts), changes))
 }
 
 /// The telephone comes out of another city of the same country, minutes after the desk.

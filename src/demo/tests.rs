@@ -165,8 +165,12 @@ fn the_folder_holds_logs_people_labels_and_a_configuration_that_names_each_log()
     assert_eq!(labels.lines().count(), summary.attacks + summary.oddities);
     let people = fs::read_to_string(folder.path().join("people.csv")).unwrap();
     assert_eq!(people.lines().count(), summary.people + 1);
-    let configuration: toml::Table = fs::read_to_string(folder.path().join("crmwatch.toml")).unwrap().parse().unwrap();
-    assert_eq!(configuration["source"].as_array().unwrap().len(), LOGS.len());
+    let configuration = crate::config::Config::load(&folder.path().join("crmwatch.toml")).unwrap();
+    assert_eq!(configuration.sources.len(), LOGS.len());
+    assert_eq!(configuration.state_dir, folder.path().join("state"));
+    for source in &configuration.sources {
+        assert!(crate::parse::format(&source.format).is_some(), "there is no parser of {}", source.format);
+    }
     assert_eq!(
         fs::read_to_string(folder.path().join("honeytokens.txt")).unwrap().lines().count(),
         scene::HONEYTOKENS.len()
@@ -197,6 +201,23 @@ fn live_goes_on_where_the_history_ends_and_loses_no_line_of_it() {
         assert!(time(label, "start") > END);
     }
     assert!(fs::read_to_string(folder.path().join("labels.jsonl")).unwrap().lines().count() >= labels.len());
+}
+
+#[test]
+fn live_attacks_take_turns_among_the_families_asked_for_on_a_sunday_night_too() {
+    // 2026-03-29, a Sunday, before dawn in Europe.
+    let small = Plan { users: 120, days: 6, end: END + 30 * 3_600_000, ..plan(11) };
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut live) = open(folder.path(), &small).unwrap();
+    live.only(["bulk-export", "brute-force", "password-spray"].map(str::to_owned).into());
+    live.next_attack_at(small.end + 60_000);
+    assert!(live.until(small.end + 59_000).1.is_empty());
+    let (_, labels) = live.until(small.end + 400_000);
+    let families: BTreeSet<&str> = labels.iter().map(|label| label["family"].as_str().unwrap()).collect();
+    assert!(
+        families.len() >= 2 && families.is_subset(&["bulk-export", "brute-force", "password-spray"].into()),
+        "{families:?}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crmwatch_detectors::{Event, Field};
 use proptest::prelude::*;
 
-use super::super::{Format, Options, Verdict};
+use super::super::{Format, Options, Verdict, trial};
 use super::{APACHE, NGINX};
 
 const STAMP: i64 = 1_772_442_847_000;
@@ -29,10 +29,7 @@ fn read(line: &str) -> Event {
 #[track_caller]
 fn check(line: &str, expected: &[(Field, &str)]) {
     let event = read(line);
-    for (field, value) in expected {
-        let found = event.value(*field).map(|value| value.to_string()).unwrap_or_default();
-        assert_eq!(found, *value, "{} of {line}", field.name());
-    }
+    trial::holds(&event, expected, line);
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod actions;
 pub mod auto;
 mod clf;
 mod csv;
+mod error_log;
 #[cfg(test)]
 mod hostile;
 pub mod ip;
@@ -17,6 +18,8 @@ mod salesforce;
 mod suitecrm;
 mod target;
 pub mod time;
+#[cfg(test)]
+mod trial;
 pub mod web;
 mod wrap;
 
@@ -114,6 +117,8 @@ pub const FORMATS: &[Format] = &[
     suitecrm::SUITECRM,
     clf::NGINX,
     clf::APACHE,
+    error_log::NGINX,
+    error_log::APACHE,
     json_lines::FORMAT,
 ];
 

@@ -3,7 +3,7 @@
 use crmwatch_detectors::{Event, Field};
 use proptest::prelude::*;
 
-use super::super::{Framing, Grammar, NO_TIME, Options, Verdict};
+use super::super::{Framing, Grammar, NO_TIME, Options, Verdict, trial};
 use super::ELF;
 
 fn grammar() -> Box<dyn Grammar> {
@@ -36,10 +36,7 @@ fn row(kind: &str, columns: &[(&str, &str)]) -> Event {
 #[track_caller]
 fn check(kind: &str, columns: &[(&str, &str)], expected: &[(Field, &str)]) {
     let event = row(kind, columns);
-    for (field, value) in expected {
-        let found = event.value(*field).map(|value| value.to_string()).unwrap_or_default();
-        assert_eq!(found, *value, "{} of {kind}", field.name());
-    }
+    trial::holds(&event, expected, kind);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field};
 use proptest::prelude::*;
 
-use super::super::{Grammar, NO_TIME, Options, Verdict};
+use super::super::{Grammar, NO_TIME, Options, Verdict, trial};
 use super::SUITECRM;
 
 const STAMP: i64 = 1_772_442_847_000;
@@ -15,18 +15,13 @@ fn grammar() -> Box<dyn Grammar> {
 }
 
 fn read(line: &str) -> Event {
-    let mut events = Vec::new();
-    assert_eq!(grammar().parse(line, &mut events), Verdict::Parsed, "{line}");
-    events.pop().expect("a parsed line gives an event")
+    trial::event(grammar(), line)
 }
 
 #[track_caller]
 fn check(line: &str, expected: &[(Field, &str)]) {
     let event = read(line);
-    for (field, value) in expected {
-        let found = event.value(*field).map(|value| value.to_string()).unwrap_or_default();
-        assert_eq!(found, *value, "{} of {line}", field.name());
-    }
+    trial::holds(&event, expected, line);
 }
 
 #[test]

@@ -96,7 +96,9 @@ mod tests {
     /// The sources' names by file name, of files that lie in one folder.
     fn sources(patterns: &[(&str, &str)], files: &[&str]) -> Vec<(String, String)> {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = |name: &str| folder.path().join(name);
+        // Sources are ordered by their names, and these are made of the folder's: it must not be a random one.
+        let top = folder.path().join("top");
+        let place = |name: &str| top.join(name);
         for file in files {
             std::fs::create_dir_all(place(file).parent().expect("a folder")).expect("made");
             std::fs::write(place(file), "").expect("written");
@@ -107,9 +109,8 @@ mod tests {
         attribute(paths, &configured, &followed("scan", &[]))
             .into_iter()
             .map(|one| {
-                let file = one.path.strip_prefix(folder.path()).expect("inside").to_string_lossy().into_owned();
-                let whole = folder.path().file_name().expect("named").to_string_lossy().into_owned();
-                (file, one.followed.source.name.replace(&whole, "top"))
+                let file = one.path.strip_prefix(&top).expect("inside").to_string_lossy().into_owned();
+                (file, one.followed.source.name.clone())
             })
             .collect()
     }
@@ -149,11 +150,11 @@ mod tests {
         let files = ["access.log", "access.log.1", "access-2026-01-02.log", "2026-01-02_Login.csv", "crm/access.log"];
         let found = sources(&[], &files);
         let expected = [
-            ("crm/access.log", "crm/access"),
             ("2026-01-02_Login.csv", "top"),
             ("access-2026-01-02.log", "top/access"),
             ("access.log", "top/access"),
             ("access.log.1", "top/access"),
+            ("crm/access.log", "crm/access"),
         ];
         assert_eq!(found, pairs(&expected));
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crmwatch_detectors::{Event, Millis, Origin};
+use crmwatch_detectors::{Event, Field, Millis, Origin};
 
 use super::decode::Decoder;
 use super::framing::record_end;
@@ -18,6 +18,10 @@ use crate::parse::{self, Framing, Verdict};
 
 /// How much is read from one file before the others have their turn.
 const CHUNK: usize = 256 << 10;
+/// And where other files wait whose events may come before these.
+const SMALL_CHUNK: usize = 32 << 10;
+/// Offsets remembered of a file that is being read.
+const MARKS: usize = 16;
 
 /// What a turn of reading found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Turn {
     pub more: bool,
     /// What was read before is not there any more: the file was truncated or overwritten in place.
     pub truncated: bool,
+    /// The time of the next event, where it was seen and left for later.
+    pub next: Option<Millis>,
 }
 
 /// A file being read.
@@ -44,12 +50,18 @@ pub struct Follower {
     tables: Arc<parse::web::Tables>,
     prefix: Vec<u8>,
     tail: Vec<u8>,
+    /// Earlier offsets, each with a hash of the bytes before it: what a copy that is shorter than what was read is known by.
+    marks: Vec<(u64, String)>,
     /// Bytes after the offset that were looked at and hold no whole record.
     looked: usize,
     /// Of these, how many are known to hold no newline.
     searched: usize,
     /// The size seen last.
     pub size: u64,
+    /// The modification time seen last; a file of the same size that was written to since is looked at again.
+    modified: (i64, i64),
+    /// Found to hold something else before the offset than what was read there.
+    rewritten: bool,
     /// What stands in for times that cannot be believed, where that is not the time of reading (`scan`: the file's modification time).
     pub stand_in: Option<Millis>,
 }
@@ -75,9 +87,12 @@ impl Follower {
             tables,
             prefix: Vec::new(),
             tail: Vec::new(),
+            marks: Vec::new(),
             looked: 0,
             searched: 0,
             size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            rewritten: false,
             stand_in: None,
         };
         follower.remember_content()?;
@@ -94,7 +109,74 @@ impl Follower {
         let count = self.input.read_at(&mut tail, from)?;
         tail.truncate(count);
         (self.prefix, self.tail) = (prefix, tail);
+        self.mark();
         Ok(())
+    }
+
+    /// Remembers the offset. Old marks thin out: one is left from the beginning, and half of those before the last few turns.
+    fn mark(&mut self) {
+        if self.position.offset == 0 {
+            return;
+        }
+        if self.marks.len() >= MARKS {
+            let mut number = 0;
+            self.marks.retain(|_| {
+                number += 1;
+                number % 2 == 1 || number > MARKS / 2
+            });
+        }
+        self.marks.push((self.position.offset, hash(&self.tail)));
+    }
+
+    /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.
+    ///
+    /// `copytruncate` makes them: what is written between the copy and the truncation may have been read here and is not in the copy.
+    /// The last mark the copy is long enough for must hold, and its head.
+    pub fn shorter_copy(&self, input: &mut Input) -> io::Result<Option<u64>> {
+        let mut head = vec![0; self.prefix.len()];
+        let count = input.read_at(&mut head, 0)?;
+        if head[..count] != self.prefix[..count] {
+            return Ok(None);
+        }
+        if count < head.len() {
+            // It ends within what is remembered whole.
+            return Ok((count > 0).then_some(count as u64));
+        }
+        for (offset, kept) in self.marks.iter().rev() {
+            let mut tail = vec![0; usize::try_from(*offset).unwrap_or(TAIL).min(TAIL)];
+            let from = offset - tail.len() as u64;
+            if input.read_at(&mut tail, from)? < tail.len() {
+                continue;
+            }
+            if hash(&tail) != *kept {
+                return Ok(None);
+            }
+            let mut end = *offset;
+            let mut chunk = vec![0; CHUNK];
+            while end < self.position.offset {
+                match input.read_at(&mut chunk, end)? {
+                    0 => return Ok(Some(end)),
+                    count => end += count as u64,
+                }
+            }
+            return Ok(None);
+        }
+        Ok(None)
+    }
+
+    /// Whether a file is the beginning of this one, byte for byte as far as that is looked at: a copy that is being made.
+    pub fn begins_with(&mut self, input: &mut Input, size: u64) -> io::Result<bool> {
+        if size == 0 || size >= self.position.offset {
+            return Ok(false);
+        }
+        let mut same = |input: &mut Input, from: u64, length: usize| -> io::Result<bool> {
+            let (mut ours, mut theirs) = (vec![0; length], vec![0; length]);
+            let count = self.input.read_at(&mut ours, from)?;
+            Ok(count == length && input.read_at(&mut theirs, from)? == length && ours == theirs)
+        };
+        let length = usize::try_from(size).unwrap_or(PREFIX);
+        let tail = length.min(TAIL);
+        Ok(same(input, 0, length.min(PREFIX))? && same(input, size - tail as u64, tail)?)
     }
 
     /// Starts at the end of the last whole line, so that what is there already is not read.
@@ -158,6 +240,11 @@ impl Follower {
         self.input.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
+    /// What the grammar needs to go on from here.
+    fn state(&self) -> String {
+        self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state)
+    }
+
     /// The position as it is to be kept.
     pub fn kept(&self) -> Position {
         Position {
@@ -165,7 +252,7 @@ impl Follower {
             prefix: hash(&self.prefix),
             tail_length: self.tail.len(),
             tail: hash(&self.tail),
-            state: self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state),
+            state: self.state(),
             ..self.position.clone()
         }
     }
@@ -177,7 +264,7 @@ impl Follower {
             from: self.position.offset,
             to: self.position.offset,
             line: self.position.line + 1,
-            state: self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state),
+            state: self.state(),
             partial: false,
         }
     }
@@ -187,19 +274,60 @@ impl Follower {
         if self.input.compression() != Compression::None {
             return Ok(true);
         }
-        let size = self.input.metadata()?.size();
+        let metadata = self.input.metadata()?;
+        let size = metadata.size();
         if size >= self.position.offset {
             self.size = size;
         }
-        Ok(size != self.position.offset + self.looked as u64)
+        if size != self.position.offset + self.looked as u64 {
+            return Ok(true);
+        }
+        // Truncated and written again to just the same size: only the time of writing tells, and what stands there now.
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        if modified != self.modified {
+            self.modified = modified;
+            self.rewritten = !self.tail_holds()?;
+        }
+        Ok(self.rewritten)
+    }
+
+    /// The time of the first event after the offset that has one of its own; nothing is taken in.
+    pub fn first_time(&mut self) -> Option<Millis> {
+        let mut bytes = vec![0; SMALL_CHUNK];
+        let count = self.input.read_at(&mut bytes, self.position.offset).ok()?;
+        let mut intake = self.make_intake([0; 32]);
+        let mut events = Vec::new();
+        let mut rest = &bytes[..count];
+        while let Some(line_end) = record_end(Framing::Lines, rest, 0) {
+            let end = record_end(intake.framing(&rest[..line_end]), rest, 0).unwrap_or(line_end);
+            intake.absorb(&rest[..end], Place { read_at: Millis::MAX, ..Place::default() }, &mut events);
+            let own = |event: &&Event| !event.is(Field::TimeSuspect) && !event.has(Field::QuarantineReason);
+            if let Some(event) = events.iter().find(own) {
+                return Some(event.time);
+            }
+            events.clear();
+            rest = &rest[end + 1..];
+        }
+        None
     }
 
     /// Reads up to a chunk of whole records. Nothing is read of a file whose content before the offset has changed.
     pub fn turn(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
+        self.turn_until(Millis::MAX, buffer, read_at, events)
+    }
+
+    /// As [`Follower::turn`], but ends with the record whose event lies beyond a time: other files have what comes before it.
+    pub fn turn_until(
+        &mut self,
+        until: Millis,
+        buffer: &mut Vec<u8>,
+        read_at: Millis,
+        events: &mut Vec<Event>,
+    ) -> io::Result<Turn> {
         let plain = self.input.compression() == Compression::None;
         if plain {
             let size = self.input.metadata()?.size();
-            if size < self.position.offset {
+            if size < self.position.offset || self.rewritten {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
             self.size = size;
@@ -207,7 +335,8 @@ impl Follower {
                 return Ok(Turn::default());
             }
         }
-        let capacity = CHUNK.max(self.looked.saturating_add(CHUNK)).min(self.source.max_line + CHUNK);
+        let chunk = if until == Millis::MAX { CHUNK } else { SMALL_CHUNK };
+        let capacity = self.looked.saturating_add(chunk).min(self.source.max_line + CHUNK);
         buffer.resize(capacity, 0);
         let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
         if plain && (self.input.metadata()?.size() < self.position.offset + filled as u64 || !self.tail_holds()?) {
@@ -225,14 +354,31 @@ impl Follower {
             let searched = if at == 0 { self.searched.min(bytes.len()) } else { 0 };
             let Some(end) = self.end_of(&bytes[at..], searched) else { break };
             let record = &bytes[at..at + end];
+            // In a sparse log the next record may be days on: it is looked at, and put back if other files come before it. The first of
+            // a turn is always taken, so that every turn gets on.
+            let before = (at > 0 && until != Millis::MAX).then(|| (events.len(), self.position.line, self.state()));
             self.take(record, at as u64, 0, false, read_at, events, &mut turn);
+            if let Some((count, line, state)) = before
+                && let Some(event) = events[count..].last()
+                && event.time > until
+            {
+                (turn.next, turn.more) = (Some(event.time), true);
+                turn.records -= 1;
+                if event.has(Field::QuarantineReason) {
+                    turn.rejected.pop();
+                }
+                events.truncate(count);
+                self.position.line = line;
+                self.intake.as_mut().expect("it took the record").go_back(&state);
+                break;
+            }
             at += end + 1;
         }
         if at > 0 {
             (self.looked, self.searched) = (0, 0);
             self.advance(&bytes[..at]);
             turn.bytes += at as u64;
-            turn.more = filled == capacity;
+            turn.more |= filled == capacity;
         } else if filled == capacity && filled > self.source.max_line {
             return self.overlong(buffer, read_at, events);
         } else {
@@ -378,6 +524,10 @@ impl Follower {
     fn begin(&mut self, first_line: &[u8]) {
         let identity = unhex(&self.position.first_line).unwrap_or_else(|| first_line_hash(first_line));
         self.position.first_line = identity.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.intake = Some(self.make_intake(identity));
+    }
+
+    fn make_intake(&self, identity: [u8; 32]) -> Intake {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
@@ -385,10 +535,10 @@ impl Follower {
         };
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
-        let mut intake =
-            Intake::new(grammar, Decoder::of(&self.source.encoding), self.tables.clone(), self.origin(), identity);
+        let decoder = Decoder::of(&self.source.encoding);
+        let mut intake = Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity);
         intake.resume(&self.position.state);
-        self.intake = Some(intake);
+        intake
     }
 
     /// The format in use, once known.
@@ -410,6 +560,7 @@ impl Follower {
             let surplus = self.tail.len().saturating_sub(TAIL);
             self.tail.drain(..surplus);
         }
+        self.mark();
     }
 }
 

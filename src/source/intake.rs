@@ -38,7 +38,9 @@ pub struct Intake {
     tables: Arc<crate::parse::web::Tables>,
     origin: Arc<Origin>,
     identity: Sha256,
+    /// The last event a record began, and its time: what a continuation goes on from.
     last: EventId,
+    last_time: Millis,
 }
 
 impl Intake {
@@ -52,7 +54,7 @@ impl Intake {
     ) -> Intake {
         let mut identity = Sha256::new();
         identity.update(first_line);
-        Intake { grammar, decoder, tables, origin, identity, last: EventId::default() }
+        Intake { grammar, decoder, tables, origin, identity, last: EventId::default(), last_time: NO_TIME }
     }
 
     /// What is needed to go on from here.
@@ -61,17 +63,25 @@ impl Intake {
         if grammar.is_empty() && self.last == EventId::default() {
             return String::new();
         }
-        format!("{} {grammar}", self.last)
+        format!("{} {} {grammar}", self.last, self.last_time)
     }
 
     /// Goes on from a saved state.
     pub fn resume(&mut self, state: &str) {
-        if let Some((last, grammar)) = state.split_once(' ') {
+        let mut parts = state.splitn(3, ' ');
+        if let (Some(last), Some(time), Some(grammar)) = (parts.next(), parts.next(), parts.next()) {
             self.last = EventId::parse(last).unwrap_or_default();
+            self.last_time = time.parse().unwrap_or(NO_TIME);
             if !grammar.is_empty() {
                 self.grammar.resume(grammar);
             }
         }
+    }
+
+    /// Goes back to a state of this file a record ago.
+    pub fn go_back(&mut self, state: &str) {
+        (self.last, self.last_time) = (EventId::default(), NO_TIME);
+        self.resume(state);
     }
 
     /// The format in use.
@@ -109,7 +119,7 @@ impl Intake {
             Verdict::Skipped => return verdict,
             Verdict::Continuation => {
                 let mut event = Event::new(&text);
-                event.time = NO_TIME;
+                event.time = self.last_time;
                 event.set(Field::EventKind, "event");
                 event.set(Field::EventAction, "info");
                 event.set(Field::ContinuationOf, &self.last.to_string());
@@ -145,6 +155,7 @@ impl Intake {
             && let Some(event) = events[first..].last()
         {
             self.last = event.id;
+            self.last_time = event.time;
         }
         verdict
     }

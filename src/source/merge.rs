@@ -139,6 +139,7 @@ impl<'f> Merge<'f> {
     }
 
     /// The next event in canonical order.
+    #[allow(clippy::should_implement_trait, reason = "not every turn gives an event, and a turn may fail")]
     pub fn next(&mut self) -> Result<Next, MergeError> {
         if let Some((lane, limit)) = self.lead.take() {
             if !self.fill(lane)? {

@@ -3,7 +3,8 @@
 //!
 //! The truth is the size and content of each file and a look at the folders; a wake-up from the kernel only makes it look sooner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,12 +81,14 @@ struct Open {
     ending: bool,
     /// Since when it has no name that the patterns know.
     unnamed_since: Option<Millis>,
-    /// The time of the last event read; before the first, when the file before it in time was last written.
+    /// The time of the last event read; before the first, the time of the next one.
     reached: Millis,
 }
 
 /// A renamed file that no pattern names is read this long after its last line.
 const GRACE: Millis = 60_000;
+/// A file is read on so far beyond the next one's events, so that turns are not single lines.
+const SLACK: Millis = 5_000;
 /// Positions of finished files kept, so that copies that turn up are known.
 const FINISHED_KEPT: usize = 10_000;
 
@@ -102,7 +105,6 @@ pub struct Tailer {
     settled: BTreeMap<(u64, u64), (u64, i128)>,
     told: BTreeSet<String>,
     dirty: BTreeSet<u64>,
-    round: u64,
     buffer: Vec<u8>,
 }
 
@@ -122,7 +124,6 @@ impl Tailer {
             settled: BTreeMap::new(),
             told: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            round: 0,
             buffer: Vec::new(),
         }
     }
@@ -165,18 +166,9 @@ impl Tailer {
             .filter(|found| !followed.contains(&(found.device, found.inode)))
             .filter(|found| self.settled.get(&(found.device, found.inode)) != Some(&(found.size, found.modified)))
             .collect();
-        let mut before: BTreeMap<usize, Millis> = BTreeMap::new();
         for found in newcomers {
-            let count = self.open.len();
             if let Err(error) = self.meet(found, notices) {
                 self.unreadable(&found.path, &error.to_string(), notices);
-            }
-            let written = Millis::try_from(found.modified / 1_000_000).unwrap_or(Millis::MAX);
-            let previous = before.insert(found.source, written);
-            if self.open.len() > count
-                && let Some(open) = self.open.last_mut()
-            {
-                open.reached = previous.unwrap_or(Millis::MIN);
             }
         }
         self.settled.retain(|identity, _| named.contains_key(identity));
@@ -208,12 +200,18 @@ impl Tailer {
         let mut copy = false;
         for open in &mut self.open {
             let kept = open.follower.kept();
+            let (intact, size) = open.follower.intact()?;
             if kept.fits(&mut input)? {
-                let (intact, size) = open.follower.intact()?;
-                if !intact || found.size <= size {
-                    copy = true;
-                    break;
-                }
+                copy = !intact || found.size <= size;
+            } else if intact {
+                // A copy that is still being made, or one that was read past before the truncation.
+                copy = open.follower.begins_with(&mut input, found.size)?;
+            } else {
+                // Truncated, and not noticed yet; `truncated` will look for the copy.
+                copy = open.follower.shorter_copy(&mut input)?.is_some();
+            }
+            if copy {
+                break;
             }
         }
         if copy {
@@ -272,9 +270,10 @@ impl Tailer {
         }
         position.path = path;
         let followed = &self.sources[found.source];
-        let follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
+        let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
         self.dirty.insert(generation);
-        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached: Millis::MIN });
+        let reached = follower.first_time().unwrap_or(Millis::MIN);
+        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached });
         Ok(())
     }
 
@@ -293,11 +292,12 @@ impl Tailer {
         let path = found.path.to_string_lossy().into_owned();
         let position =
             Position { source: followed.source.name.clone(), path: path.clone(), generation, ..Position::default() };
-        let follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
+        let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
         self.next_generation += 1;
         self.dirty.insert(generation);
         notices.push(Notice::Opened { source: found.source, path });
-        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached: Millis::MIN });
+        let reached = follower.first_time().unwrap_or(Millis::MIN);
+        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached });
         Ok(())
     }
 
@@ -353,6 +353,24 @@ impl Tailer {
         None
     }
 
+    /// A sibling that is a copy of what was read of a file, made a moment before the last of it was written; and where it ends.
+    fn shorter_copy(&self, at: usize) -> Option<(PathBuf, Input, u64)> {
+        let follower = &self.open[at].follower;
+        for path in discover::siblings(Path::new(&follower.position.path)) {
+            let Ok(mut input) = Input::open(&path) else { continue };
+            let Ok(identity) = input.identity() else { continue };
+            let followed =
+                self.open.iter().any(|open| (open.follower.position.device, open.follower.position.inode) == identity);
+            if followed {
+                continue;
+            }
+            if let Ok(Some(end)) = follower.shorter_copy(&mut input) {
+                return Some((path, input, end));
+            }
+        }
+        None
+    }
+
     fn finish(&mut self, position: Position) {
         self.dirty.insert(position.generation);
         self.known.insert(position.generation, position);
@@ -361,13 +379,17 @@ impl Tailer {
     /// Reads about a batch. True if anything was read or more is there.
     ///
     /// Of the files with something to read, the one whose events lie furthest back goes first: a backlog of rotated files, and of
-    /// several sources, is taken in nearly in the order of time. Every sixteenth call gives each of them a turn, so that none starves.
+    /// several sources, is taken in nearly in the order of time. It is read on only as far as the next one's events, so that a sparse
+    /// log does not run days ahead. None starves: a busy file's time moves on past that of the quiet ones.
     pub fn read(&mut self, now: Millis, reading: &mut Reading, notices: &mut Vec<Notice>) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut waiting: Vec<(Millis, u64, usize)> = Vec::new();
+        let mut waiting: BinaryHeap<Reverse<(Millis, u64, usize)>> = BinaryHeap::new();
         for at in 0..self.open.len() {
             match self.open[at].follower.pending() {
-                Ok(true) => waiting.push((self.open[at].reached, self.open[at].follower.position.generation, at)),
+                Ok(true) => {
+                    let generation = self.open[at].follower.position.generation;
+                    waiting.push(Reverse((self.open[at].reached, generation, at)));
+                }
                 Ok(false) => self.at_end(at, now, &mut buffer, reading, notices),
                 Err(error) => {
                     let path = self.open[at].follower.position.path.clone();
@@ -376,23 +398,15 @@ impl Tailer {
             }
         }
         let mut busy = false;
-        self.round += 1;
-        if self.round.is_multiple_of(16) {
-            for (_, _, at) in std::mem::take(&mut waiting) {
-                busy |= self.turn(at, now, &mut buffer, reading, notices);
-            }
-        }
-        while let Some(index) = (0..waiting.len()).min_by_key(|index| waiting[*index]) {
+        while let Some(Reverse((_, generation, at))) = waiting.pop() {
             if reading.events.len() >= BATCH_RECORDS {
                 busy = true;
                 break;
             }
-            let at = waiting[index].2;
-            if self.turn(at, now, &mut buffer, reading, notices) {
+            let until = waiting.peek().map_or(Millis::MAX, |Reverse((next, _, _))| next.saturating_add(SLACK));
+            if self.turn(at, until, now, &mut buffer, reading, notices) {
                 busy = true;
-                waiting[index].0 = self.open[at].reached;
-            } else {
-                waiting.swap_remove(index);
+                waiting.push(Reverse((self.open[at].reached, generation, at)));
             }
         }
         self.buffer = buffer;
@@ -403,6 +417,7 @@ impl Tailer {
     fn turn(
         &mut self,
         at: usize,
+        until: Millis,
         now: Millis,
         buffer: &mut Vec<u8>,
         reading: &mut Reading,
@@ -415,7 +430,7 @@ impl Tailer {
         let segment = open.follower.segment();
         let first = reading.events.len();
         let size_before = open.follower.size;
-        let turn = match open.follower.turn(buffer, reading.read_at, &mut reading.events) {
+        let turn = match open.follower.turn_until(until, buffer, reading.read_at, &mut reading.events) {
             Ok(turn) => turn,
             Err(error) => {
                 let path = open.follower.position.path.clone();
@@ -437,8 +452,9 @@ impl Tailer {
             record(reading, source, segment, open.follower.position.offset, &turn, false);
             self.dirty.insert(generation);
         }
-        if let Some(event) = reading.events[first..].last() {
-            open.reached = event.time;
+        // A stamp ahead of the clock must not make a file wait for the others to get there.
+        if let Some(time) = turn.next.or_else(|| reading.events[first..].last().map(|event| event.time)) {
+            open.reached = time.min(now);
         }
         if idle {
             self.at_end(at, now, buffer, reading, notices);
@@ -491,10 +507,17 @@ impl Tailer {
         notices.push(Notice::Truncated { source, path: path.clone() });
         let named = BTreeMap::new();
         let unread = size_before.saturating_sub(position.offset);
-        match self.elsewhere(&position, &named) {
-            Some((copy, input)) => {
+        let copy = match self.elsewhere(&position, &named) {
+            Some((copy, input)) => Some((copy, input, position.offset)),
+            None => self.shorter_copy(at),
+        };
+        match copy {
+            Some((copy, input, offset)) => {
+                if size_before > position.offset && offset < position.offset {
+                    notices.push(Notice::Lost { source, path: path.clone(), bytes: Some(unread), cause: "truncated" });
+                }
                 let followed = &self.sources[source];
-                let position = Position { path: copy.to_string_lossy().into_owned(), ..position.clone() };
+                let position = Position { path: copy.to_string_lossy().into_owned(), offset, ..position.clone() };
                 let generation = position.generation;
                 if let Ok(follower) = Follower::new(input, position, followed.source.clone(), followed.tables.clone()) {
                     self.dirty.insert(generation);

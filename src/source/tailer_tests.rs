@@ -25,6 +25,8 @@ enum Action {
     RenameAndCompress,
     /// Copy to log.N, then truncate.
     CopyTruncate,
+    /// Copy to log.N, then so many lines that are read before the truncation, with a look at the folders in between or without.
+    CopyWriteTruncate(u8, bool),
     /// One look at the folders and reading to the end.
     Read,
     /// Reading without a look at the folders.
@@ -154,13 +156,29 @@ fn run(actions: &[Action]) {
                 fs::copy(world.log(), to).expect("copied");
                 OpenOptions::new().write(true).truncate(true).open(world.log()).expect("truncated");
             }
+            Action::CopyWriteTruncate(count, seen_before) if !world.half => {
+                look(&mut tail);
+                drain(&mut tail, &mut kept, &mut seen);
+                let to = world.rotated("");
+                fs::copy(world.log(), to).expect("copied");
+                world.write(*count);
+                if *seen_before {
+                    look(&mut tail);
+                }
+                drain(&mut tail, &mut kept, &mut seen);
+                OpenOptions::new().write(true).truncate(true).open(world.log()).expect("truncated");
+                if !*seen_before {
+                    look(&mut tail);
+                }
+                drain(&mut tail, &mut kept, &mut seen);
+            }
             Action::Read => {
                 look(&mut tail);
                 drain(&mut tail, &mut kept, &mut seen);
             }
             Action::ReadOnly => drain(&mut tail, &mut kept, &mut seen),
             Action::Restart => tail = tailer(folder.path(), kept.clone()),
-            Action::Rename | Action::RenameAndCompress | Action::CopyTruncate => {}
+            Action::Rename | Action::RenameAndCompress | Action::CopyTruncate | Action::CopyWriteTruncate(..) => {}
         }
     }
     if world.half {
@@ -183,6 +201,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => Just(Action::Rename),
         1 => Just(Action::RenameAndCompress),
         2 => Just(Action::CopyTruncate),
+        2 => (1u8..40, any::<bool>()).prop_map(|(count, seen)| Action::CopyWriteTruncate(count, seen)),
         4 => Just(Action::Read),
         2 => Just(Action::ReadOnly),
         2 => Just(Action::Restart),
@@ -208,4 +227,13 @@ fn a_new_file_with_the_inode_of_a_finished_one_is_not_taken_for_it() {
 #[test]
 fn a_copy_longer_than_what_was_read_goes_on_where_reading_stopped() {
     run(&[Action::Write(1), Action::CopyTruncate]);
+}
+
+#[test]
+fn a_copy_made_a_moment_before_the_last_lines_that_were_read_is_not_read_again() {
+    use Action::{CopyWriteTruncate, Read, Rename, Restart, Write};
+    for seen_before in [false, true] {
+        run(&[Write(30), Read, CopyWriteTruncate(3, seen_before), Write(5), Read, Rename, Restart, Read]);
+        run(&[CopyWriteTruncate(1, seen_before), Read, CopyWriteTruncate(30, seen_before), Restart]);
+    }
 }

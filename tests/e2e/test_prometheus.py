@@ -24,7 +24,7 @@ VARIABLES = {
 
 
 def rules():
-    found = sorted(path for path in RULES.glob("*.yml") if not path.name.endswith(".test.yml"))
+    found = sorted(RULES.glob("*.rules.yml"))
     assert found, f"no rules in {RULES}"
     return found
 
@@ -80,11 +80,12 @@ class Monitoring(EndToEnd):
         firing = until("an alert of the attack fires", new)
         for alert in firing:
             self.assertTrue(alert["annotations"].get("summary"), alert)
-            self.assertIn(alert["labels"].get("severity"), {"critical", "warning", "info", "high", "medium", "low"}, alert)
+            self.assertIn(alert["labels"].get("severity"), {"page", "ticket"}, alert)
+            self.assertTrue(alert["annotations"].get("description"), alert)
             # Who it was stays out of metrics, where everybody can read.
             self.assertNotIn("alice", json.dumps(alert))
-        rules_named = json.dumps(firing)
-        self.assertRegex(rules_named, r"brute-force-success|high|Incident|Finding")
+        named = {alert["labels"].get("rule") for alert in firing}
+        self.assertIn("brute-force-success", named, firing)
 
     def test_nothing_fires_while_people_work(self):
         daemon, server = self.scraped()
@@ -101,9 +102,14 @@ class Monitoring(EndToEnd):
     def test_promtool_accepts_the_rules_and_their_tests_pass(self):
         tests = sorted(RULES.glob("*.test.yml"))
         self.assertTrue(tests, f"no tests of the rules in {RULES}")
-        for arguments in (["check", "rules", *map(str, rules())], ["test", "rules", *map(str, tests)]):
+        for arguments in (
+            ["check", "rules", *map(str, rules())],
+            ["test", "rules", *map(str, tests)],
+            # The rules' path in the example is an operator's; whether they load is seen in the other tests.
+            ["check", "config", "--syntax-only", "prometheus.yml"],
+        ):
             done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, cwd=RULES)
-            self.assertEqual(done.returncode, 0, f"promtool {arguments[0]} rules:\n{done.stdout}{done.stderr}")
+            self.assertEqual(done.returncode, 0, f"promtool {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
 
     def test_every_expression_of_the_dashboards_is_answered(self):
         daemon, server = self.scraped()

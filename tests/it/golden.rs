@@ -1,5 +1,7 @@
 //! What `crmwatch check` says of each mistake in a configuration, word for word. `UPDATE_GOLDEN=1` writes the files anew.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

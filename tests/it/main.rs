@@ -3,6 +3,7 @@
 mod command_line;
 mod corpus;
 mod crash;
+mod demo;
 mod fixtures;
 mod golden;
 mod house;

@@ -1,5 +1,7 @@
 //! Dashboards, alert rules and the unit agree with the program: a metric they name exists, and they carry what a reader needs at night.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 
 use crmwatch::metrics::NAMES;
@@ -102,7 +104,8 @@ fn alerts() -> Vec<(String, String)> {
 
 #[test]
 fn every_alert_says_what_it_is_what_to_do_and_has_a_test() {
-    let tests = crate::repository::text("grafana/prometheus/crmwatch.rules.test.yml");
+    let tests = crate::repository::text("grafana/prometheus/crmwatch.rules.test.yml")
+        + &crate::repository::text("grafana/prometheus/crmwatch.slow.rules.test.yml");
     let operating = crate::repository::text("docs/operating.md");
     let alerts = alerts();
     assert!(alerts.len() >= 15);

@@ -1,5 +1,7 @@
 //! The files of the repository as tests read them. Not for what is demanded of them.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 /// The repository's root.
 pub fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))

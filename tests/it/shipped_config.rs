@@ -1,5 +1,7 @@
 //! The configuration files that are shipped: they are right, whole, and say the truth about defaults.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::{Counts, Firsts, Histogram, LogNormal, Spread, remaining};
 use crate::event::Millis;
 use crate::keyed::Resident;
-use crate::window::{Ring, Trail};
+use crate::window::{Ring, Trail, bucket_of};
 
 pub(super) const HOUR: Millis = 3_600_000;
 /// Hours in which half of what was learned is forgotten.
@@ -80,6 +80,48 @@ pub(super) struct Told {
     pub since: f64,
 }
 
+/// Pages turned within an hour from which on nobody reads them.
+const PAGES_READ: u32 = 60;
+
+/// How many pages were turned lately, in steps of five minutes. A list that refreshes itself is one page.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Pages {
+    last: u32,
+    turned: Vec<(u32, u32)>,
+}
+
+impl Pages {
+    /// Notes a page; whether more were turned in the hour than anybody reads.
+    pub(super) fn turn(&mut self, page: u32, time: Millis) -> bool {
+        let bucket = bucket_of(time);
+        if page != self.last {
+            self.last = page;
+            self.turned.retain(|(known, _)| known.abs_diff(bucket) < 12);
+            match self.turned.iter_mut().find(|(known, _)| *known == bucket) {
+                Some((_, count)) => *count += 1,
+                None => self.turned.push((bucket, 1)),
+            }
+        }
+        self.turned.iter().map(|(_, count)| count).sum::<u32>() > PAGES_READ
+    }
+}
+
+/// A day on which something was reported, and the largest windows then.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Reported {
+    day: u32,
+    hour_most: f64,
+    day_most: f64,
+}
+
+/// Days for which reports are remembered, and how many of them.
+const REPORTS_DAYS: u32 = 30;
+const REPORTS: usize = 8;
+/// Reported on so many days, it is known: whoever has not acted on it by then is not helped by another.
+const KNOWN_AFTER: usize = 2;
+/// But what is so many times larger is new.
+const LARGER: f64 = 1.5;
+
 /// An entity that exports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exporter {
@@ -99,6 +141,10 @@ pub(super) struct Exporter {
     /// Has acted as programs do.
     pub program: bool,
     pub told: Told,
+    /// Records changed by commands for many, of those that were read in the hour before.
+    pub written: Ring,
+    pub pages: Pages,
+    reported: Vec<Reported>,
     /// The groups it belongs to, as of its last event.
     pub groups: Vec<Box<str>>,
 }
@@ -219,6 +265,36 @@ impl Exporter {
     pub(super) fn hour_is_new(&self, time: Millis) -> bool {
         let hour = (hour_of(time) % 24) as u8;
         !self.slots.iter().any(|slot| slot.hour.abs_diff(hour) <= 1 || slot.hour.abs_diff(hour) == 23)
+    }
+
+    /// Notes that something was reported.
+    pub(super) fn report(&mut self, time: Millis, hour_most: f64, day_most: f64) {
+        let day = hour_of(time) / 24;
+        match self.reported.iter_mut().find(|known| known.day == day) {
+            Some(known) => {
+                (known.hour_most, known.day_most) = (known.hour_most.max(hour_most), known.day_most.max(day_most));
+            }
+            None => {
+                if self.reported.len() == REPORTS {
+                    self.reported.remove(0);
+                }
+                self.reported.push(Reported { day, hour_most, day_most });
+            }
+        }
+    }
+
+    /// Whether anything was.
+    pub(super) fn was_reported(&self) -> bool {
+        !self.reported.is_empty()
+    }
+
+    /// Whether the like was reported on two earlier days.
+    pub(super) fn is_known(&self, time: Millis, hour: f64, day: f64) -> bool {
+        let today = hour_of(time) / 24;
+        let mut past = self.reported.iter().filter(|one| one.day < today && one.day + REPORTS_DAYS > today);
+        past.clone().count() >= KNOWN_AFTER
+            && past.clone().any(|one| hour <= LARGER * one.hour_most)
+            && past.any(|one| day <= LARGER * one.day_most)
     }
 
     /// The largest hour and day it is known by.

@@ -19,9 +19,26 @@ const ACTIONS_WHEN_NOTHING_KNOWN: f64 = 3.0;
 const LEAST_GROUP: u64 = 20;
 /// How many orders of magnitude own history may add to the rarity among peers.
 const BEYOND_PEERS: f64 = 2.0;
+/// So many days of peers at least as large make a size that peers reach.
+const REACHED: u64 = 3;
+/// How many own days what peers do weighs as much as.
+const DAYS_OF_PEERS: f64 = 10.0;
 /// What one may take beyond his own largest without surprise.
 const OWN_TOP: f64 = 1.25;
 const ROUTINE: f64 = 1.3;
+/// Days of own history from which on it says what is usual, and below which it is too short to tell new from old.
+const SETTLED: f64 = 5.0;
+const SHORT_PAST: f64 = 3.0;
+/// Days from which on a program has a past, and how many times the ceiling one may reach before that if the people file knows it.
+const PROGRAM_PAST: f64 = 2.5;
+const DECLARED: f64 = 10.0;
+/// Points for whoever has none.
+const NO_PAST: f64 = 2.0;
+/// Doublings of the largest day so far that count.
+const GROWTH: f64 = 4.0;
+/// One in a hundred of the own windows; one in a thousand counts of exports.
+const OWN_RANGE: f64 = 2.0;
+const MANY_ACTIONS: f64 = 3.0;
 /// The day's window is rounded out to whole hours, so one hour less covers a day and not two runs of a nightly job.
 pub(super) const DAY_WINDOW: Millis = 23 * HOUR;
 
@@ -37,10 +54,15 @@ pub(super) struct Windows {
 impl Windows {
     pub(super) fn of(exporter: &Exporter, time: Millis) -> Windows {
         let ring = &exporter.ring;
+        let left = |length| {
+            let end = ring.end_for(time, length);
+            let total = ring.sum(end, length);
+            Total { amount: (total.amount - exporter.written.sum(end, length).amount).max(0.0), ..total }
+        };
         Windows {
-            burst: ring.sum(ring.end_for(time, 10 * 60_000), 10 * 60_000),
-            hour: ring.sum(ring.end_for(time, HOUR), HOUR),
-            day: ring.sum(ring.end_for(time, DAY_WINDOW), DAY_WINDOW),
+            burst: left(10 * 60_000),
+            hour: left(HOUR),
+            day: left(DAY_WINDOW),
             week: ring.sum(time, 7 * 24 * HOUR),
         }
     }
@@ -83,7 +105,7 @@ pub(super) fn judge(
     groups: &[&Group],
     event: &Event,
     windows: &Windows,
-    fresh: usize,
+    fresh: f64,
     is_program: bool,
     settings: &Settings,
 ) -> Option<Verdict> {
@@ -109,7 +131,7 @@ pub(super) fn judge(
     let routine_day = exporter.routine_day();
     // Two runs of a nightly job may fall into one day's window when it starts a little earlier.
     let routine = routine_hour > 0.0 && hour <= ROUTINE * routine_hour && day <= 2.0 * ROUTINE * routine_day;
-    if within_own || routine {
+    if within_own || routine || exporter.is_known(event.time, hour, day) {
         return None;
     }
     let mut parts: Vec<(&'static str, f64)> = Vec::new();
@@ -121,26 +143,49 @@ pub(super) fn judge(
     by_day |= of_day > of_hour;
     let nearest = groups.iter().rev().find(|group| group.spread.total() >= LEAST_GROUP);
     let commonest = nearest.or(groups.first()).map_or(1.0, |group| group.spread.rarity(amount_of(by_day, hour, day)));
-    // A habit of small things makes any larger one look impossible; what peers do on some days is not.
-    let most = BEYOND_PEERS - commonest.log10();
-    parts.push(("amount beyond own habit", of_hour.max(of_day).min(most)));
+    // A habit of small things makes any larger one look impossible; what peers do on some days is not. What several of their days have reached will
+    // come to anybody in time: how much his own days without it say grows with their number alone.
+    let past = exporter.days.weight();
+    let reached = nearest.is_some_and(|group| group.spread.reached(amount_of(by_day, hour, day)) >= REACHED);
+    let beyond = if reached { (1.0 + past / DAYS_OF_PEERS).log10().min(BEYOND_PEERS) } else { BEYOND_PEERS };
+    let most = beyond - commonest.log10();
+    // Small days and large ones make a wide spread in which nothing is improbable; the largest so far is a measure then.
+    let settled = exporter.days.weight() >= SETTLED;
+    let growth = if settled && top_day > 0.0 { (day / top_day).max(1.0).log2().min(GROWTH) } else { 0.0 };
+    let of_amount = of_hour.max(of_day).max(growth).min(most);
+    parts.push(("amount beyond own habit", of_amount));
     let usual_actions =
         groups.iter().rev().find_map(|group| group.actions.mean()).unwrap_or(ACTIONS_WHEN_NOTHING_KNOWN).max(1.0);
     let of_actions = surprise(exporter.actions.tail(windows.day.actions as f64, usual_actions), 6.0);
     parts.push(("number of exports beyond own habit", of_actions));
+    // What the people file calls an integration has been let in to copy everything: its first nights are judged by a higher one.
+    let declared = is_program && event.person.as_ref().is_some_and(|person| person.is_program());
+    let young = exporter.days.weight() < PROGRAM_PAST;
+    let ceiling_at = settings.ceiling_records_per_day * if declared && young { DECLARED } else { 1.0 };
+    let ceiling = day >= ceiling_at;
+    let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
+    // Within what its own days have held, and not in more pieces: large, but no larger than itself.
+    if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !ceiling {
+        return None;
+    }
     let excess = (hour / floors.0).max(day / floors.1);
-    parts.push(("size above the floor", excess.log2().clamp(0.0, 4.0)));
+    // What one in ten of the peers' days reaches is no size to speak of.
+    let uncommon = if nearest.is_some() { -2.0 * commonest.log10() } else { 4.0 };
+    parts.push(("size above the floor", excess.log2().clamp(0.0, 4.0).min(uncommon)));
     let mut add = |applies: bool, name: &'static str, points: f64| {
         if applies {
             parts.push((name, points));
         }
     };
-    add(nearest.is_some_and(|group| group.spread.share_below(day) > 0.995), "more than nearly all peers", 2.0);
-    // Whoever has no past has never done this either.
-    let fresh = fresh + usize::from(exporter.days.weight() == 0.0);
-    add(fresh > 0, "kinds of data or ways never used before", 1.5 * fresh.min(2) as f64);
-    let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
-    add(leaving, "is leaving or has left", 3.0);
+    // Of few, to be above all is no great rarity.
+    let above = nearest.filter(|group| group.spread.share_below(day) > 0.995);
+    add(above.is_some(), "more than nearly all peers", if commonest < 0.005 { 2.0 } else { 1.0 });
+    // Newness means something only against a past: in the first days everything is new.
+    add(past == 0.0 && !reached && !exporter.was_reported(), "never seen to take anything out", NO_PAST);
+    let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
+    add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
+    // Whoever leaves goes on working until then: his departure weighs in full against a past.
+    add(leaving, "is leaving or has left", if past > 0.0 { 3.0 } else { 1.5 });
     add(!is_program && off_hours(event), "outside working hours", 1.0);
     let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
     add(!is_program && Network::of_owner(owner) == Network::Hosting, "from a hosting network", 2.0);
@@ -150,15 +195,14 @@ pub(super) fn judge(
         2.0,
     );
     let score: f64 = parts.iter().map(|(_, points)| points).sum();
-    let ceiling = day >= settings.ceiling_records_per_day;
     // A program without a past is judged by the ceiling alone: its first night is large, like all nights to come.
-    let judged = !is_program || exporter.days.weight() >= 2.5;
+    let judged = !is_program || !young;
     let alert = judged && score >= settings.alert_score;
     if !alert && !ceiling {
         return None;
     }
     if ceiling {
-        parts.push(("above the ceiling", day / settings.ceiling_records_per_day));
+        parts.push(("above the ceiling", day / ceiling_at));
     }
     let (own, peers) = if by_day { (own_day, peers_day) } else { (own_hour, peers_hour) };
     let amount = amount_of(by_day, hour, day);

@@ -1,6 +1,7 @@
 //! How much data one event took out, in records. Not for adding up (`window`).
 
 use super::Settings;
+use crate::baseline::stable_hash;
 use crate::event::Event;
 use crate::field::Field;
 
@@ -11,6 +12,8 @@ const LIST_WEIGHT: f64 = 0.2;
 const REPORT_WEIGHT: f64 = 0.5;
 /// An API call of a browser is a page of an application.
 const BROWSER_API_WEIGHT: f64 = 0.25;
+/// Rows of a page whose number only its bytes tell: more do not fit on a screen, and the rest of a large page is its dress.
+const PAGE_ROWS: f64 = 100.0;
 /// What a document counts as, a contract or an offer for instance.
 const DOCUMENT_RECORDS: f64 = 10.0;
 const PRINT_RECORDS: f64 = 50.0;
@@ -26,31 +29,59 @@ pub(super) struct Volume {
     pub export: bool,
 }
 
-/// Whether a program speaks: a script, or an API client that does not say what it is.
+/// Whether a program speaks: a script, an API client that does not say what it is, or an account that the people file calls one.
 pub(super) fn program(event: &Event) -> bool {
     match event.text(Field::UserAgentDevice) {
         Some("script" | "crawler") => true,
+        Some("desktop" | "mobile") => false,
+        _ if event.person.as_ref().is_some_and(|person| person.is_program()) => true,
         _ => !event.has(Field::UserAgent) && matches!(event.text(Field::EventAction), Some("api-call" | "bulk-api")),
     }
 }
 
-/// The volume of an event, if it took any data out.
-pub(super) fn of(event: &Event, settings: &Settings) -> Option<Volume> {
+/// Whether a person speaks for certain: through a browser.
+pub(super) fn browser(event: &Event) -> bool {
+    matches!(event.text(Field::UserAgentDevice), Some("desktop" | "mobile"))
+}
+
+/// Records changed by one command. Those that were read before are being worked on where they lie, not taken out.
+pub(super) fn written(event: &Event) -> Option<f64> {
+    let changes = match event.text(Field::EventAction)? {
+        "update" => true,
+        "api-call" | "bulk-api" => writes(event),
+        _ => false,
+    };
+    let records = event.integer(Field::Records).filter(|records| changes && *records > 1)?;
+    (event.text(Field::EventOutcome) != Some("failure")).then_some((records as f64).min(1e9))
+}
+
+/// Which page of which list an event shows, where the log tells.
+pub(super) fn page(event: &Event) -> Option<u32> {
+    let listed = matches!(event.text(Field::EventAction), Some("list" | "search"));
+    event.text(Field::UrlQuery).filter(|query| listed && !query.is_empty()).map(stable_hash)
+}
+
+/// The volume of an event, if it took any data out. `harvest`: it is one of so many pages that nobody reads them.
+pub(super) fn of(event: &Event, harvest: bool, settings: &Settings) -> Option<Volume> {
     let action = event.text(Field::EventAction)?;
     let known = event.integer(Field::Records).filter(|records| *records >= 0).map(|records| records as f64);
     let (weight, unknown, export) = match action {
         "export" => (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true),
         "bulk-api" if writes(event) => return None,
         "bulk-api" => (1.0, settings.records_when_unknown, true),
-        "report-run" => (REPORT_WEIGHT, settings.records_when_unknown / 2.0, true),
+        "report-run" => (REPORT_WEIGHT, settings.records_when_unknown / 2.0, false),
         "file-download" if is_table(event) => {
             (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true)
         }
         "file-download" => (1.0, DOCUMENT_RECORDS, true),
         "print" => (1.0, bytes(event).map_or(1.0, |bytes| (bytes / RECORD_BYTES).min(PRINT_RECORDS)), true),
-        "list" | "search" => (LIST_WEIGHT, 0.0, false),
+        "list" | "search" => {
+            let rows = bytes(event).map_or(0.0, |bytes| (bytes / RECORD_BYTES).min(PAGE_ROWS));
+            (if harvest { 1.0 } else { LIST_WEIGHT }, rows, false)
+        }
         "api-call" if writes(event) => return None,
-        "api-call" => (if program(event) { 1.0 } else { BROWSER_API_WEIGHT }, 0.0, false),
+        "api-call" if program(event) => (1.0, bytes(event).map_or(0.0, |bytes| bytes / RECORD_BYTES), false),
+        "api-call" => (BROWSER_API_WEIGHT, 0.0, false),
         _ => return None,
     };
     if event.text(Field::EventOutcome) == Some("failure") {
@@ -93,7 +124,7 @@ mod tests {
     use crate::scenario::{BERLIN, event, with};
 
     fn volume(event: &Event) -> f64 {
-        of(event, &Settings::default()).map_or(0.0, |volume| volume.records)
+        of(event, false, &Settings::default()).map_or(0.0, |volume| volume.records)
     }
 
     #[test]
@@ -104,6 +135,19 @@ mod tests {
         let mut wide = event(0, "mia", BERLIN, "export", 100);
         wide.set_integer(Field::Columns, 30);
         assert_eq!(volume(&wide), 300.0);
+    }
+
+    #[test]
+    fn a_page_whose_rows_nobody_logged_counts_by_its_bytes_as_far_as_a_screen_reaches() {
+        let mut page = event(0, "mia", BERLIN, "list", -1);
+        page.set_integer(Field::HttpResponseBytes, 17_500);
+        assert_eq!(volume(&page), 10.0);
+        assert_eq!(of(&page, true, &Settings::default()).map(|volume| volume.records), Some(50.0));
+        page.set_integer(Field::HttpResponseBytes, 9_000_000);
+        assert_eq!(volume(&page), 20.0);
+        let mut call = with(event(0, "mia", BERLIN, "api-call", -1), Field::UserAgentDevice, "script");
+        call.set_integer(Field::HttpResponseBytes, 350_000);
+        assert_eq!(volume(&call), 1_000.0);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::place::{Country, prefix};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Egress {
     users: Vec<(u32, u16, u16, bool)>,
+    /// Who was active here and at the same time too far away.
+    remote: Vec<u32>,
 }
 
 impl Resident for Egress {
@@ -30,6 +32,23 @@ impl Egress {
         } else if self.users.len() < EGRESS_USERS {
             self.users.push((user, day, day, suspicious));
         }
+    }
+
+    /// Notes that a user was here and, impossibly, elsewhere.
+    pub(super) fn note_remote(&mut self, user: u32) {
+        if !self.remote.contains(&user) && self.remote.len() < EGRESS_USERS {
+            self.remote.push(user);
+        }
+    }
+
+    pub(super) fn is_remote(&self, user: u32) -> bool {
+        self.remote.contains(&user) || self.remote.len() >= EGRESS_USERS
+    }
+
+    /// Whether it lets out people who are elsewhere, as a company's VPN does: of an office nearly everybody is there.
+    pub(super) fn is_exit(&self, user: u32) -> bool {
+        let others = self.remote.iter().filter(|known| **known != user).count();
+        others >= 2 && others * 5 >= self.users.len()
     }
 
     /// Other users who are plainly at home here: never suspicious, or back on another day (a thief seldom is).

@@ -3,11 +3,15 @@
 use crate::event::Event;
 use crate::field::Field;
 
-/// Who acts: a script, a bulk job, or an API call by something that does not say what it is, is a program. A login alone tells nothing.
+/// Who acts: a script, a bulk job, an API call by something that does not say what it is, or an account that the people file calls one
+/// (unless a browser speaks), is a program. A login alone tells nothing.
 pub(super) fn actor(event: &Event) -> Option<Actor> {
     let device = event.text(Field::UserAgentDevice);
-    if device.is_some_and(|device| device == "script" || device == "crawler") {
-        return Some(Actor::Program);
+    match device {
+        Some("script" | "crawler") => return Some(Actor::Program),
+        Some("desktop" | "mobile") => return Some(Actor::Person),
+        _ if event.person.as_ref().is_some_and(|person| person.is_program()) => return Some(Actor::Program),
+        _ => {}
     }
     match (event.text(Field::EventAction), event.has(Field::UserAgent)) {
         (_, true) => Some(Actor::Person),

@@ -13,6 +13,8 @@ const FAR_KM: f64 = 2_000.0;
 const NEAR_KM: f64 = 1_500.0;
 /// Seconds within which activity at two places counts as simultaneous.
 const OVERLAP: u32 = 600;
+/// Seconds of silence at the other place after which somebody has moved on from it.
+const MOVED_ON: u32 = 2 * 3_600;
 
 /// A journey that could not be.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +149,14 @@ pub(super) fn parts(
     let vpn = same_session || strange.network == Network::Hosting;
     add(hop && vpn, "same browser, short hop over a VPN", -45.0);
     add(hop && !vpn, "same browser, short hop", -25.0);
+    // The owner who is gone from the one place when the other begins has at least not been caught at both: an aeroplane's exit, a VPN. Where
+    // nothing tells the network, that is all there is to go by.
+    let telephone = client.agent != 0 && other.client.agent != 0 && client.mobile != other.client.mobile;
+    let both_known = strange_family != 0 && user.agents.known(strange_family, time, DAY);
+    // Abroad a telephone's traffic comes out at home, while the computer comes out of the hotel.
+    add(telephone && both_known && !same_session && !simultaneous, "telephone here, own computer there", -25.0);
+    let moved_on = same_browser && !hop && !back_and_forth && journey.gap > MOVED_ON && strange.asn == 0;
+    add(moved_on, "same browser, and gone from the other place", -25.0);
     add(around.colleagues > 0, "colleagues use that address", -10.0 * around.colleagues.min(2) as f64);
     parts
 }

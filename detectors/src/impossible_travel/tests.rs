@@ -127,6 +127,69 @@ fn an_exit_that_colleagues_share_is_learned() {
 }
 
 #[test]
+fn whoever_sits_in_an_office_with_many_colleagues_is_watched_like_anybody() {
+    let mut events: Vec<Event> =
+        (0..20).flat_map(|number| office(0..8, &format!("colleague{number}"), GERMANY, 60)).collect();
+    for number in 0..6 {
+        events.push(event(MONDAY + (9 + number) * HOUR + 25, &format!("colleague{number}"), BRAZIL, "view", 1));
+    }
+    assert_eq!(found(events).len(), 6);
+}
+
+#[test]
+fn an_exit_whose_users_are_elsewhere_meanwhile_says_nothing_about_where_the_next_one_is() {
+    let exit: Site = ("203.0.122.7", "", "BR", -14.2, -51.9, 2_300.0, 0, "");
+    let at_home = |number: i64| -> Site {
+        let address: &'static str = Box::leak(format!("198.18.{number}.7").into_boxed_str());
+        (address, "", "DE", 51.1, 10.4, 430.0, 0, "")
+    };
+    let mut events = Vec::new();
+    for number in 0..12 {
+        let user = format!("colleague{number}");
+        events.extend(office(0..8, &user, exit, 60));
+        events.extend((number % 5..7).map(|day| event(day * DAY + 12 * HOUR + 5, &user, at_home(number), "view", 1)));
+    }
+    events.extend(office(0..8, "mia", exit, 60));
+    events.push(event(MONDAY + 12 * HOUR + 5, "mia", at_home(99), "view", 1));
+    assert!(found(events).iter().all(|finding| finding.primary_value() != "mia"));
+}
+
+#[test]
+fn a_telephone_that_comes_out_at_home_while_its_owner_is_abroad_is_silent() {
+    let agent = |mut event: Event, agent: &str, device: &str| {
+        event.set(Field::UserAgent, agent);
+        event.set(Field::UserAgentDevice, device);
+        event
+    };
+    let morning = |desk: &str| {
+        let mut events: Vec<Event> = (0..5)
+            .flat_map(|day| {
+                let early = agent(event(day * DAY + 7 * HOUR, "mia", GERMANY, "view", 1), "Safari iPhone", "mobile");
+                let desk = office(day..day + 1, "mia", GERMANY, 30);
+                std::iter::once(early).chain(desk.into_iter().map(|event| agent(event, CHROME, "desktop")))
+            })
+            .collect();
+        events.extend(office(0..5, "ada", NIGERIA, 60));
+        events.push(agent(event(MONDAY + 7 * HOUR, "mia", GERMANY, "view", 1), "Safari iPhone", "mobile"));
+        events.push(agent(event(MONDAY + 7 * HOUR + 40, "mia", NIGERIA, "view", 1), desk, "desktop"));
+        found(events).len()
+    };
+    assert_eq!([CHROME, FIREFOX].map(morning), [0, 1]);
+}
+
+#[test]
+fn the_same_browser_on_another_continent_hours_after_the_last_activity_is_silent_and_another_one_is_not() {
+    let later = |agent: &str| {
+        let mut events = after_a_week("mia", GERMANY, []);
+        events.extend(office(0..5, "ada", NIGERIA, 60));
+        events.iter_mut().for_each(|event| event.set(Field::UserAgent, CHROME));
+        events.push(with(event(MONDAY + 15 * HOUR + 30 + 150, "mia", NIGERIA, "view", 1), Field::UserAgent, agent));
+        found(events).len()
+    };
+    assert_eq!([CHROME, FIREFOX].map(later), [0, 1]);
+}
+
+#[test]
 fn the_same_browser_in_the_same_session_over_a_vpn_nearby_is_silent() {
     let dress = |event| with(with(event, Field::UserAgent, CHROME), Field::SessionId, "s1");
     let mut events: Vec<Event> = office(0..5, "mia", BERLIN, 30).into_iter().map(dress).collect();

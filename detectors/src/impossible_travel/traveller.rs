@@ -54,6 +54,8 @@ pub(super) struct Client {
     pub family: u32,
     pub session: u32,
     pub device: u32,
+    /// A telephone's browser or app.
+    pub mobile: bool,
 }
 
 impl Client {
@@ -66,6 +68,7 @@ impl Client {
             family: if named == 0 { agent } else { named },
             session: hash(Field::SessionId),
             device: hash(Field::DeviceId),
+            mobile: event.text(Field::UserAgentDevice) == Some("mobile"),
         }
     }
 }

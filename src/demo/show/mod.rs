@@ -5,14 +5,14 @@ mod screen;
 mod verdict;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::{Millis, Severity};
+use crmwatch_detectors::{Engine, Millis, Severity};
 use prometheus::core::Collector;
 
 use self::screen::Screen;
@@ -77,7 +77,9 @@ const TURN: Duration = Duration::from_millis(200);
 /// The first attack comes so long after the past has been read.
 const FIRST_ATTACK: Millis = 3_000;
 /// Rates are over so many turns.
-const RATE_TURNS: usize = 25;
+const RATE_TURNS: usize = 50;
+/// An index that has not grown for so long has everything it will have.
+const INDEX_STILL: Duration = Duration::from_secs(60);
 
 /// Shows it. Comes back when its time is over or `interrupted` is set; the daemon has ended then.
 pub fn show(what: &Show, interrupted: &AtomicBool) -> Result<Ending, ShowError> {
@@ -89,7 +91,16 @@ pub fn show(what: &Show, interrupted: &AtomicBool) -> Result<Ending, ShowError> 
     let (summary, mut live) = super::open(&what.folder, &plan).map_err(wrong)?;
     // The logs are written on while the past is read, but nobody attacks before somebody watches.
     live.next_attack_at(Millis::MAX);
-    let mut verdict = Verdict::default();
+    let configuration = what.folder.join("crmwatch.toml");
+    let mut config = Config::load(&configuration)?;
+    // Any free port: a daemon may already have the usual one.
+    config.listen.set_port(0);
+    // What is thrown away in a minute needs no reserve.
+    config.retention.min_free_bytes = 0;
+    let engine = Engine::new(&config.detectors).map_err(|error| RunError::Configuration(error.to_string()))?;
+    let rules: BTreeSet<String> = engine.rules().into_iter().map(|rule| rule.id.to_string()).collect();
+    let mut verdict = Verdict::of(rules.clone());
+    live.only(rules);
     let labels = fs::read_to_string(what.folder.join("labels.jsonl")).map_err(wrong)?;
     labels
         .lines()
@@ -98,12 +109,6 @@ pub fn show(what: &Show, interrupted: &AtomicBool) -> Result<Ending, ShowError> 
         .for_each(|label| verdict.plant(label));
     screen.say(&words::written(&plan, &summary, began.elapsed().as_secs_f64())).map_err(ShowError::Terminal)?;
 
-    let configuration = what.folder.join("crmwatch.toml");
-    let mut config = Config::load(&configuration)?;
-    // Any free port: a daemon may already have the usual one.
-    config.listen.set_port(0);
-    // What is thrown away in a minute needs no reserve.
-    config.retention.min_free_bytes = 0;
     let state_dir = config.state_dir.clone();
     let running = pipeline::spawn(config)?;
     let watched = Ledger::open(&state_dir).map_err(ShowError::from).and_then(|ledger| {
@@ -184,7 +189,7 @@ impl Watch<'_> {
             let seen = self.numbers.now();
             let status = format!(
                 "{} lines a second, {} events indexed, {} findings",
-                words::number(rate.of(seen.lines)),
+                words::number(rate.of(seen.lines) as u64),
                 words::number(seen.indexed),
                 self.shown.len()
             );
@@ -198,7 +203,7 @@ impl Watch<'_> {
             }
             // The index is the last to have an event; the lines of these very moments need not be waited for.
             let all_read = seen.bytes >= self.summary.bytes;
-            if all_read && (seen.indexed >= seen.events || still.1.elapsed() > Duration::from_secs(5)) {
+            if all_read && (seen.indexed >= seen.events || still.1.elapsed() > INDEX_STILL) {
                 break;
             }
             std::thread::sleep(TURN);
@@ -237,7 +242,7 @@ impl Watch<'_> {
             let seen = self.numbers.now();
             let Tally { planted, found, .. } = self.verdict.tally(self.plan.end, Millis::MAX, now);
             self.screen.status(format!(
-                "live {:>3} s · {} lines/s · {} events indexed · lag {} · {found} of {planted} attacks found · http://{}/metrics",
+                "live {:>3} s · {:.1} lines/s · {} events indexed · lag {} · {found} of {planted} attacks found · http://{}/metrics",
                 began.elapsed().as_secs(),
                 rate.of(seen.lines),
                 words::number(seen.indexed),
@@ -289,7 +294,7 @@ impl Watch<'_> {
         if before.is_some_and(|before| before >= finding.severity) {
             return Ok(());
         }
-        let shown = words::Shown { finding, before, verdict, seen: now };
+        let shown = words::Shown { finding, before, verdict, seen: now, past: finding.time < self.plan.end };
         let text = words::finding(&shown, &self.verdict, &self.what.folder, self.screen.coloured());
         self.say(&text)
     }
@@ -343,14 +348,14 @@ impl Numbers {
 struct Rate(std::collections::VecDeque<(Instant, u64)>);
 
 impl Rate {
-    fn of(&mut self, count: u64) -> u64 {
+    fn of(&mut self, count: u64) -> f64 {
         self.0.push_back((Instant::now(), count));
         if self.0.len() > RATE_TURNS {
             self.0.pop_front();
         }
         let (since, before) = self.0.front().copied().expect("just added one");
         let seconds = since.elapsed().as_secs_f64();
-        if seconds < 0.1 { 0 } else { (count.saturating_sub(before) as f64 / seconds) as u64 }
+        if seconds < 0.1 { 0.0 } else { count.saturating_sub(before) as f64 / seconds }
     }
 }
 

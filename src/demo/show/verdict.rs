@@ -95,6 +95,8 @@ pub(super) struct Tally {
     pub(super) found: usize,
     /// Attacks under way.
     pub(super) under_way: usize,
+    /// Attacks of kinds no rule watches for; counted nowhere else.
+    pub(super) unwatched: BTreeMap<String, usize>,
     /// By family: planted, found.
     pub(super) families: BTreeMap<String, (usize, usize)>,
     /// Findings of medium severity or above.
@@ -110,12 +112,19 @@ pub(super) struct Tally {
 /// All labels, and what has been found.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
+    /// The rules that are watched for.
+    watched: BTreeSet<String>,
     labels: Vec<Label>,
     /// By finding id: its time, what it is. Findings of low severity and sums of risk are not in it.
     judged: BTreeMap<String, (Millis, Match)>,
 }
 
 impl Verdict {
+    /// Judges by what these rules are to find.
+    pub(super) fn of(watched: BTreeSet<String>) -> Verdict {
+        Verdict { watched, ..Verdict::default() }
+    }
+
     /// Adds labels of something planted.
     pub(super) fn plant(&mut self, label: Label) {
         self.labels.push(label);
@@ -160,6 +169,10 @@ impl Verdict {
         let mut tally = Tally::default();
         let mut delays = Vec::new();
         for label in self.labels.iter().filter(|label| label.attack && (from..to).contains(&label.start)) {
+            if label.found.is_none() && !self.watched.contains(&label.family) {
+                *tally.unwatched.entry(label.family.clone()).or_default() += 1;
+                continue;
+            }
             if label.found.is_none() && label.deciding > now {
                 tally.under_way += 1;
                 continue;
@@ -223,9 +236,21 @@ mod tests {
         finding
     }
 
+    fn watching() -> Verdict {
+        Verdict::of(["bulk-export", "mass-delete"].map(str::to_owned).into())
+    }
+
+    #[test]
+    fn an_attack_of_a_kind_no_rule_watches_for_is_not_called_missed() {
+        let mut verdict = watching();
+        verdict.plant(label("a-1", "attack", "mass-share", "ana@x.example", "2026-03-02T09:00:00Z"));
+        let tally = verdict.tally(Millis::MIN, Millis::MAX, Millis::MAX);
+        assert_eq!((tally.planted, tally.unwatched.get("mass-share")), (0, Some(&1)));
+    }
+
     #[test]
     fn an_attack_is_found_by_medium_or_above_about_its_people_until_an_hour_after() {
-        let mut verdict = Verdict::default();
+        let mut verdict = watching();
         verdict.plant(label("a-1", "attack", "bulk-export", "Ana@x.example", "2026-03-02T09:00:00Z"));
         let all = |verdict: &Verdict| verdict.tally(Millis::MIN, Millis::MAX, Millis::MAX);
         for (severity, user, time) in [
@@ -245,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_matches_no_attack_is_false_and_an_oddity_is_named() {
-        let mut verdict = Verdict::default();
+        let mut verdict = watching();
         verdict.plant(label("b-1", "benign", "holiday", "eva@x.example", "2026-03-02T09:00:00Z"));
         let one = finding("first-seen-risk", "medium", "eva@x.example", "2026-03-02T09:02:00Z");
         assert_eq!(verdict.judge(&one, 0), Match::Oddity(0));
@@ -255,7 +280,7 @@ mod tests {
 
     #[test]
     fn an_attack_whose_deciding_line_is_not_written_yet_is_not_missed() {
-        let mut verdict = Verdict::default();
+        let mut verdict = watching();
         let one = label("a-1", "attack", "mass-delete", "ana@x.example", "2026-03-02T09:00:00Z");
         let start = one.start;
         verdict.plant(one);

@@ -46,6 +46,10 @@ fn clock(time: Millis) -> String {
     chrono::DateTime::from_timestamp_millis(time).map_or_else(String::new, |time| time.format("%H:%M:%S").to_string())
 }
 
+fn day(time: Millis) -> String {
+    chrono::DateTime::from_timestamp_millis(time).map_or_else(String::new, |time| time.format("%Y-%m-%d").to_string())
+}
+
 fn seconds(span: Millis) -> String {
     format!("{:.1} s", span.abs() as f64 / 1000.0)
 }
@@ -135,14 +139,14 @@ pub(super) fn past(past: &Past<'_>) -> String {
         size(past.index_bytes)
     );
     paragraph(&mut out, "read", &text);
-    let all: u64 = past.memories.iter().map(|(_, count)| count).sum();
-    let mut most: Vec<_> = past.memories.iter().collect();
-    most.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-    let named: Vec<String> =
-        most.iter().take(5).map(|(owner, count)| format!("{} {}", one_line(owner), number(*count))).collect();
-    if all > 0 {
-        let text = format!("what is normal: {} memories ({}, ...)", number(all), named.join(", "));
-        paragraph(&mut out, "learned", &text);
+    let habits: Vec<String> = past
+        .memories
+        .iter()
+        .filter(|(owner, _)| !owner.starts_with("enrich."))
+        .map(|(owner, count)| format!("{} {}", one_line(owner), number(*count)))
+        .collect();
+    if !habits.is_empty() {
+        paragraph(&mut out, "learned", &format!("what is normal for whom, by detector: {}", habits.join(", ")));
     }
     let tally = past.tally;
     paragraph(
@@ -158,6 +162,11 @@ pub(super) fn past(past: &Past<'_>) -> String {
     let kinds: Vec<String> =
         tally.families.iter().map(|(family, (planted, found))| format!("{family} {found}/{planted}")).collect();
     paragraph(&mut out, "", &kinds.join(", "));
+    if !tally.unwatched.is_empty() {
+        let kinds: Vec<&str> = tally.unwatched.keys().map(String::as_str).collect();
+        let count = counted(tally.unwatched.values().sum(), "attack", "attacks");
+        paragraph(&mut out, "", &format!("not found: {count} of kinds no rule watches for yet: {}", kinds.join(", ")));
+    }
     paragraph(
         &mut out,
         "",
@@ -208,14 +217,19 @@ pub(super) struct Shown<'s> {
     pub(super) before: Option<Severity>,
     pub(super) verdict: Match,
     pub(super) seen: Millis,
+    /// Whether it is about the past: some logs are delivered hours late.
+    pub(super) past: bool,
 }
 
 /// A finding. Low ones, and those already shown, are one line.
 pub(super) fn finding(shown: &Shown<'_>, labels: &Verdict, folder: &Path, coloured: bool) -> String {
-    let Shown { finding, before, verdict, seen } = shown;
+    let Shown { finding, before, verdict, seen, past } = shown;
     let word = severity(finding.severity, coloured);
     let head = format!("{}  {word}  {}", clock(finding.time), paint(&one_line(&finding.rule), "1", coloured));
     let summary = one_line(&finding.summary.en);
+    if *past {
+        return format!("{head}  in a log that came late, of {}: {}\n", day(finding.time), cut(&summary, COLUMNS));
+    }
     if let Some(before) = before {
         return format!("{head}  was {} before: {}\n", before.word(), cut(&summary, COLUMNS));
     }
@@ -247,13 +261,12 @@ pub(super) fn finding(shown: &Shown<'_>, labels: &Verdict, folder: &Path, colour
             format!("yes: {} ({}), found {} {when} its deciding line", label.family, label.id, seconds(delay))
         }
         Match::Oddity(number) => {
-            format!("no: a harmless oddity, {} ({})", labels.label(*number).family, labels.label(*number).id)
+            format!("no: a harmless oddity set it off, {} ({})", labels.label(*number).family, labels.label(*number).id)
         }
         Match::Nothing => "no: this finding is false".to_owned(),
     };
     let code = if matches!(verdict, Match::Attack(_)) { "32" } else { "35" };
     let _ = writeln!(out, "  {:<width$}{}", "planted", paint(&truth, code, coloured), width = MARGIN - 2);
-    out.push('\n');
     out
 }
 
