@@ -95,10 +95,11 @@ fn scan(folder: &Path) -> anyhow::Result<(Vec<Finding>, usize)> {
     let otherwise = configured.first().context("the company has logs")?.clone();
     let files = attribute(files, &configured, &otherwise);
     let settings = Settings::of(&config);
+    let (detector_settings, rules) = (config.detector_settings()?, config.rule_texts()?);
     let seen = Arc::new(Mutex::new(HashSet::new()));
     let make = || {
         let enricher = Enricher::new(&settings).map_err(|error| error.to_string())?;
-        let mut detectors = registry::build(&config.detectors).map_err(|error| error.to_string())?;
+        let mut detectors = registry::build_with(&detector_settings, &rules).map_err(|error| error.to_string())?;
         detectors.push(Box::new(UserDays { seen: Arc::clone(&seen), hasher: ahash::RandomState::new() }));
         Ok((enricher, Engine::with(detectors)))
     };

@@ -91,7 +91,7 @@ impl Lines {
         let place = mixed(own + home);
         let (first, second) = NETWORKS[(own % 5) as usize];
         let second = u64::from(second) + (place >> 8) % 64;
-        let address = format!("{first}.{second}.{}.{}", place >> 16 & 0xff, 1 + (place >> 24) % 254);
+        let address = format!("{first}.{second}.{}.{}", (place >> 16) & 0xff, 1 + (place >> 24) % 254);
         let agent = AGENTS[(own >> 32) as usize % if home == 1 { AGENTS.len() } else { AGENTS.len() - 1 }];
         let request = self.request();
         let moment = chrono::DateTime::from_timestamp_millis(time).expect("a time of this century");

@@ -85,7 +85,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let stop_reading = AtomicBool::new(false);
     let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
     let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
-    let (spent_sender, spent_receiver) = bounded(QUEUE);
+    let (spent_sender, spent_receiver) = bounded(1);
     lasting.health.set_index_writable(true);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let either = Either(lasting.stop, &stop_reading);
