@@ -41,8 +41,8 @@ const AGENTS: [&str; 8] = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
 ];
 const OBJECTS: [&str; 4] = ["contacts", "accounts", "leads", "opportunities"];
-/// First octets of addresses that belong to somebody, most of one country, some of others.
-const NETWORKS: [u8; 8] = [80, 84, 84, 87, 91, 93, 81, 24];
+/// The first two octets of networks of 64 times as many addresses, all of one country: these people do not travel.
+const NETWORKS: [(u8, u8); 5] = [(79, 192), (84, 128), (87, 128), (91, 0), (93, 192)];
 
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
@@ -89,8 +89,9 @@ impl Lines {
         // Most requests come from the person's usual address, the others from home.
         let home = u64::from(self.random.below(10) == 0);
         let place = mixed(own + home);
-        let network = NETWORKS[(own % 8) as usize];
-        let address = format!("{network}.{}.{}.{}", place >> 8 & 0x7f, place >> 16 & 0xff, 1 + (place >> 24) % 254);
+        let (first, second) = NETWORKS[(own % 5) as usize];
+        let second = u64::from(second) + (place >> 8) % 64;
+        let address = format!("{first}.{second}.{}.{}", (place >> 16) & 0xff, 1 + (place >> 24) % 254);
         let agent = AGENTS[(own >> 32) as usize % if home == 1 { AGENTS.len() } else { AGENTS.len() - 1 }];
         let request = self.request();
         let moment = chrono::DateTime::from_timestamp_millis(time).expect("a time of this century");
@@ -110,7 +111,8 @@ impl Lines {
                 let stamp = moment.format("%Y-%m-%dT%H:%M:%S%.3fZ");
                 let outcome = if status < 400 { "success" } else { "failure" };
                 let session = mixed(own ^ (time as u64 / 28_800_000));
-                let browser = &agent[..agent.len().min(60)];
+                // As a program shortens it that logs what it made of the agent.
+                let browser = agent.rsplit(' ').next().unwrap_or_default();
                 let records = if action == "export" || action == "list" { bytes / 150 } else { 1 };
                 writeln!(
                     self.line,

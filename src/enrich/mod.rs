@@ -53,7 +53,19 @@ pub struct SourceSettings {
     pub trusted_proxies: Vec<(IpAddr, u8)>,
 }
 
+/// Knows the zone a person works in, by any of his names.
+pub type ZoneOf = Box<dyn Fn(&str) -> Option<chrono_tz::Tz> + Send>;
+
 impl Settings {
+    /// The zones of the people file, for whoever writes times for people.
+    pub fn zone_of(&self) -> Result<ZoneOf, EnrichError> {
+        let people = match &self.people {
+            Some(file) => people::People::new(people_file::load(file)?),
+            None => people::People::new(Vec::new()),
+        };
+        Ok(Box::new(move |name| people.find(name).and_then(|person| person.timezone)))
+    }
+
     /// Those of a configuration.
     pub fn of(config: &Config) -> Settings {
         let of_source = |source: &crate::config::Source| {

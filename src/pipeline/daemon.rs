@@ -242,6 +242,8 @@ impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
         let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
         let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
+        settings.zone_of =
+            Settings::of(config).zone_of().map_err(|error| RunError::Configuration(error.to_string()))?;
         settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
         let mut channels: Vec<Box<dyn Channel>> = Vec::new();
         if let Some(email) = &config.email {

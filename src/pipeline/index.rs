@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crmwatch_detectors::Event;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::{Recorded, now};
 use crate::config::Retention;
@@ -35,6 +36,8 @@ pub(super) struct Index<'i> {
     /// Told the last batch committed.
     pub(super) committed: &'i AtomicU64,
     pub(super) metrics: &'i Metrics,
+    /// Takes back events that are in the index, to be dropped by the thread that made them.
+    pub(super) spent: Sender<Vec<Event>>,
 }
 
 impl Index<'_> {
@@ -57,6 +60,7 @@ impl Index<'_> {
                         writer.add(event)?;
                     }
                     count(&batch, &mut sources, self.metrics);
+                    let _ = self.spent.try_send(batch.events);
                     for generation in &batch.forgotten {
                         positions.remove(generation);
                     }

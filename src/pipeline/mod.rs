@@ -3,7 +3,8 @@
 //! ```text
 //! reader ──(batches)──► absorb: enrich, detect, journal ──(recorded)──► index
 //!                          │                                              │
-//!                          └── wakes the alert stage                      └── tells absorb what is committed
+//!                          └── wakes the alert stage                      ├── tells absorb what is committed
+//!                                                                         └── hands events back to the reader, to be dropped
 //! ```
 //!
 //! Every channel is bounded: when the index or the disk is slow, reading slows. A fault in any stage ends all three; the session is
@@ -51,8 +52,8 @@ pub(crate) struct Recorded {
     pub(crate) forgotten: Vec<u64>,
 }
 
-/// Batches that may wait between two stages.
-pub(crate) const QUEUE: usize = 4;
+/// Batches that may wait between two stages. A full one holds some 7 MB; more of them would only wait for the index.
+pub(crate) const QUEUE: usize = 2;
 
 /// Milliseconds since 1970, by the machine's clock.
 pub fn now() -> Millis {

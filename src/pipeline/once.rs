@@ -48,6 +48,8 @@ pub fn once(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Report, String> {
     let (sender, receiver) = bounded::<Message>(8);
+    // Events are dropped by the thread that made them: memory given back across threads costs more than what is done with it.
+    let (spent_sender, spent) = bounded::<Vec<Event>>(16);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> Result<Tally, MergeError> {
             let mut merge = Merge::new(files, super::now());
@@ -58,10 +60,9 @@ pub fn once(
                         chunk.push(event);
                         if chunk.len() == CHUNK {
                             progress(merge.tally.bytes);
-                            if sender
-                                .send(Message::Events(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))))
-                                .is_err()
-                            {
+                            let mut next = spent.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
+                            next.clear();
+                            if sender.send(Message::Events(std::mem::replace(&mut chunk, next))).is_err() {
                                 return Ok(merge.tally);
                             }
                         }
@@ -82,7 +83,10 @@ pub fn once(
         let mut pass = Pass::new(make)?;
         for message in receiver {
             match message {
-                Message::Events(events) => pass.take(events),
+                Message::Events(mut events) => {
+                    pass.take(&mut events);
+                    let _ = spent_sender.try_send(events);
+                }
                 Message::Again => pass = Pass::new(make)?,
             }
         }
@@ -115,10 +119,10 @@ impl Pass {
         })
     }
 
-    fn take(&mut self, mut events: Vec<Event>) {
-        let findings = self.minds.absorb(&mut events);
+    fn take(&mut self, events: &mut [Event]) {
+        let findings = self.minds.absorb(events);
         self.findings.extend(findings.into_iter().map(|(finding, _)| (finding.id, finding)));
-        for event in &events {
+        for event in events {
             self.report.events += 1;
             if !event.is(Field::TimeSuspect) {
                 let (first, last) = self.report.span.unwrap_or((event.time, event.time));

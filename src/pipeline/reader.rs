@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, select};
+use crmwatch_detectors::Event;
+use crossbeam_channel::{Receiver, Sender, select};
 
 use super::session::Either;
 use super::wake::Wake;
@@ -29,6 +30,7 @@ pub(super) fn read(
     watch: &Watch<'_>,
     stop: &Either<'_>,
     batches: Sender<ReadBatch>,
+    spent: &Receiver<Vec<Event>>,
 ) {
     let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
@@ -44,6 +46,13 @@ pub(super) fn read(
             tailer.look(now(), &mut notices);
             looked = Some(Instant::now());
             watch.gauge(&tailer, &sources);
+        }
+        // The index hands events back to be dropped here, where they were made: across threads that costs more than it seems.
+        for mut events in spent.try_iter() {
+            events.clear();
+            if reading.events.capacity() == 0 {
+                reading.events = events;
+            }
         }
         if reading.segments.is_empty() {
             reading.read_at = now();

@@ -85,6 +85,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let stop_reading = AtomicBool::new(false);
     let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
     let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
+    let (spent_sender, spent_receiver) = bounded(1);
     lasting.health.set_index_writable(true);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let either = Either(lasting.stop, &stop_reading);
@@ -103,6 +104,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 &Watch { metrics: lasting.metrics, health: lasting.health },
                 &either,
                 batch_sender,
+                &spent_receiver,
             );
             Ok(())
         });
@@ -119,6 +121,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 retention: lasting.retention,
                 committed: &committed,
                 metrics: lasting.metrics,
+                spent: spent_sender,
             };
             let outcome = index.run(writer, positions, recorded_receiver);
             index_ended.store(true, Ordering::Release);

@@ -36,6 +36,8 @@ pub struct Turn {
     pub more: bool,
     /// What was read before is not there any more: the file was truncated or overwritten in place.
     pub truncated: bool,
+    /// The time of the next event, where it was seen and left for later.
+    pub next: Option<Millis>,
 }
 
 /// A file being read.
@@ -238,6 +240,11 @@ impl Follower {
         self.input.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
+    /// What the grammar needs to go on from here.
+    fn state(&self) -> String {
+        self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state)
+    }
+
     /// The position as it is to be kept.
     pub fn kept(&self) -> Position {
         Position {
@@ -245,7 +252,7 @@ impl Follower {
             prefix: hash(&self.prefix),
             tail_length: self.tail.len(),
             tail: hash(&self.tail),
-            state: self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state),
+            state: self.state(),
             ..self.position.clone()
         }
     }
@@ -257,7 +264,7 @@ impl Follower {
             from: self.position.offset,
             to: self.position.offset,
             line: self.position.line + 1,
-            state: self.intake.as_ref().map_or_else(|| self.position.state.clone(), Intake::state),
+            state: self.state(),
             partial: false,
         }
     }
@@ -347,12 +354,25 @@ impl Follower {
             let searched = if at == 0 { self.searched.min(bytes.len()) } else { 0 };
             let Some(end) = self.end_of(&bytes[at..], searched) else { break };
             let record = &bytes[at..at + end];
+            // In a sparse log the next record may be days on: it is looked at, and put back if other files come before it. The first of
+            // a turn is always taken, so that every turn gets on.
+            let before = (at > 0 && until != Millis::MAX).then(|| (events.len(), self.position.line, self.state()));
             self.take(record, at as u64, 0, false, read_at, events, &mut turn);
-            at += end + 1;
-            if until != Millis::MAX && events.last().is_some_and(|event| event.time > until) {
-                turn.more = true;
+            if let Some((count, line, state)) = before
+                && let Some(event) = events[count..].last()
+                && event.time > until
+            {
+                (turn.next, turn.more) = (Some(event.time), true);
+                turn.records -= 1;
+                if event.has(Field::QuarantineReason) {
+                    turn.rejected.pop();
+                }
+                events.truncate(count);
+                self.position.line = line;
+                self.intake.as_mut().expect("it took the record").go_back(&state);
                 break;
             }
+            at += end + 1;
         }
         if at > 0 {
             (self.looked, self.searched) = (0, 0);

@@ -78,6 +78,12 @@ impl Intake {
         }
     }
 
+    /// Goes back to a state of this file a record ago.
+    pub fn go_back(&mut self, state: &str) {
+        (self.last, self.last_time) = (EventId::default(), NO_TIME);
+        self.resume(state);
+    }
+
     /// The format in use.
     pub fn format(&self) -> &'static str {
         self.grammar.format()

@@ -452,9 +452,9 @@ impl Tailer {
             record(reading, source, segment, open.follower.position.offset, &turn, false);
             self.dirty.insert(generation);
         }
-        if let Some(event) = reading.events[first..].last() {
-            // A stamp ahead of the clock must not make a file wait for the others to get there.
-            open.reached = event.time.min(now);
+        // A stamp ahead of the clock must not make a file wait for the others to get there.
+        if let Some(time) = turn.next.or_else(|| reading.events[first..].last().map(|event| event.time)) {
+            open.reached = time.min(now);
         }
         if idle {
             self.at_end(at, now, buffer, reading, notices);

@@ -10,7 +10,7 @@ use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, ExistsQuery, PhraseQuer
 use tantivy::schema::{Field as Column, IndexRecordOption};
 
 use super::complement::Complement;
-use super::document::time;
+use super::document::{id_term, time};
 use super::layout::Layout;
 use super::terms::{Terms, after, after_prefix};
 use crate::query::Filter;
@@ -108,7 +108,7 @@ impl Compiler<'_> {
                 Place::Other(_) | Place::None => Box::new(EmptyQuery),
             },
             Filter::Times(least, greatest) => self.times(*least, *greatest),
-            Filter::Id(id) => term(Term::from_field_bytes(self.layout.id, &id.0.to_be_bytes())),
+            Filter::Id(id) => term(Term::from_field_bytes(self.layout.id, &id_term(*id))),
         }
     }
 

@@ -13,6 +13,7 @@ use tantivy::{
 };
 
 use super::compile::Compiler;
+use super::document::id_term;
 use super::layout::{Layout, TIME};
 use super::partition::{Opened, Partition};
 use super::terms::late;
@@ -192,18 +193,24 @@ impl Store {
             }
             let searcher = opened.reader.searcher();
             for (id, slot) in ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
-                let term = tantivy::Term::from_field_bytes(opened.layout.id, &id.0.to_be_bytes());
-                for (segment, reader) in searcher.segment_readers().iter().enumerate() {
-                    let read = || -> tantivy::Result<Option<DocId>> {
-                        let postings = reader
+                let term = tantivy::Term::from_field_bytes(opened.layout.id, &id_term(*id));
+                'segments: for (segment, reader) in searcher.segment_readers().iter().enumerate() {
+                    let read = || -> tantivy::Result<Option<_>> {
+                        reader
                             .inverted_index(opened.layout.id)?
-                            .read_postings(&term, tantivy::schema::IndexRecordOption::Basic)?;
-                        Ok(postings.map(|postings| postings.doc()).filter(|doc| *doc != TERMINATED))
+                            .read_postings(&term, tantivy::schema::IndexRecordOption::Basic)
+                            .map_err(TantivyError::from)
                     };
-                    if let Some(doc) = read().map_err(StoreError::read(&partition.path))? {
-                        *slot =
-                            Some(event(&searcher, &opened.layout, DocAddress::new(segment as u32, doc), partition)?);
-                        break;
+                    let Some(mut postings) = read().map_err(StoreError::read(&partition.path))? else { continue };
+                    while postings.doc() != TERMINATED {
+                        let address = DocAddress::new(segment as u32, postings.doc());
+                        let one = event(&searcher, &opened.layout, address, partition)?;
+                        // The term is a part of the id only.
+                        if one.id == *id {
+                            *slot = Some(one);
+                            break 'segments;
+                        }
+                        postings.advance();
                     }
                 }
             }

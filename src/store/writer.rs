@@ -191,6 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn of_two_events_whose_ids_share_a_term_each_is_found_by_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        let ids = [EventId(5), EventId(5 << 64)];
+        for id in ids {
+            let mut event = event(5);
+            event.id = id;
+            writer.add(&event).expect("adds");
+        }
+        writer.commit(&payload(&store, 1), 0).expect("commits");
+        let found: Vec<EventId> = store.get(&ids).expect("reads").iter().map(|event| event.id).collect();
+        assert_eq!(found, ids);
+    }
+
+    #[test]
     fn a_new_day_or_a_full_partition_starts_another_and_the_payload_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path(), StoreOptions { partition_events: 3, ..options() }).expect("opens");

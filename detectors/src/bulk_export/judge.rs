@@ -36,6 +36,9 @@ const DECLARED: f64 = 10.0;
 const NO_PAST: f64 = 2.0;
 /// Doublings of the largest day so far that count.
 const GROWTH: f64 = 4.0;
+/// So many times what anybody has taken out is beyond every rank, once so many days of exports are known.
+const UNHEARD_OF: f64 = 10.0;
+const LEAST_KNOWN: u64 = 8;
 /// One in a hundred of the own windows; one in a thousand counts of exports.
 const OWN_RANGE: f64 = 2.0;
 const MANY_ACTIONS: f64 = 3.0;
@@ -185,6 +188,13 @@ pub(super) fn judge(
     // Of few, to be above all is no great rarity.
     let above = nearest.filter(|group| group.spread.share_below(day) > 0.995);
     add(above.is_some(), "more than nearly all peers", if commonest < 0.005 { 2.0 } else { 1.0 });
+    // In a small organisation, and in its first weeks, rank says little: nobody is one in a thousand among forty days. Ten times more than
+    // anybody ever took is beyond every rank.
+    let beyond_all = groups.first().is_some_and(|all| {
+        all.spread.total() >= LEAST_KNOWN && all.spread.reached(amount_of(by_day, hour, day) / UNHEARD_OF) == 0
+    });
+    let beyond_own = amount_of(by_day, hour, day) > UNHEARD_OF * if by_day { top_day } else { top_hour };
+    add(!is_program && beyond_all && beyond_own, "ten times more than anybody here before", 2.0);
     // Newness means something only against a past: in the first days everything is new.
     add(past == 0.0 && !reached && !exporter.was_reported(), "never seen to take anything out", NO_PAST);
     let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };

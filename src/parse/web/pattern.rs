@@ -38,6 +38,9 @@ impl Segment {
             Segment::Word(word) => (**word == *segment).then_some(segment),
             Segment::OneOf(words, _) => words.iter().any(|word| **word == *segment).then_some(segment),
             Segment::Shaped { prefix, shape, suffix, .. } => {
+                if !may_fit(segment.as_bytes(), prefix.as_bytes(), suffix.as_bytes()) {
+                    return None;
+                }
                 let part = segment.strip_prefix(&**prefix)?.strip_suffix(&**suffix)?;
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
                 let fits = match shape {
@@ -68,6 +71,11 @@ impl Segment {
             Segment::OneOf(_, capture) | Segment::Shaped { capture, .. } => *capture,
         }
     }
+}
+
+/// Whether the first and the last byte are those of a pattern; nearly every segment is refused here, before any text is compared.
+fn may_fit(segment: &[u8], prefix: &[u8], suffix: &[u8]) -> bool {
+    (prefix.is_empty() || segment.first() == prefix.first()) && (suffix.is_empty() || segment.last() == suffix.last())
 }
 
 /// What a parameter of the query must be.
