@@ -89,9 +89,16 @@ impl Variant {
     }
 }
 
-/// Those fit for a demonstration.
+/// Those fit for a demonstration: one of each family, then the next of each, so that no two of a kind follow each other. The export comes
+/// first, as the one that needs no explaining.
 pub fn live() -> Vec<Variant> {
-    FAMILIES.iter().flat_map(|family| family.iter()).filter(|variant| variant.live).copied().collect()
+    let families: Vec<Vec<Variant>> =
+        FAMILIES.iter().map(|family| family.iter().filter(|variant| variant.live).copied().collect()).collect();
+    let rounds = families.iter().map(Vec::len).max().unwrap_or(0);
+    let (travel, others) = families.split_at(1);
+    (0..rounds)
+        .flat_map(|round| others.iter().chain(travel).filter_map(move |family| family.get(round)).copied())
+        .collect()
 }
 
 /// Lays one out.
