@@ -13,6 +13,8 @@ use crate::metrics::Metrics;
 
 /// How often what detectors and enrichment remember is saved.
 const SNAPSHOT: Duration = Duration::from_secs(10);
+/// How often it is counted, for the metric.
+const COUNT: Duration = Duration::from_secs(60);
 
 /// Enrichment and detection, with the state they share the fate of.
 pub(crate) struct Minds {
@@ -86,7 +88,7 @@ pub(super) fn absorb(
     let batch_queue = around.metrics.queue("batches", super::QUEUE);
     let recorded_queue = around.metrics.queue("recorded", super::QUEUE);
     let mut last = ledger.last_batch()?;
-    let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()? };
+    let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()?, counted: None };
     loop {
         match batches.recv_timeout(Duration::from_millis(500)) {
             Ok(read) => {
@@ -136,6 +138,7 @@ struct Snapshot {
     pending: Option<(u64, Vec<StateChange>)>,
     taken: Instant,
     batch: u64,
+    counted: Option<Instant>,
 }
 
 impl Snapshot {
@@ -158,6 +161,13 @@ impl Snapshot {
             ledger.forget_batches(batch)?;
             timer.observe_duration();
             self.batch = batch;
+            if self.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {
+                self.counted = Some(Instant::now());
+                for (owner, entries) in ledger.state_sizes()? {
+                    let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+                    around.metrics.detector_state_entries.with_label_values(&[&owner]).set(entries);
+                }
+            }
         }
         Ok(())
     }
