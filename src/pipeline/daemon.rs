@@ -1,6 +1,7 @@
 //! The daemon: takes the state directory, starts what surrounds the pipeline, and keeps sessions of it going until told to stop.
 
 use std::fs::File;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,7 +70,8 @@ pub enum RunError {
 /// Takes the state directory for this process; held while the file is.
 pub fn lock(state_dir: &Path) -> Result<File, RunError> {
     let wrong = |error| RunError::StateDir { path: state_dir.to_owned(), error };
-    std::fs::create_dir_all(state_dir).map_err(wrong)?;
+    // It holds what the logs say of people: nobody but owner and group may look in.
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state_dir).map_err(wrong)?;
     let file = File::options().create(true).truncate(false).write(true).open(state_dir.join("lock")).map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
