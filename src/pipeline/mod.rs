@@ -13,6 +13,7 @@
 mod absorb;
 mod choose;
 mod daemon;
+pub mod deep;
 mod index;
 mod once;
 mod reader;

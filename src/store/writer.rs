@@ -30,6 +30,7 @@ impl Writer {
         let partition = shared.newest();
         // A writer that failed may have left the opened index in any state, and a commit that failed late may still be on disk.
         partition.close();
+        partition.begin()?;
         partition.refresh()?;
         let (opened, index) = start(&shared, &partition)?;
         let record = partition.record();
@@ -97,7 +98,8 @@ impl Writer {
         let partition = self.shared.push(partition);
         // From here on the payload of the new partition is the store's; the old writer must not commit again.
         let finished = self.index.take();
-        let previous = self.opened.clone();
+        let (previous, left) = (self.opened.clone(), Arc::clone(&self.partition));
+        left.finish();
         let (opened, index) = start(&self.shared, &partition)?;
         (self.partition, self.opened, self.index) = (partition, opened, Some(index));
         (self.times, self.events) = (None, 0);
@@ -107,6 +109,7 @@ impl Writer {
             let finish = move || {
                 if finished.wait_merging_threads().is_ok() {
                     let _ = previous.reader.reload();
+                    left.finish();
                 }
             };
             if let Err(error) = thread::Builder::new().name("partition-end".to_owned()).spawn(finish) {
