@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crmwatch_detectors::{Event, Millis};
+use tantivy::directory::error::LockError;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyError};
 
 use super::document::EventDocument;
-use super::partition::{Name, Opened, Partition, day, sync};
+use super::partition::{Name, Opened, Partition, Record, day, sweep, sync};
 use super::{Payload, Shared, StoreError};
 
 /// Adds events and commits them together with how far the logs have been read.
@@ -27,10 +28,15 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Writer, StoreError> {
+        // A writer that failed may have left the opened index in any state; a commit, or a new partition, that failed late may still be
+        // on disk, and what is read of it must not be lost again.
+        sync(&shared.events)?;
+        shared.look_again()?;
         let partition = shared.newest();
-        // A writer that failed may have left the opened index in any state, and a commit that failed late may still be on disk.
         partition.close();
+        sync(&partition.path)?;
         partition.refresh()?;
+        sweep(&partition.path);
         let (opened, index) = start(&shared, &partition)?;
         let record = partition.record();
         Ok(Writer { shared, partition, opened, index: Some(index), times: record.times, events: record.events })
@@ -65,11 +71,6 @@ impl Writer {
         if let Err(error) = committed {
             return Err(self.fail(error));
         }
-        // tantivy renames its meta.json into place and leaves the directory unsynced: a power cut could bring the old one back.
-        if let Err(error) = sync(&self.partition.path) {
-            self.index = None;
-            return Err(error);
-        }
         self.partition.set_record(record);
         self.opened.reader.reload().map_err(StoreError::read(&self.partition.path))?;
         if self.is_due(now)
@@ -85,16 +86,24 @@ impl Writer {
     }
 
     fn is_due(&self, now: Millis) -> bool {
-        // A clock set back must not name a partition before the newest: the order of names is the order of payloads.
-        self.events > 0 && (day(now) > self.partition.name.day || self.events >= self.shared.options.partition_events)
+        // A clock that was far ahead for a while left a name of the future; days go on all the same. A clock a few seconds back at midnight
+        // begins nothing.
+        let begun = begun(&self.partition);
+        let other_day = day(now) > begun || day(now).succ_opt().is_some_and(|next| next < begun);
+        self.events > 0 && (other_day || self.events >= self.shared.options.partition_events)
     }
 
     fn roll(&mut self, now: Millis) -> Result<(), StoreError> {
         let old = self.partition.name;
+        // The order of names is the order of payloads, so none is named before the newest.
         let day = day(now).max(old.day);
         let name = Name { day, number: if day == old.day { old.number + 1 } else { 0 } };
-        let partition = Partition::create(&self.shared.events, name, self.partition.record().continued())?;
-        let partition = self.shared.push(partition);
+        let made = Partition::create(&self.shared.events, name, self.partition.record().continued(now));
+        if made.is_err() && name.path(&self.shared.events).try_exists().unwrap_or(true) {
+            // It has its name and is the newest already: a commit to the old one would be behind it.
+            self.index = None;
+        }
+        let partition = self.shared.push(made?);
         // From here on the payload of the new partition is the store's; the old writer must not commit again.
         let finished = self.index.take();
         let previous = self.opened.clone();
@@ -122,6 +131,12 @@ impl Writer {
     }
 }
 
+/// The day a partition was begun, by the clock of then.
+fn begun(partition: &Partition) -> chrono::NaiveDate {
+    let Record { begun, .. } = partition.record();
+    begun.map_or(partition.name.day, day)
+}
+
 fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<EventDocument>), StoreError> {
     let opened = partition.open()?;
     let options = IndexWriterOptions::builder()
@@ -131,7 +146,7 @@ fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<
         .build();
     match opened.index.writer_with_options(options) {
         Ok(index) => Ok((opened, index)),
-        Err(TantivyError::LockFailure(..)) => Err(StoreError::Locked { path: partition.path.clone() }),
+        Err(TantivyError::LockFailure(LockError::LockBusy, _)) => Err(StoreError::Locked { path: partition.path.clone() }),
         Err(error) => Err(StoreError::Write { path: partition.path.clone(), error }),
     }
 }
