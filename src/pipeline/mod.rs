@@ -12,6 +12,7 @@
 
 mod absorb;
 mod choose;
+mod clock;
 mod daemon;
 mod index;
 mod once;

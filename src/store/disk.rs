@@ -32,7 +32,9 @@ impl Disk {
 
     fn refuse(&self) -> io::Result<()> {
         if self.failed.load(Ordering::Acquire) {
-            return Err(io::Error::other("an earlier commit failed; nothing more is written before the index is opened again"));
+            return Err(io::Error::other(
+                "an earlier commit failed; nothing more is written before the index is opened again",
+            ));
         }
         Ok(())
     }
@@ -51,8 +53,7 @@ impl Directory for Disk {
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
-        self.refuse()
-            .map_err(|error| DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() })?;
+        self.refuse().map_err(|error| DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() })?;
         self.files.delete(path)
     }
 

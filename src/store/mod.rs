@@ -110,6 +110,21 @@ impl Shared {
         Ok(())
     }
 
+    /// Checks that the newest partition goes on from the one before it: its record says how far the logs were read.
+    fn in_order(&self) -> Result<(), StoreError> {
+        let partitions = self.partitions();
+        let [.., before, newest] = &partitions[..] else { return Ok(()) };
+        let (had, has) = (before.record().batch.unwrap_or(0), newest.record().batch.unwrap_or(0));
+        if has >= had {
+            return Ok(());
+        }
+        let reason = format!(
+            "it says batch {has}, and {} before it says batch {had}: one of them is from another time",
+            before.path.display()
+        );
+        Err(StoreError::Damaged { path: newest.path.clone(), reason })
+    }
+
     fn push(&self, partition: Partition) -> Arc<Partition> {
         let partition = Arc::new(partition);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&partition));

@@ -36,6 +36,7 @@ impl Writer {
         partition.close();
         sync(&partition.path)?;
         partition.refresh()?;
+        shared.in_order()?;
         sweep(&partition.path);
         let (opened, index) = start(&shared, &partition)?;
         let record = partition.record();
@@ -146,7 +147,9 @@ fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<
         .build();
     match opened.index.writer_with_options(options) {
         Ok(index) => Ok((opened, index)),
-        Err(TantivyError::LockFailure(LockError::LockBusy, _)) => Err(StoreError::Locked { path: partition.path.clone() }),
+        Err(TantivyError::LockFailure(LockError::LockBusy, _)) => {
+            Err(StoreError::Locked { path: partition.path.clone() })
+        }
         Err(error) => Err(StoreError::Write { path: partition.path.clone(), error }),
     }
 }
@@ -239,6 +242,62 @@ mod tests {
         let again = Store::open(folder.path(), options()).expect("opens again");
         assert_eq!(again.payload(), Some(payload(&store, 6)));
         assert_eq!(again.statistics().events, 5);
+    }
+
+    #[test]
+    fn a_clock_that_was_a_year_ahead_for_a_moment_does_not_stop_the_days() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        let mut commit = |number: u64, now: Millis| {
+            writer.add(&event(number)).expect("adds");
+            writer.commit(&payload(&store, number), now).expect("commits");
+        };
+        commit(1, 365 * DAY);
+        commit(2, 3 * DAY);
+        for (number, now) in [(3, 3 * DAY + 1), (4, 4 * DAY), (5, 4 * DAY - 2), (6, 5 * DAY)] {
+            commit(number, now);
+        }
+        // Each is begun by the commit before: one for the year ahead, one when the clock was right again, then one a day.
+        let begun = ["1970-01-01-000", "1971-01-01-000", "1971-01-01-001", "1971-01-01-002", "1971-01-01-003"];
+        assert_eq!(names(&store), begun);
+        drop(writer);
+        let again = Store::open(folder.path(), options()).expect("opens again");
+        assert_eq!(again.payload(), Some(payload(&store, 6)));
+        let mut writer = again.writer().expect("a writer");
+        writer.add(&event(7)).expect("adds");
+        writer.commit(&payload(&store, 7), 5 * DAY + 7).expect("commits");
+        assert_eq!(names(&again), begun, "the same day after a restart");
+    }
+
+    #[test]
+    fn a_newest_partition_that_is_behind_the_one_before_it_is_refused_in_words() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&event(1)).expect("adds");
+        writer.commit(&payload(&store, 1), 0).expect("commits");
+        // As if it had been copied back from an older backup.
+        let name = Name { day: day(DAY), number: 0 };
+        Partition::create(&store.shared.events, name, store.shared.newest().record().continued(DAY)).expect("made");
+        writer.add(&event(2)).expect("adds");
+        writer.commit(&payload(&store, 2), DAY).expect_err("the name is taken: nothing more may go to the old one");
+        assert!(matches!(writer.add(&event(3)), Err(StoreError::WriterDead)));
+        drop(writer);
+        let error = store.writer().err().expect("refused");
+        let words = error.to_string();
+        assert!(error.needs_a_person() && words.contains("1970-01-02-000"), "{words}");
+        assert!(words.contains("batch 1") && words.contains("batch 2"), "{words}");
+    }
+
+    #[test]
+    fn what_a_kill_in_a_commit_left_lying_is_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let left = folder.path().join("events/1970-01-01-000/.tmpAbCdEf");
+        fs::write(&left, "half a meta.json").expect("written");
+        drop(store.writer().expect("a writer"));
+        assert!(!left.exists());
     }
 
     #[test]
