@@ -12,6 +12,7 @@
 
 mod absorb;
 mod choose;
+mod clock;
 mod daemon;
 pub mod deep;
 mod index;

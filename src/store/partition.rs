@@ -10,6 +10,7 @@ use crmwatch_detectors::Millis;
 use serde::{Deserialize, Serialize};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument};
 
+use super::disk::Disk;
 use super::layout::{Layout, equip, schema, settings};
 use super::{Payload, StoreError};
 
@@ -31,6 +32,9 @@ pub(super) struct Record {
     /// Nothing until the first commit of the store.
     pub(super) batch: Option<u64>,
     pub(super) positions: String,
+    /// When the partition was begun, by the clock, which may not be the day of its name: a clock can be set back.
+    #[serde(default)]
+    pub(super) begun: Option<Millis>,
     /// The least and greatest event time in this partition.
     pub(super) times: Option<(Millis, Millis)>,
     /// Events in this partition.
@@ -39,13 +43,14 @@ pub(super) struct Record {
 
 impl Record {
     /// The record of a store that holds nothing.
-    pub(super) fn empty(store_id: String) -> Record {
-        Record { form: FORM, store_id, batch: None, positions: String::new(), times: None, events: 0 }
+    pub(super) fn empty(store_id: String, now: Millis) -> Record {
+        let begun = Some(now);
+        Record { form: FORM, store_id, batch: None, positions: String::new(), begun, times: None, events: 0 }
     }
 
     /// The first record of the partition after this one.
-    pub(super) fn continued(&self) -> Record {
-        Record { times: None, events: 0, ..self.clone() }
+    pub(super) fn continued(&self, now: Millis) -> Record {
+        Record { begun: Some(now), times: None, events: 0, ..self.clone() }
     }
 
     fn without_positions(self) -> Record {
@@ -141,6 +146,11 @@ impl Name {
     fn directory(self) -> String {
         format!("{}-{:03}", self.day, self.number)
     }
+
+    /// Where its partition is.
+    pub(super) fn path(self, events: &Path) -> PathBuf {
+        events.join(self.directory())
+    }
 }
 
 /// The UTC day of a time.
@@ -165,13 +175,13 @@ impl Partition {
     /// Makes a partition that starts with that record.
     pub(super) fn create(events: &Path, name: Name, record: Record) -> Result<Partition, StoreError> {
         let unfinished = events.join(format!("{UNFINISHED}{}", name.directory()));
-        let path = events.join(name.directory());
+        let path = name.path(events);
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished).map_err(StoreError::io("remove", &unfinished))?;
         }
         fs::create_dir(&unfinished).map_err(StoreError::io("create", &unfinished))?;
         let fill = || -> tantivy::Result<()> {
-            let index = Index::builder().schema(schema()).settings(settings()).create_in_dir(&unfinished)?;
+            let index = Index::create(Disk::open(&unfinished)?, schema(), settings())?;
             let mut writer: IndexWriter<TantivyDocument> = index.writer_with_num_threads(1, SMALLEST_BUDGET)?;
             let mut commit = writer.prepare_commit()?;
             commit.set_payload(&record.to_text());
@@ -217,7 +227,8 @@ impl Partition {
     }
 
     pub(super) fn read_record(path: &Path) -> Result<Record, StoreError> {
-        let index = Index::open_in_dir(path).map_err(StoreError::read(path))?;
+        let open = || -> tantivy::Result<Index> { Index::open(Disk::open(path)?) };
+        let index = open().map_err(StoreError::read(path))?;
         let metas = index.load_metas().map_err(StoreError::read(path))?;
         Record::read(metas.payload.as_deref(), path)
     }
@@ -254,7 +265,7 @@ impl Partition {
             return Ok(opened.clone());
         }
         let open = || -> tantivy::Result<Opened> {
-            let mut index = Index::open_in_dir(&self.path)?;
+            let mut index = Index::open(Disk::open(&self.path)?)?;
             equip(&mut index);
             let layout = Arc::new(Layout::of(&index.schema())?);
             let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
@@ -297,6 +308,16 @@ pub(super) fn list(events: &Path) -> Result<Vec<(PathBuf, Name)>, StoreError> {
     }
     found.sort_by_key(|(_, name)| *name);
     Ok(found)
+}
+
+/// Removes the temporary files that a kill in the middle of a commit left behind; nothing else has such names.
+pub(super) fn sweep(partition: &Path) {
+    let Ok(files) = fs::read_dir(partition) else { return };
+    for file in files.flatten() {
+        if file.file_name().to_str().is_some_and(|name| name.starts_with(".tmp")) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
 
 /// Makes the names in a directory durable.

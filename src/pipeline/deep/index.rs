@@ -32,6 +32,7 @@ pub(super) fn look(state_dir: &Path, stopped: bool, listener: &mut dyn Listener)
     let chosen = &folder.partitions[..wanted];
     listener.begin(chosen.iter().map(|(path, _)| size(path)).sum());
     let mut last = Newest::Empty;
+    let mut before: Option<(u64, String)> = None;
     let mut events = 0;
     let mut sound = 0;
     for (number, (path, name)) in chosen.iter().enumerate() {
@@ -47,6 +48,20 @@ pub(super) fn look(state_dir: &Path, stopped: bool, listener: &mut dyn Listener)
         sound += u64::from(seen.flaws.is_empty());
         for line in told(&seen) {
             listener.line(line);
+        }
+        if let Some(payload) = &seen.payload {
+            if let Some((batch, older)) = &before
+                && *batch > payload.batch
+            {
+                let text = format!(
+                    "it ends at batch {}, and {older} before it at {batch}: one of them is from another time",
+                    payload.batch
+                );
+                let mend = "restore both from one backup; or move one of them to another place outside events/, then `crmwatch recover`";
+                listener.line(Line::fault(format!("partition {name}"), text, mend));
+                sound = sound.saturating_sub(1);
+            }
+            before = Some((payload.batch, name.clone()));
         }
         if number == newest {
             last = match (&seen.payload, seen.events) {

@@ -16,6 +16,7 @@ struct Source {
     files: u64,
     finished: u64,
     unread: u64,
+    unknown: u64,
     gone: Vec<String>,
     others: Vec<(String, u64)>,
 }
@@ -33,7 +34,16 @@ pub(super) fn look(all: &Reckoning, behind: u64, config: &Config, listener: &mut
     for position in &all.positions {
         let source = sources.entry(&position.source).or_default();
         source.files += 1;
-        let found = locate(position);
+        let found = match locate(position) {
+            Ok(found) => found,
+            Err(error) => {
+                let mend = "let the daemon's user read it, or mend the disk: reading waits for it";
+                let text = format!("{} cannot be read: {error}", crate::text::one_line(&position.path));
+                listener.line(Line::fault(format!("source {}", position.source), text, mend));
+                source.unknown += 1;
+                continue;
+            }
+        };
         if found.is_none()
             && let Some(bytes) = needed.get(&position.generation)
         {
@@ -100,7 +110,7 @@ fn unread(position: &Position, input: &Input) -> u64 {
 
 fn summary(source: &Source) -> String {
     let being_read = source.files - source.finished;
-    let there = being_read - (source.gone.len() + source.others.len()) as u64;
+    let there = being_read - (source.gone.len() + source.others.len()) as u64 - source.unknown;
     let finished = match source.finished {
         0 => String::new(),
         number => format!(", {} finished", several(number, "other", "others")),
