@@ -9,6 +9,12 @@ mod input;
 mod intake;
 mod merge;
 mod position;
+mod spool;
+mod spool_bound;
+mod spool_file;
+mod spool_line;
+#[cfg(test)]
+mod spool_tests;
 mod tailer;
 #[cfg(test)]
 mod tailer_tests;
@@ -23,5 +29,7 @@ pub use input::{Compression, Input};
 pub use intake::{Intake, Place, first_line_hash};
 pub use merge::{Merge, MergeError, Next, Tally};
 pub use position::Position;
+pub use spool::{FOLDER as SPOOL_FOLDER, Sealed, Spool, SpoolError};
+pub use spool_line::Received;
 pub use tailer::{BATCH_RECORDS, Counts, Followed, Notice, Reading, Tailer};
 pub use whole::{Step, WholeFile};
