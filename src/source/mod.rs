@@ -9,6 +9,7 @@ mod input;
 mod intake;
 mod merge;
 mod position;
+pub mod syslog;
 mod tailer;
 #[cfg(test)]
 mod tailer_tests;
