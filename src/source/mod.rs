@@ -22,6 +22,7 @@ mod spool_file;
 mod spool_line;
 #[cfg(test)]
 mod spool_tests;
+pub mod syslog;
 mod tailer;
 #[cfg(test)]
 mod tailer_tests;
