@@ -16,6 +16,13 @@ mod reading;
 mod records;
 mod reread;
 mod rounds;
+mod spool;
+mod spool_bound;
+mod spool_file;
+mod spool_line;
+#[cfg(test)]
+mod spool_tests;
+pub mod syslog;
 mod tailer;
 #[cfg(test)]
 mod tailer_tests;
@@ -33,5 +40,7 @@ pub use notice::Notice;
 pub use position::Position;
 pub use reading::{BATCH_RECORDS, Counts, Reading};
 pub use reread::reread;
+pub use spool::{FOLDER as SPOOL_FOLDER, Sealed, Spool, SpoolError};
+pub use spool_line::Received;
 pub use tailer::{Followed, Tailer};
 pub use whole::{Step, WholeFile};
