@@ -101,7 +101,7 @@ impl Choice {
         for (generation, position) in &ahead.positions {
             let from = behind.positions.get(generation).map_or(0, |position| position.offset);
             if position.offset > from {
-                let there = locate(position).is_some();
+                let there = locate(position).ok().flatten().is_some();
                 gaps.push(Gap { path: position.path.clone(), bytes: position.offset - from, there });
             }
         }

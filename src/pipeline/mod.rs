@@ -12,7 +12,9 @@
 
 mod absorb;
 mod choose;
+mod clock;
 mod daemon;
+pub mod deep;
 mod index;
 mod once;
 mod reader;

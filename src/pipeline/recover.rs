@@ -2,6 +2,7 @@
 //! again in the journal's order; each consumer skips those it has. Not for reading new lines.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use crmwatch_detectors::Event;
@@ -19,10 +20,12 @@ use crate::store::{Store, StoreError, Writer};
 pub enum RecoverError {
     /// They are not of one store.
     #[error(
-        "the index is of store {index}, the ledger of store {ledger}: one of them was replaced or restored from elsewhere; \
-         `crmwatch recover` shows what each has and resumes from the one you choose"
+        "the index in {folder}/events is of store {index}, {folder}/ledger.sqlite of store {ledger}: one of them was replaced, emptied or \
+         restored from elsewhere; `crmwatch recover` shows what each has and resumes from the one you choose"
     )]
     Strangers {
+        /// The state directory.
+        folder: String,
         /// The index's id.
         index: String,
         /// The ledger's.
@@ -43,6 +46,16 @@ pub enum RecoverError {
         /// The journal's last batch.
         last: u64,
     },
+    /// Lines that are in the journal must be read again, and cannot be at the moment: that they are gone is not known.
+    #[error(
+        "{path} must be read again and cannot be: {error}; trying again. If these lines are lost for good, move the file away to go on without them"
+    )]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -51,14 +64,27 @@ pub enum RecoverError {
     Store(#[from] StoreError),
 }
 
+impl RecoverError {
+    /// Whether only a person can mend it.
+    pub(super) fn needs_a_person(&self) -> bool {
+        match self {
+            RecoverError::Strangers { .. } | RecoverError::Gap { .. } => true,
+            RecoverError::Unreadable { .. } => false,
+            RecoverError::Ledger(error) => error.needs_a_person(),
+            RecoverError::Store(error) => error.needs_a_person(),
+        }
+    }
+}
+
 /// Checks that index and ledger are of one store, or makes them so where both are new.
 pub(super) fn same_store(ledger: &mut Ledger, store: &Store) -> Result<String, RecoverError> {
     let index = store.store_id();
+    let folder = ledger.folder().display().to_string();
     match ledger.meta("store_id")? {
         Some(known) if known == index => {}
-        Some(known) => return Err(RecoverError::Strangers { index, ledger: known }),
+        Some(known) => return Err(RecoverError::Strangers { folder, index, ledger: known }),
         None if store.payload().is_none() => ledger.set_meta("store_id", &index)?,
-        None => return Err(RecoverError::Strangers { index, ledger: "none".to_owned() }),
+        None => return Err(RecoverError::Strangers { folder, index, ledger: "none (it is empty)".to_owned() }),
     }
     Ok(index)
 }
@@ -96,7 +122,7 @@ pub(super) fn recover(
     for batch in &batches {
         let mut events = Vec::new();
         for segment in &batch.segments {
-            let lost = again(segment, batch, &positions, followed, &mut events);
+            let lost = again(segment, batch, &positions, followed, &mut events)?;
             if lost > 0 {
                 recovered.lost_bytes += lost;
                 let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
@@ -138,32 +164,56 @@ fn again(
     positions: &BTreeMap<u64, Position>,
     followed: &[Followed],
     events: &mut Vec<Event>,
-) -> u64 {
+) -> Result<u64, RecoverError> {
     let whole = segment.to - segment.from;
-    let Some(position) = positions.get(&segment.generation) else { return whole };
-    let Some(source) = followed.iter().find(|one| one.source.name == position.source) else { return whole };
-    let Some(input) = locate(position) else {
+    let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
+    let Some(source) = followed.iter().find(|one| one.source.name == position.source) else {
+        tracing::error!(
+            source = position.source,
+            path = position.path,
+            bytes = whole,
+            "lines read before the stop are of a source that is not configured any more; they are left out"
+        );
+        return Ok(whole);
+    };
+    let unreadable = |error| RecoverError::Unreadable { path: position.path.clone(), error };
+    let Some(input) = locate(position).map_err(unreadable)? else {
         tracing::error!(
             path = position.path,
             bytes = whole,
             "lines read before the stop are gone and cannot be read again"
         );
-        return whole;
+        return Ok(whole);
     };
     match reread(input, segment, position.clone(), source.source.clone(), source.tables.clone(), batch.read_at, events)
     {
-        Ok(lost) => lost,
+        Ok(lost) => Ok(lost),
+        // The disk's word, or the kernel's: it may be another one in a moment.
+        Err(error) if error.raw_os_error().is_some() => Err(unreadable(error)),
         Err(error) => {
             tracing::error!(path = position.path, %error, "lines read before the stop cannot be read again");
-            whole
+            Ok(whole)
         }
     }
 }
 
-/// The file a position belongs to, under whatever name it has now.
-pub(super) fn locate(position: &Position) -> Option<Input> {
-    let own = std::iter::once(Path::new(&position.path).to_owned());
-    own.chain(siblings(Path::new(&position.path)))
-        .filter_map(|path| Input::open(&path).ok())
-        .find_map(|mut input| position.fits(&mut input).unwrap_or(false).then_some(input))
+/// The file a position belongs to, under whatever name it has now; an error where it is not known whether it is there.
+pub(super) fn locate(position: &Position) -> io::Result<Option<Input>> {
+    let own = Path::new(&position.path);
+    let mut unknown = None;
+    for path in std::iter::once(own.to_owned()).chain(siblings(own)) {
+        let fitting = Input::open(&path).and_then(|mut input| Ok(position.fits(&mut input)?.then_some(input)));
+        match fitting {
+            Ok(Some(input)) => return Ok(Some(input)),
+            Ok(None) => {}
+            Err(error) => {
+                // Others' files beside it may well be closed to us.
+                let elsewhere = error.kind() == io::ErrorKind::PermissionDenied && path != own;
+                if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound && !elsewhere {
+                    unknown.get_or_insert(error);
+                }
+            }
+        }
+    }
+    unknown.map_or(Ok(None), Err)
 }

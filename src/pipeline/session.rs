@@ -8,12 +8,13 @@ use crmwatch_detectors::Engine;
 use crossbeam_channel::{Sender, bounded};
 
 use super::absorb::{Minds, Surroundings, absorb};
+use super::clock::Trust;
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
-use crate::config::Retention;
+use crate::config::{DetectionError, Retention};
 use crate::enrich::{EnrichError, Enricher, Settings};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -31,6 +32,8 @@ pub(super) enum SessionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Enrich(#[from] EnrichError),
+    #[error(transparent)]
+    Detection(#[from] DetectionError),
     #[error(
         "a stage of the pipeline ended by a fault of its own; this is a defect, please report it with the lines logged before"
     )]
@@ -38,12 +41,27 @@ pub(super) enum SessionError {
 }
 
 impl SessionError {
-    /// Whether only a person can mend it; anything else is tried again.
+    /// Whether only a person can mend it; anything else is tried again. A file of the configuration that cannot be read now was read at
+    /// the daemon's start.
     pub(super) fn needs_a_person(&self) -> bool {
-        matches!(
-            self,
-            SessionError::Recover(RecoverError::Strangers { .. } | RecoverError::Gap { .. }) | SessionError::Enrich(_)
-        )
+        match self {
+            SessionError::Recover(error) => error.needs_a_person(),
+            SessionError::Ledger(error) => error.needs_a_person(),
+            SessionError::Store(error) => error.needs_a_person(),
+            SessionError::Enrich(_) | SessionError::Detection(_) | SessionError::Panicked => false,
+        }
+    }
+
+    /// What failed, in a word for the metric.
+    pub(super) fn part(&self) -> &'static str {
+        match self {
+            SessionError::Recover(RecoverError::Ledger(_)) | SessionError::Ledger(_) => "ledger",
+            SessionError::Recover(RecoverError::Store(_)) | SessionError::Store(_) => "index",
+            SessionError::Recover(RecoverError::Unreadable { .. }) => "logs",
+            SessionError::Recover(RecoverError::Strangers { .. } | RecoverError::Gap { .. }) => "state",
+            SessionError::Enrich(_) | SessionError::Detection(_) => "configuration",
+            SessionError::Panicked => "defect",
+        }
     }
 }
 
@@ -76,6 +94,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             "read again what was not durable at the last stop"
         );
     }
+    let trust = Trust::new(ledger.clock_known()?);
     let positions = ledger.positions()?;
     let last = ledger.last_batch()?;
     let tailer = Tailer::new(lasting.followed.to_vec(), positions.clone());
@@ -86,8 +105,10 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
     let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
     let (spent_sender, spent_receiver) = bounded(1);
+    lasting.health.set_stopped(None);
+    lasting.metrics.pipeline_stopped.set(0);
     lasting.health.set_index_writable(true);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("reading")]);
     let either = Either(lasting.stop, &stop_reading);
     let around = Surroundings {
         metrics: lasting.metrics,
@@ -122,6 +143,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 committed: &committed,
                 metrics: lasting.metrics,
                 spent: spent_sender,
+                trust: trust.into(),
             };
             let outcome = index.run(writer, positions, recorded_receiver);
             index_ended.store(true, Ordering::Release);
