@@ -107,7 +107,7 @@ fn without_versions(text: &str) -> u32 {
 }
 
 /// Cheap and good enough to see that nothing has changed since the last event.
-fn quick(event: &Event) -> u32 {
+pub(crate) fn quick(event: &Event) -> u32 {
     let address = match event.ip(Field::SourceIp) {
         Some(IpAddr::V4(ip)) => u32::from(ip) >> 8,
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u32,

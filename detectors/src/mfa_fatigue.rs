@@ -86,21 +86,13 @@ impl Watch for MfaFatigue {
         }
         let Some(key) = account_key(event) else { return };
         let success = Millis::from(at.settings.success_minutes) * MINUTE;
-        // A success may be read before the refusals it followed, so it is kept where there are any, or none yet, for a while.
-        if !denied
-            && at.states.get(&key).is_none_or(|account| {
-                account.denials.between(event.time - success - WINDOW, event.time + WINDOW).next().is_none()
-            })
-            && event.origin.lateness == 0
-        {
-            return;
-        }
         let view = context.view(event);
         let network = match (view.mature() || !view.outside(), view.strange_network()) {
             (true, false) => KNOWN,
             (true, true) => STRANGE,
             _ => UNTOLD,
         };
+        // A success may be read before the refusals it followed; from where the account always is, it changes nothing.
         if !denied && network == KNOWN && at.states.get(&key).is_none() {
             return;
         }

@@ -160,7 +160,7 @@ mod tests {
         for by in ["mia", "helpdesk"] {
             let found = kept_promises(&make, story(by, NEW_YORK_VPN, 20));
             assert_eq!((found.len(), worst(&found)), (1, Some(Severity::High)), "{by}");
-            assert_eq!(found[0].primary_value(), if by == "mia" { "mia" } else { "mia" });
+            assert_eq!(found[0].primary_value(), "mia");
             assert!(found[0].observed.en.contains(by));
         }
     }
