@@ -6,8 +6,10 @@ pub mod auto;
 mod clf;
 mod csv;
 mod error_log;
+mod google_workspace;
 #[cfg(test)]
 mod hostile;
+mod hubspot;
 pub mod ip;
 pub mod json;
 pub mod json_lines;
@@ -22,6 +24,7 @@ mod target;
 pub mod time;
 #[cfg(test)]
 mod trial;
+mod vendor;
 pub mod web;
 mod wrap;
 
@@ -116,6 +119,8 @@ pub struct Format {
 pub const FORMATS: &[Format] = &[
     salesforce::ELF,
     m365::FORMAT,
+    google_workspace::FORMAT,
+    hubspot::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,
