@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::json::{Enter, Reader, Value, Visitor, each_item};
-use super::json_lines::{Fault, delivery, framing, is_mail, keep, with_repair};
+use super::json_lines::{Fault, framing, is_mail, keep, with_repair};
 use super::{Framing, Grammar, Options, Verdict, absent, ip, time};
 
 /// A vendor's records.
@@ -152,11 +152,6 @@ impl<'a> Fields<'a> {
         paths.iter().find_map(|path| moment(self.get(path)?, zone))
     }
 
-    /// Whether a value came as true, false or a number rather than text.
-    pub(super) fn is_text(&self, path: &str) -> bool {
-        self.find(path).is_some_and(|entry| entry.kind == Kind::Text)
-    }
-
     /// Gives the event each field whose path holds something, unless it has it.
     pub(super) fn put(&self, event: &mut Event, raw: &str, pairs: &[(Field, &str)]) {
         for (field, path) in pairs {
@@ -183,14 +178,6 @@ impl<'a> Fields<'a> {
         let texts = || paths.iter().filter_map(|path| self.get(path));
         if let Some(text) = texts().find(|text| ip::address(text).is_some()).or_else(|| texts().next()) {
             ip::set_source(event, raw, text);
-        }
-    }
-
-    /// The source's own id of the event, by which a copy is known.
-    pub(super) fn identity(&self, event: &mut Event, raw: &str, path: &str) {
-        if let Some(id) = self.get(path) {
-            event.set_part(Field::EventId, raw, id);
-            event.delivery = Some(delivery(id));
         }
     }
 
