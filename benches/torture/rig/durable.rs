@@ -62,7 +62,7 @@ impl Durable {
             }
             let head =
                 heads.entry(position.prefix_length).or_insert_with(|| hash(&content.head[..position.prefix_length]));
-            if *head == position.prefix {
+            if *head == String::from(position.prefix) {
                 generations.insert(position.generation);
             }
         }
