@@ -12,10 +12,13 @@ mod intake;
 mod merge;
 mod notice;
 mod position;
+#[cfg(test)]
+mod promises;
 mod reading;
 mod records;
 mod reread;
 mod rounds;
+mod search;
 mod spool;
 mod spool_bound;
 mod spool_file;
@@ -27,12 +30,13 @@ mod tailer;
 #[cfg(test)]
 mod tailer_tests;
 mod turn;
+mod units;
 mod whole;
 
 pub use attribute::{Attributed, attribute};
 pub use decode::Decoder;
 pub use discover::siblings;
-pub use framing::record_end;
+pub use framing::{Found, Scan};
 pub use input::{Compression, Input};
 pub use intake::{Intake, Place, first_line_hash};
 pub use merge::{Merge, MergeError, Next, Tally};
@@ -41,6 +45,7 @@ pub use position::Position;
 pub use reading::{BATCH_RECORDS, Counts, Reading};
 pub use reread::reread;
 pub use spool::{FOLDER as SPOOL_FOLDER, Sealed, Spool, SpoolError};
-pub use spool_line::Received;
+pub use spool_line::{Received, Spooled, spooled, unwrap as unspooled};
 pub use tailer::{Followed, Tailer};
+pub use units::Units;
 pub use whole::{Step, WholeFile};
