@@ -9,9 +9,13 @@
 //! | how detections become findings | [`episode`], [`finding`] |
 //! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept and saved | [`keyed`] |
+//! | what is usual for whom | [`habits`] |
+//! | sequences: one thing and then another | [`steps`] |
+//! | what the operator allows | [`allowance`] |
 //! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
 //! | how figures and times are written in sentences | [`wording`] |
 
+pub mod allowance;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
@@ -25,11 +29,13 @@ pub mod episode;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod habits;
 pub mod honeytoken_touched;
 pub mod impossible_travel;
 pub mod json;
 pub mod keyed;
 pub mod manual;
+pub mod names;
 pub mod password_spray;
 pub mod person;
 pub mod place;
@@ -37,7 +43,9 @@ pub mod registry;
 #[cfg(test)]
 mod scenario;
 pub mod sigma;
+pub mod steps;
 pub mod usual;
+pub mod watch;
 pub mod window;
 pub mod wording;
 

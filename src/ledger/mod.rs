@@ -11,6 +11,7 @@ mod outbox;
 mod silences;
 mod state;
 mod trail;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use outbox::{ChannelCount, Letter, MessageRow, Outcome};
 pub(crate) use outbox::{NewMessage, Notice, notice, put_notice, queue, queued_since};
 pub(crate) use silences::silence_of;
 pub use silences::{NewSilence, Silence};
+pub use verify::{Reckoning, Soundness};
 
 /// The schema, one step per version; a step is never changed once released.
 const STEPS: &[&str] = &["

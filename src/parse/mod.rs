@@ -16,6 +16,8 @@ mod odoo;
 mod proxy_manager;
 mod salesforce;
 mod suitecrm;
+pub mod syslog;
+mod syslog_header;
 mod target;
 pub mod time;
 #[cfg(test)]
@@ -97,6 +99,7 @@ pub trait Grammar: Send {
 pub const NO_TIME: crmwatch_detectors::Millis = crmwatch_detectors::Millis::MIN;
 
 /// A format.
+#[derive(Clone, Copy)]
 pub struct Format {
     /// As it stands in the configuration.
     pub name: &'static str,
@@ -120,6 +123,7 @@ pub const FORMATS: &[Format] = &[
     error_log::NGINX,
     error_log::APACHE,
     json_lines::FORMAT,
+    syslog::FORMAT,
 ];
 
 /// A format by name.
@@ -127,11 +131,16 @@ pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`).
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with a
+/// syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
     match name {
         auto::NAME => Some(Box::new(auto::Auto::new(options))),
-        name => format(name).map(|format| (format.grammar)(options)),
+        syslog::NAME => Some(Box::new(syslog::Syslog::lenient(options))),
+        name => format(name).map(|format| {
+            let carried = syslog::Carried::new((format.grammar)(options), options);
+            Box::new(carried) as Box<dyn Grammar>
+        }),
     }
 }
 

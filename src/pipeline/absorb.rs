@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -49,15 +50,18 @@ impl Minds {
     /// Takes back everything the ledger remembers.
     pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
         ledger.each_state(|owner, key, value| {
-            let restored = match self.enricher.restore(owner, key, value) {
-                Ok(true) => Ok(()),
-                Ok(false) => self.engine.restore(owner, key, value),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = restored {
+            if let Err(error) = self.take_back(owner, key, value) {
                 tracing::warn!(%error, "a piece of memory is lost; it is learned again");
             }
         })
+    }
+
+    /// Takes back one piece, whosever it is.
+    pub(crate) fn take_back(&mut self, owner: &str, key: &str, value: &[u8]) -> Result<(), RestoreError> {
+        match self.enricher.restore(owner, key, value)? {
+            true => Ok(()),
+            false => self.engine.restore(owner, key, value),
+        }
     }
 }
 

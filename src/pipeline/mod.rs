@@ -14,6 +14,7 @@ mod absorb;
 mod choose;
 mod clock;
 mod daemon;
+pub mod deep;
 mod index;
 mod once;
 mod reader;

@@ -14,6 +14,7 @@ mod replay;
 mod retention;
 mod search;
 mod terms;
+pub mod verify;
 mod writer;
 
 use std::fs;
@@ -150,7 +151,7 @@ impl Store {
         let mut names = partition::list(&events)?;
         let newest = names.pop();
         for (path, name) in names {
-            match Partition::find(path, name) {
+            match Partition::find_closed(path, name) {
                 Ok(partition) => partitions.push(Arc::new(partition)),
                 Err(error) => {
                     tracing::warn!(%error, "a partition cannot be searched");

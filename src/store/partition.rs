@@ -17,7 +17,10 @@ use super::{Payload, StoreError};
 /// The form of [`Record`] this program writes; it reads all up to it.
 const FORM: u32 = 1;
 /// Partitions half made or half removed; swept when the store is opened.
-const UNFINISHED: &str = ".new-";
+pub(super) const UNFINISHED: &str = ".new-";
+/// What is to be known of a partition that is no longer written to, in a small file beside the index: reading it costs nothing, while the
+/// commit it was taken from carries the positions of all logs, too.
+pub(super) const SIDE_FILE: &str = "partition.json";
 /// What tantivy asks for at least; a new partition's first commit holds no event.
 const SMALLEST_BUDGET: usize = 15_000_000;
 
@@ -50,6 +53,10 @@ impl Record {
         Record { begun: Some(now), times: None, events: 0, ..self.clone() }
     }
 
+    fn without_positions(self) -> Record {
+        Record { positions: String::new(), ..self }
+    }
+
     pub(super) fn payload(&self) -> Option<Payload> {
         let batch = self.batch?;
         Some(Payload { store_id: self.store_id.clone(), batch, positions: self.positions.clone() })
@@ -74,6 +81,47 @@ impl Record {
     }
 }
 
+/// The record of a finished partition beside its index. Only a copy: where it is missing, torn or of another state of the index, the
+/// commit itself is read and the copy is made again.
+#[derive(Serialize, Deserialize)]
+struct Side {
+    /// The length of the `meta.json` it was taken from: merges that end late write another, and so does a restore.
+    meta_bytes: u64,
+    record: Record,
+}
+
+impl Side {
+    fn meta_bytes(path: &Path) -> Option<u64> {
+        fs::metadata(path.join("meta.json")).ok().map(|data| data.len())
+    }
+
+    fn read(path: &Path) -> Option<Record> {
+        let text = fs::read_to_string(path.join(SIDE_FILE)).ok()?;
+        let side: Side = serde_json::from_str(&text).ok()?;
+        (side.record.form == FORM && Some(side.meta_bytes) == Side::meta_bytes(path)).then_some(side.record)
+    }
+
+    /// Not synced, and no fault if it fails: the next start reads the commit instead.
+    fn write(path: &Path, record: &Record) {
+        let Some(meta_bytes) = Side::meta_bytes(path) else { return };
+        let side = Side { meta_bytes, record: record.clone() };
+        let text = serde_json::to_string(&side).expect("a record of strings and numbers is always JSON");
+        let unfinished = path.join(format!(".{SIDE_FILE}"));
+        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path.join(SIDE_FILE)));
+        if let Err(error) = written {
+            tracing::debug!(path = %path.display(), %error, "the next start reads this partition's commit");
+        }
+    }
+
+    fn remove(path: &Path) -> Result<(), StoreError> {
+        let file = path.join(SIDE_FILE);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", &file)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An index opened for searching.
 #[derive(Clone)]
 pub(super) struct Opened {
@@ -90,7 +138,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    fn parse(text: &str) -> Option<Name> {
+    pub(super) fn parse(text: &str) -> Option<Name> {
         let (day, number) = text.rsplit_once('-')?;
         Some(Name { day: day.parse().ok()?, number: number.parse().ok()? })
     }
@@ -147,13 +195,38 @@ impl Partition {
         Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
     }
 
-    /// Finds a partition; reads its record.
+    /// Finds the partition that is written to; reads its record.
     pub(super) fn find(path: PathBuf, name: Name) -> Result<Partition, StoreError> {
         let record = Partition::read_record(&path)?;
         Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
     }
 
-    fn read_record(path: &Path) -> Result<Record, StoreError> {
+    /// Finds a partition that is no longer written to. Of its record only times and counts are of use; they stand in a small file.
+    pub(super) fn find_closed(path: PathBuf, name: Name) -> Result<Partition, StoreError> {
+        let record = match Side::read(&path) {
+            Some(record) => record,
+            None => {
+                let record = Partition::read_record(&path)?.without_positions();
+                Side::write(&path, &record);
+                record
+            }
+        };
+        Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
+    }
+
+    /// From here on it is only read: its record shrinks to what searches need, in memory and beside the index.
+    pub(super) fn finish(&self) {
+        let record = self.record().without_positions();
+        Side::write(&self.path, &record);
+        self.set_record(record);
+    }
+
+    /// It is written to (again): what stands beside the index would soon be wrong.
+    pub(super) fn begin(&self) -> Result<(), StoreError> {
+        Side::remove(&self.path)
+    }
+
+    pub(super) fn read_record(path: &Path) -> Result<Record, StoreError> {
         let open = || -> tantivy::Result<Index> { Index::open(Disk::open(path)?) };
         let index = open().map_err(StoreError::read(path))?;
         let metas = index.load_metas().map_err(StoreError::read(path))?;

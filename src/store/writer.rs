@@ -34,6 +34,7 @@ impl Writer {
         shared.look_again()?;
         let partition = shared.newest();
         partition.close();
+        partition.begin()?;
         sync(&partition.path)?;
         partition.refresh()?;
         shared.in_order()?;
@@ -107,7 +108,8 @@ impl Writer {
         let partition = self.shared.push(made?);
         // From here on the payload of the new partition is the store's; the old writer must not commit again.
         let finished = self.index.take();
-        let previous = self.opened.clone();
+        let (previous, left) = (self.opened.clone(), Arc::clone(&self.partition));
+        left.finish();
         let (opened, index) = start(&self.shared, &partition)?;
         (self.partition, self.opened, self.index) = (partition, opened, Some(index));
         (self.times, self.events) = (None, 0);
@@ -117,6 +119,7 @@ impl Writer {
             let finish = move || {
                 if finished.wait_merging_threads().is_ok() {
                     let _ = previous.reader.reload();
+                    left.finish();
                 }
             };
             if let Err(error) = thread::Builder::new().name("partition-end".to_owned()).spawn(finish) {

@@ -3,6 +3,7 @@
 mod command_line;
 mod corpus;
 mod crash;
+mod deep;
 mod demo;
 mod fixtures;
 mod golden;
@@ -11,4 +12,5 @@ mod observability;
 mod program;
 mod recover;
 mod repository;
+mod running;
 mod shipped_config;
