@@ -17,7 +17,7 @@ use crmwatch_detectors::{Field, Severity};
 use error::Problems;
 pub use error::{ConfigError, nearest};
 pub use files::{DetectionError, FileError};
-pub use raw::Start;
+pub use raw::{Start, Watch};
 pub use units::{Size, Span};
 
 /// Where the configuration is when nobody says otherwise.
@@ -83,6 +83,8 @@ pub struct Source {
     pub user_from: Option<String>,
     /// Proxies whose X-Forwarded-For is believed: address and prefix length.
     pub trusted_proxies: Vec<(std::net::IpAddr, u8)>,
+    /// How the daemon learns that something was written.
+    pub watch: Watch,
 }
 
 impl Source {
@@ -101,6 +103,7 @@ impl Source {
             urls: None,
             user_from: None,
             trusted_proxies: Vec::new(),
+            watch: Watch::Auto,
         }
     }
 }
@@ -165,6 +168,8 @@ pub struct Retention {
     pub max_bytes: u64,
     /// What must stay free on its file system.
     pub min_free_bytes: u64,
+    /// Events after which a new partition begins, though the day is not over.
+    pub partition_events: u64,
 }
 
 impl Config {
@@ -302,6 +307,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             days: file.retention.days,
             max_bytes: file.retention.max_bytes.0,
             min_free_bytes: file.retention.min_free_bytes.0,
+            partition_events: file.retention.partition_events.max(1),
         },
         detectors,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),
@@ -409,6 +415,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         urls: source.urls.map(|urls| urls.into_iter().map(toml::Spanned::into_inner).collect()),
         user_from: source.user_from,
         trusted_proxies,
+        watch: source.watch,
     }
 }
 

@@ -76,6 +76,19 @@ pub(super) struct Source {
     /// Proxies whose X-Forwarded-For is believed, as CIDR.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub watch: Watch,
+}
+
+/// How the daemon learns that something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// The kernel says so; the files are looked at once a second all the same.
+    #[default]
+    Auto,
+    /// Only by looking: nothing is asked of the kernel.
+    Poll,
 }
 
 /// Where reading starts the first time.
@@ -196,11 +209,12 @@ pub(super) struct Retention {
     pub days: u32,
     pub max_bytes: Size,
     pub min_free_bytes: Size,
+    pub partition_events: u64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30) }
+        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30), partition_events: 20_000_000 }
     }
 }
 

@@ -202,7 +202,8 @@ fn run_and_tell(
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
-    let store = Store::open(&config.state_dir, StoreOptions::default())?;
+    let options = StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() };
+    let store = Store::open(&config.state_dir, options)?;
     let (alert_sender, alert_receiver) = bounded(1);
     let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
     let state = ApiState {
