@@ -275,7 +275,8 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
             }
             // Waiting for a fault to pass is not being stuck.
             lasting.health.beat(super::now());
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            let more = sd_notify::NotifyState::ExtendTimeoutUsec(60_000_000);
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog, more]);
             std::thread::sleep(Duration::from_millis(50));
         }
         patience = (patience * 2).min(PATIENCE_LIMIT);
