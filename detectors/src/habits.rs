@@ -90,8 +90,7 @@ pub fn surroundings(event: &Event) -> Surroundings {
         let os = event.text(Field::UserAgentOs).unwrap_or_default();
         stable_hash(name) ^ stable_hash(os).rotate_left(7)
     });
-    let agent =
-        named.or_else(|| text.map(|text| stable_hash(text.split(|c: char| c.is_ascii_digit()).next().unwrap_or(text))));
+    let agent = named.or_else(|| text.map(without_versions));
     [
         prefix,
         owner.filter(|_| !inside),
@@ -101,8 +100,14 @@ pub fn surroundings(event: &Event) -> Surroundings {
     ]
 }
 
+/// The hash of an agent's text whose versions do not count.
+fn without_versions(text: &str) -> u32 {
+    let letters = text.bytes().filter(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'_'));
+    letters.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 /// Cheap and good enough to see that nothing has changed since the last event.
-fn quick(event: &Event) -> u32 {
+pub(crate) fn quick(event: &Event) -> u32 {
     let address = match event.ip(Field::SourceIp) {
         Some(IpAddr::V4(ip)) => u32::from(ip) >> 8,
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u32,

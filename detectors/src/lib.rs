@@ -16,25 +16,34 @@
 //! | how figures and times are written in sentences | [`wording`] |
 
 pub mod allowance;
+pub mod anonymiser_login;
+pub mod api_token_created;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
 pub mod codec;
+pub mod concurrent_sessions;
 #[cfg(test)]
 mod cost;
+pub mod credential_stuffing;
 pub mod detector;
+pub mod dormant_account;
 pub mod engine;
 pub mod entity;
 pub mod episode;
 pub mod event;
 pub mod field;
 pub mod finding;
+pub mod first_seen_risk;
 pub mod habits;
 pub mod honeytoken_touched;
 pub mod impossible_travel;
+pub mod integration_new_network;
 pub mod json;
 pub mod keyed;
 pub mod manual;
+pub mod mfa_fatigue;
+pub mod mfa_removed_then_login;
 pub mod names;
 pub mod password_spray;
 pub mod person;
@@ -42,8 +51,11 @@ pub mod place;
 pub mod registry;
 #[cfg(test)]
 mod scenario;
+pub mod seats;
+pub mod session_hijack;
 pub mod sigma;
 pub mod steps;
+pub mod success_after_attack;
 pub mod usual;
 pub mod watch;
 pub mod window;

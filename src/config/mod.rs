@@ -30,6 +30,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// `en` or `zh-CN`.
     pub locale: String,
+    /// How long draining may take when the daemon stops.
+    pub stop_timeout: Duration,
     /// The logs.
     pub sources: Vec<Source>,
     /// Where metrics and API listen.
@@ -275,7 +277,16 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         }
         detectors.insert(id, settings);
     }
+    let stop_timeout = file.stop_timeout.get_ref().0;
+    if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&stop_timeout) {
+        problems.at(
+            file.stop_timeout.span().start,
+            "stop_timeout must be between 100ms and 10m".to_owned(),
+            "it is best left out; where it is more than 25s, raise TimeoutStopSec= of the unit above it".to_owned(),
+        );
+    }
     Config {
+        stop_timeout,
         state_dir: folder.join(file.state_dir),
         locale: file.locale.into_inner(),
         sources,

@@ -15,6 +15,8 @@ pub(super) struct File {
     pub state_dir: PathBuf,
     #[serde(default = "locale")]
     pub locale: Spanned<String>,
+    #[serde(default = "stop_timeout")]
+    pub stop_timeout: Spanned<Span>,
     #[serde(default)]
     pub source: Vec<Source>,
     #[serde(default)]
@@ -40,6 +42,10 @@ fn state_dir() -> PathBuf {
 
 fn locale() -> Spanned<String> {
     Spanned::new(0..0, "en".to_owned())
+}
+
+fn stop_timeout() -> Spanned<Span> {
+    Spanned::new(0..0, Span(std::time::Duration::from_secs(20)))
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,16 +5,21 @@ pub mod actions;
 pub mod auto;
 mod clf;
 mod csv;
+mod entra;
 mod error_log;
+mod google_workspace;
 #[cfg(test)]
 mod hostile;
+mod hubspot;
 pub mod ip;
+mod jiandaoyun;
 pub mod json;
 pub mod json_lines;
 pub mod m365;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
+mod salesforce_objects;
 mod suitecrm;
 pub mod syslog;
 mod syslog_header;
@@ -22,6 +27,7 @@ mod target;
 pub mod time;
 #[cfg(test)]
 mod trial;
+mod vendor;
 pub mod web;
 mod wrap;
 
@@ -115,7 +121,12 @@ pub struct Format {
 #[rustfmt::skip]
 pub const FORMATS: &[Format] = &[
     salesforce::ELF,
+    salesforce_objects::FORMAT,
     m365::FORMAT,
+    entra::FORMAT,
+    google_workspace::FORMAT,
+    hubspot::FORMAT,
+    jiandaoyun::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,

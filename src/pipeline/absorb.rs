@@ -7,6 +7,7 @@ use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::ending::Progress;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
 use crate::ledger::{Ledger, LedgerError};
@@ -79,6 +80,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) index_ended: &'s AtomicBool,
     /// Wakes the alert stage.
     pub(super) alert: &'s Sender<()>,
+    /// Told what is durable.
+    pub(super) progress: &'s Progress,
 }
 
 /// Runs until no more batches come, then saves everything.
@@ -130,6 +133,7 @@ fn record(
     ledger.record_batch(&batch, &positions, &forgotten, &findings)?;
     timer.observe_duration();
     around.metrics.batches_total.inc();
+    around.progress.recorded(batch.number, events.len());
     if !findings.is_empty() {
         let _ = around.alert.try_send(());
     }

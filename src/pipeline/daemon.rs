@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
+use super::ending::{Orders, Progress, Stage, farewell, watch};
 use super::session::{Lasting, SessionError, session};
 use super::socket::Socket;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
@@ -119,9 +120,15 @@ const ALERT_REST: Duration = Duration::from_secs(5);
 /// How long a mail that is being sent may hold up the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs until `stop` is set and everything read is durable.
-pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
-    run_and_tell(config, stop, |_| {})
+/// Runs until it is ordered to stop and everything read is durable. If that takes longer than the configuration allows, the process ends
+/// with `exit_code` all the same, after saying what did not finish.
+pub fn run(config: &Config, orders: Orders, exit_code: u8) -> Result<(), RunError> {
+    let (metrics, progress) = (Metrics::new(), Progress::default());
+    let stop = Arc::clone(&orders.stop);
+    watch(orders, config.stop_timeout, progress.clone(), metrics.clone(), exit_code).map_err(RunError::Thread)?;
+    run_and_tell(config, &stop, &metrics, &progress, |_| {})?;
+    farewell(&config.state_dir, &metrics);
+    Ok(())
 }
 
 /// What a daemon shows to the program that started it.
@@ -162,7 +169,9 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     let (tell, told) = bounded(1);
     let thread = std::thread::Builder::new()
         .name("daemon".to_owned())
-        .spawn(move || run_and_tell(&config, &flag, |started| drop(tell.send(started))))
+        .spawn(move || {
+            run_and_tell(&config, &flag, &Metrics::new(), &Progress::default(), |started| drop(tell.send(started)))
+        })
         .map_err(RunError::Thread)?;
     match told.recv() {
         Ok(started) => Ok(Running { started, stop, thread }),
@@ -174,9 +183,15 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     }
 }
 
-fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Started)) -> Result<(), RunError> {
+fn run_and_tell(
+    config: &Config,
+    stop: &Arc<AtomicBool>,
+    metrics: &Metrics,
+    progress: &Progress,
+    tell: impl FnOnce(Started),
+) -> Result<(), RunError> {
+    let starting = progress.at(Stage::Start);
     let _lock = lock(&config.state_dir)?;
-    let metrics = Metrics::new();
     let health = Health::new();
     let followed = followed(config)?;
     let enrich = Settings::of(config);
@@ -190,7 +205,7 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
     let options = StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() };
     let store = Store::open(&config.state_dir, options)?;
     let (alert_sender, alert_receiver) = bounded(1);
-    let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
+    let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
     let state = ApiState {
         metrics: metrics.clone(),
         health: health.clone(),
@@ -207,17 +222,22 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         followed: &followed,
         enrich: &enrich,
         retention: config.retention,
-        metrics: &metrics,
+        metrics,
         health: &health,
         store: &store,
         stop,
         alert: &alert_sender,
+        progress,
     };
+    let (alerts, answers) = (progress.at(Stage::Alerts), progress.at(Stage::Answers));
+    drop(starting);
     let outcome = sessions(config, &lasting);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // The last findings are recorded: now the alert stage takes them in. Questions and metrics are answered to the last.
+    alerting.stop();
+    drop(alerts);
     socket.close();
     server.stop();
-    alerting.stop();
+    drop(answers);
     outcome
 }
 

@@ -10,6 +10,7 @@ use crmwatch_detectors::{Event, Millis, json};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::clock::Trust;
+use super::ending::Progress;
 use super::{Recorded, now};
 use crate::config::Retention;
 use crate::ledger::Ledger;
@@ -39,6 +40,8 @@ pub(super) struct Index<'i> {
     /// Told the last batch committed.
     pub(super) committed: &'i AtomicU64,
     pub(super) metrics: &'i Metrics,
+    /// Told what is committed.
+    pub(super) progress: &'i Progress,
     /// Takes back events that are in the index, to be dropped by the thread that made them.
     pub(super) spent: Sender<Vec<Event>>,
     /// By which time old events go.
@@ -55,6 +58,7 @@ impl Index<'_> {
     ) -> Result<(), StoreError> {
         let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
         let mut waiting: Option<(u64, Instant)> = None;
+        let mut events = 0;
         let mut looked: Option<Instant> = None;
         let mut retained: Option<Instant> = None;
         loop {
@@ -65,6 +69,7 @@ impl Index<'_> {
                         writer.add(event)?;
                     }
                     count(&batch, &mut sources, self.metrics);
+                    events += batch.events.len() as u64;
                     let _ = self.spent.try_send(batch.events);
                     for generation in &batch.forgotten {
                         positions.remove(generation);
@@ -85,6 +90,7 @@ impl Index<'_> {
                 let timer = self.metrics.commit_seconds.start_timer();
                 writer.commit(&payload(self.store_id, batch, &positions), now())?;
                 timer.observe_duration();
+                self.progress.indexed(batch, std::mem::take(&mut events));
                 self.committed.store(batch, Ordering::Release);
                 waiting = None;
             }

@@ -15,6 +15,7 @@ mod choose;
 mod clock;
 mod daemon;
 pub mod deep;
+mod ending;
 mod index;
 mod once;
 mod reader;
@@ -27,6 +28,7 @@ use crmwatch_detectors::{Event, Millis};
 
 pub use choose::{Choice, Gap, Holdings, Side};
 pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
+pub use ending::Orders;
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 pub use socket::{NAME as SOCKET, ask};

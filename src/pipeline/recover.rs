@@ -10,8 +10,9 @@ use crmwatch_detectors::Event;
 use super::absorb::Minds;
 use super::index::payload;
 use super::now;
+use super::session::Lasting;
+use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::metrics::Metrics;
 use crate::source::{Followed, Input, Position, reread, siblings};
 use crate::store::{Store, StoreError, Writer};
 
@@ -56,6 +57,12 @@ pub enum RecoverError {
         /// Why.
         error: io::Error,
     },
+    /// The daemon was told to stop meanwhile; the next start does it.
+    #[error("told to stop while reading again what was not durable")]
+    Stopped,
+    /// What places and people are known from.
+    #[error(transparent)]
+    Enrich(#[from] EnrichError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -69,7 +76,7 @@ impl RecoverError {
     pub(super) fn needs_a_person(&self) -> bool {
         match self {
             RecoverError::Strangers { .. } | RecoverError::Gap { .. } => true,
-            RecoverError::Unreadable { .. } => false,
+            RecoverError::Unreadable { .. } | RecoverError::Stopped | RecoverError::Enrich(_) => false,
             RecoverError::Ledger(error) => error.needs_a_person(),
             RecoverError::Store(error) => error.needs_a_person(),
         }
@@ -100,13 +107,12 @@ pub(super) struct Recovered {
 /// Brings index and detectors to the journal's end.
 pub(super) fn recover(
     ledger: &mut Ledger,
-    store: &Store,
     writer: &mut Writer,
     minds: &mut Minds,
-    followed: &[Followed],
     store_id: &str,
-    metrics: &Metrics,
+    lasting: &Lasting<'_>,
 ) -> Result<Recovered, RecoverError> {
+    let Lasting { store, followed, metrics, .. } = *lasting;
     let last = ledger.last_batch()?;
     let index = store.payload().map_or(0, |payload| payload.batch);
     let detectors = ledger.state_batch()?;
@@ -119,7 +125,13 @@ pub(super) fn recover(
     minds.restore(ledger)?;
     let positions = ledger.positions()?;
     let mut recovered = Recovered::default();
+    // What detectors and enrichment remember is of a later time than the batches they have already: those are enriched by one that begins
+    // with the first of them. To the other every delivery would be a repeated one.
+    let mut younger: Option<Enricher> = None;
     for batch in &batches {
+        if !lasting.progress.replaying(recovered.batches + 1, batches.len() as u64, lasting.health, lasting.stop) {
+            return Err(RecoverError::Stopped);
+        }
         let mut events = Vec::new();
         for segment in &batch.segments {
             let lost = again(segment, batch, &positions, followed, &mut events)?;
@@ -134,8 +146,12 @@ pub(super) fn recover(
             ledger.record_findings(batch, &findings)?;
         } else {
             // The detectors have it already; the index was restored from an older copy.
+            let enricher = match &mut younger {
+                Some(enricher) => enricher,
+                None => younger.insert(Enricher::new(lasting.enrich)?),
+            };
             for event in &mut events {
-                minds.enricher.enrich(event);
+                enricher.enrich(event);
             }
         }
         if batch.number > index {

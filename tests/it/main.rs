@@ -14,3 +14,4 @@ mod recover;
 mod repository;
 mod running;
 mod shipped_config;
+mod shutdown;
