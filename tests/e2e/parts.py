@@ -20,6 +20,7 @@ NEEDED = {
     "strace": ("strace", "makes system calls fail"),
     "mkfs.ext4": ("e2fsprogs", "makes the small file systems that fill up"),
     "mount": ("mount", "mounts them"),
+    "zstd": ("zstd", "compresses rotated logs"),
 }
 # A plug-in, not a program: without it Postfix cannot look passwords up.
 SASL_PLUGIN = ("libsasl2-modules-db", "libsasldb.so")
