@@ -168,7 +168,7 @@ pub struct Retention {
     pub max_bytes: u64,
     /// What must stay free on its file system.
     pub min_free_bytes: u64,
-    /// Events after which a new partition begins, though the day is not over.
+    /// A partition with so many events is followed by another before the day is over.
     pub partition_events: u64,
 }
 
@@ -307,7 +307,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             days: file.retention.days,
             max_bytes: file.retention.max_bytes.0,
             min_free_bytes: file.retention.min_free_bytes.0,
-            partition_events: file.retention.partition_events.max(1),
+            partition_events: file.retention.partition_events.get(),
         },
         detectors,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),

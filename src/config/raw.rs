@@ -1,6 +1,7 @@
 //! The configuration file as it is written: every key, its type, its default. Not for what the values mean together (`mod.rs`).
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -209,12 +210,17 @@ pub(super) struct Retention {
     pub days: u32,
     pub max_bytes: Size,
     pub min_free_bytes: Size,
-    pub partition_events: u64,
+    pub partition_events: NonZeroU64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30), partition_events: 20_000_000 }
+        Retention {
+            days: 400,
+            max_bytes: Size(200 << 30),
+            min_free_bytes: Size(5 << 30),
+            partition_events: NonZeroU64::new(20_000_000).expect("not zero"),
+        }
     }
 }
 

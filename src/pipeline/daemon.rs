@@ -114,7 +114,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
 /// Faults that pass are waited for this long at first, then twice as long each time.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// But never longer.
-const PATIENCE_LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE_LIMIT: Duration = Duration::from_secs(10);
 /// Before an alert stage that failed is begun anew.
 const ALERT_REST: Duration = Duration::from_secs(5);
 /// How long a mail that is being sent may hold up the end.
@@ -202,8 +202,10 @@ fn run_and_tell(
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
-    let options = StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() };
-    let store = Store::open(&config.state_dir, options)?;
+    let store = Store::open(
+        &config.state_dir,
+        StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() },
+    )?;
     let (alert_sender, alert_receiver) = bounded(1);
     let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
     let state = ApiState {
@@ -273,7 +275,8 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
             }
             // Waiting for a fault to pass is not being stuck.
             lasting.health.beat(super::now());
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            let more = sd_notify::NotifyState::ExtendTimeoutUsec(60_000_000);
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog, more]);
             std::thread::sleep(Duration::from_millis(50));
         }
         patience = (patience * 2).min(PATIENCE_LIMIT);

@@ -11,6 +11,7 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod bridge;
 mod choose;
 mod clock;
 mod daemon;
@@ -26,7 +27,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use choose::{Choice, Gap, Holdings, Side};
+pub use choose::{Choice, Gap, Holdings, Relation, Side};
 pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use ending::Orders;
 pub use once::{COUNTED, Report, once};

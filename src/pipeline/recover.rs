@@ -34,8 +34,8 @@ pub enum RecoverError {
     },
     /// One is older than the journal reaches.
     #[error(
-        "the index has batches up to {index}, detectors up to {detectors}, and the journal holds {first} to {last}: one of them is from an \
-         older backup; `crmwatch recover` shows what each has and resumes from the one you choose"
+        "{}: one of them was restored from a backup of another time, or a partition was moved away. Nothing is changed; `crmwatch recover` shows \
+         what lies between, and goes on from the one you choose", older(*.index, *.detectors, *.first, *.last)
     )]
     Gap {
         /// The index's last batch.
@@ -69,6 +69,21 @@ pub enum RecoverError {
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Who is older, in words.
+fn older(index: u64, detectors: u64, first: u64, last: u64) -> String {
+    if index > last {
+        format!("the ledger is older than the index: it ends at batch {last}, the index at batch {index}")
+    } else if detectors > last {
+        format!(
+            "the ledger does not fit to itself: its journal ends at batch {last}, what detectors remember is of batch {detectors}"
+        )
+    } else {
+        format!(
+            "the index is older than the ledger: it ends at batch {index}, the ledger at batch {last}, and the journal begins only at batch {first}"
+        )
+    }
 }
 
 impl RecoverError {
