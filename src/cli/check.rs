@@ -60,6 +60,9 @@ impl Check {
 /// What an operator may want to know about a source's files: none there yet, or ones this user cannot read.
 fn look(source: &Source) -> Vec<String> {
     let mut remarks = Vec::new();
+    if source.spooled() {
+        return remarks;
+    }
     let mut files = 0;
     for pattern in &source.paths {
         for path in glob::glob(pattern).into_iter().flatten().flatten().filter(|path| path.is_file()) {

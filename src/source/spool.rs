@@ -203,6 +203,22 @@ impl Spool {
         Ok(())
     }
 
+    /// The record taken in last, if its file is still there.
+    pub fn last(&self) -> io::Result<Option<Vec<u8>>> {
+        let newest = {
+            let state = self.state();
+            let Some((number, bytes)) = state.sizes.iter().next_back() else { return Ok(None) };
+            (self.shared.folder.join(super::spool_file::name(*number)), *bytes)
+        };
+        let line = super::spool_file::last_line(&newest.0, newest.1)?;
+        Ok(super::spool_line::unwrap(&line).map(|spooled| spooled.payload.into_owned()))
+    }
+
+    /// The number of the newest file.
+    pub fn newest(&self) -> Option<u64> {
+        self.state().sizes.keys().next_back().copied()
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.shared.folder

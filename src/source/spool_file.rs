@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +57,7 @@ pub(super) struct Written {
     pub(super) size: u64,
 }
 
-fn name(number: u64) -> String {
+pub(super) fn name(number: u64) -> String {
     format!("{number:016}.log")
 }
 
@@ -222,6 +222,25 @@ fn ends_in_a_line(path: &Path) -> io::Result<bool> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
+}
+
+/// The last line, without its newline, of a file's first `end` bytes.
+pub(super) fn last_line(path: &Path, end: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut line = Vec::new();
+    let mut from = end.saturating_sub(1);
+    // The newline at the end is left out; the one before it begins the line.
+    while from > 0 {
+        let start = from.saturating_sub(1 << 16);
+        let mut chunk = vec![0; usize::try_from(from - start).unwrap_or(1 << 16)];
+        file.read_exact_at(&mut chunk, start)?;
+        let begin = memchr::memrchr(b'\n', &chunk).map(|newline| newline + 1);
+        chunk.drain(..begin.unwrap_or(0));
+        chunk.extend_from_slice(&line);
+        line = chunk;
+        from = if begin.is_some() { 0 } else { start };
+    }
+    Ok(line)
 }
 
 /// Cuts off a last write that is not whole, and makes sure of the rest; gives the size left. Damage before whole writes stays where it is:
