@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{ConfigFile, Exit};
+use crate::api;
 use crate::config::{Config, Source};
 use crate::enrich::{Enricher, Settings};
 use crate::parse::web::Tables;
@@ -38,6 +39,18 @@ impl Check {
                 wrong.push(format!("source {}: {error}", source.name));
             }
             remarks.extend(look(source));
+            for name in source.secrets() {
+                if let Err(error) = api::secret(name) {
+                    // Credentials are there when systemd starts the daemon, and not before.
+                    let list = if name.contains('/') { &mut wrong } else { &mut remarks };
+                    list.push(format!("source {}: {error}", source.name));
+                }
+            }
+        }
+        if let Some((certificate, key)) = config.push.as_ref().and_then(|push| push.tls.as_ref())
+            && let Err(error) = api::tls(certificate, key)
+        {
+            wrong.push(format!("[push] {error}"));
         }
         if config.email.is_none() {
             remarks.push(

@@ -128,6 +128,16 @@ impl Source {
         source
     }
 
+    /// Names of the secrets that are asked of who pushes to it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let Arrival::Push(door) = &self.arrival else { return None.into_iter().chain(None) };
+        let token = match &door.token {
+            Token::Credential(name) => Some(name.as_str()),
+            Token::NotAsked => None,
+        };
+        token.into_iter().chain(door.signature.as_ref().map(|(_, name)| name.as_str()))
+    }
+
     /// Whether its records go through a spool.
     pub fn spooled(&self) -> bool {
         self.arrival != Arrival::Files

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
-use super::receivers::Receivers;
+use super::receivers::{self, Receivers};
 use super::session::{Lasting, session};
 use super::socket::Socket;
 use super::spools::Spools;
@@ -48,7 +48,9 @@ pub enum RunError {
     #[error("{0}")]
     Configuration(String),
     /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; another program may have it (http.listen in the configuration)")]
+    #[error(
+        "cannot listen on {address}: {error}; another program may have it (http.listen and push.listen in the configuration)"
+    )]
     Listen {
         /// Which.
         address: std::net::SocketAddr,
@@ -176,15 +178,18 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
     let store = Store::open(&config.state_dir, StoreOptions::default())?;
     let (alert_sender, alert_receiver) = bounded(1);
     let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
+    let push = receivers::push(config, &spools, &metrics);
     let state = ApiState {
         metrics: metrics.clone(),
         health: health.clone(),
         state_dir: config.state_dir.clone(),
         locale: config.locale.clone(),
+        push: push.clone().filter(|_| config.push.is_none()),
     };
     let server =
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
+    let push_server = receivers::push_server(config, push)?;
     tell(Started { metrics: metrics.clone(), address: server.address() });
     let receivers = Receivers::start(config, &spools, &metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
@@ -203,6 +208,9 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
     let outcome = sessions(config, &lasting);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     receivers.end();
+    if let Some(server) = push_server {
+        server.stop();
+    }
     socket.close();
     server.stop();
     alerting.stop();

@@ -9,6 +9,7 @@ mod golden;
 mod house;
 mod observability;
 mod program;
+mod push;
 mod recover;
 mod repository;
 mod shipped_config;
