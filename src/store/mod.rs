@@ -5,6 +5,7 @@
 
 mod compile;
 mod complement;
+mod disk;
 mod document;
 mod error;
 mod layout;
@@ -13,6 +14,7 @@ mod replay;
 mod retention;
 mod search;
 mod terms;
+pub mod verify;
 mod writer;
 
 use std::fs;
@@ -98,6 +100,32 @@ impl Shared {
         Arc::clone(partitions.last().expect("a store has a partition from the moment it is opened"))
     }
 
+    /// Takes in partitions that are on disk and were not known: one whose making failed after it had its name.
+    fn look_again(&self) -> Result<(), StoreError> {
+        let newest = self.newest().name;
+        for (path, name) in partition::list(&self.events)? {
+            if name > newest {
+                self.push(Partition::find(path, name)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the newest partition goes on from the one before it: its record says how far the logs were read.
+    fn in_order(&self) -> Result<(), StoreError> {
+        let partitions = self.partitions();
+        let [.., before, newest] = &partitions[..] else { return Ok(()) };
+        let (had, has) = (before.record().batch.unwrap_or(0), newest.record().batch.unwrap_or(0));
+        if has >= had {
+            return Ok(());
+        }
+        let reason = format!(
+            "it says batch {has}, and {} before it says batch {had}: one of them is from another time",
+            before.path.display()
+        );
+        Err(StoreError::Damaged { path: newest.path.clone(), reason })
+    }
+
     fn push(&self, partition: Partition) -> Arc<Partition> {
         let partition = Arc::new(partition);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&partition));
@@ -123,7 +151,7 @@ impl Store {
         let mut names = partition::list(&events)?;
         let newest = names.pop();
         for (path, name) in names {
-            match Partition::find(path, name) {
+            match Partition::find_closed(path, name) {
                 Ok(partition) => partitions.push(Arc::new(partition)),
                 Err(error) => {
                     tracing::warn!(%error, "a partition cannot be searched");
@@ -135,7 +163,7 @@ impl Store {
             Some((path, name)) => Partition::find(path, name)?,
             None => {
                 let now = options.now.unwrap_or_else(clock);
-                let record = Record::empty(options.store_id.clone().unwrap_or_else(new_id));
+                let record = Record::empty(options.store_id.clone().unwrap_or_else(new_id), now);
                 Partition::create(&events, Name { day: partition::day(now), number: 0 }, record)?
             }
         };

@@ -3,6 +3,7 @@
 mod command_line;
 mod corpus;
 mod crash;
+mod deep;
 mod demo;
 mod fixtures;
 mod golden;
@@ -12,4 +13,6 @@ mod program;
 mod push;
 mod recover;
 mod repository;
+mod running;
 mod shipped_config;
+mod shutdown;
