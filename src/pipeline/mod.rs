@@ -20,9 +20,11 @@ mod ending;
 mod index;
 mod once;
 mod reader;
+mod receivers;
 mod recover;
 mod session;
 mod socket;
+mod spools;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};

@@ -8,10 +8,11 @@ use crmwatch_detectors::{Event, Field, Millis};
 use super::decode::Decoder;
 use super::follow::{Follower, SMALL_CHUNK};
 use super::framing::{Found, Scan};
-use super::intake::{Intake, Place, first_line_hash};
+use super::intake::{Intake, Place, Wrapping, first_line_hash};
 use super::position::Digest;
 use super::turn::Turn;
 use super::units::Units;
+use crate::config::Arrival;
 use crate::parse::{self, Framing, Verdict};
 
 impl Follower {
@@ -81,7 +82,10 @@ impl Follower {
 
     /// How characters lie in the file's bytes; nothing while too little is there to tell.
     pub(super) fn units(&mut self) -> io::Result<Option<Units>> {
-        Ok(self.decoder()?.map(Decoder::units))
+        let decoder = self.decoder()?;
+        // Lines of a spool are ours, whatever encoding the records in them have.
+        let spooled = self.source.arrival != Arrival::Files;
+        Ok(if spooled { Some(Units::Single) } else { decoder.map(Decoder::units) })
     }
 
     /// By the configuration and the first bytes of the file, wherever reading goes on.
@@ -136,7 +140,13 @@ impl Follower {
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
         let decoder = self.decoder.unwrap_or(Decoder::Auto);
-        let mut intake = Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity);
+        let wrapping = match self.source.arrival {
+            Arrival::Files => Wrapping::None,
+            Arrival::Journal(_) => Wrapping::Journal,
+            Arrival::Syslog(_) | Arrival::Push(_) | Arrival::Stdin => Wrapping::Spool,
+        };
+        let mut intake =
+            Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity).wrapped_in(wrapping);
         intake.resume(&self.position.state);
         intake
     }
