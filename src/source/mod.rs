@@ -33,7 +33,7 @@ pub use attribute::{Attributed, attribute};
 pub use decode::Decoder;
 pub use discover::siblings;
 pub use framing::record_end;
-pub use input::{Compression, Input};
+pub use input::{Compression, Input, is_no_answer};
 pub use intake::{Intake, Place, first_line_hash};
 pub use merge::{Merge, MergeError, Next, Tally};
 pub use notice::Notice;
