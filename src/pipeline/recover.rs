@@ -14,7 +14,6 @@ use super::now;
 use super::session::Lasting;
 use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::metrics::Metrics;
 use crate::source::{Followed, Input, Position, is_no_answer, reread, siblings};
 use crate::store::{Store, StoreError, Writer};
 
