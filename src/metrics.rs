@@ -99,6 +99,7 @@ metrics! {
     snapshot_seconds: Histogram = "snapshot_seconds" [] "Time to save what detectors and enrichment remember.";
     last_commit_timestamp_seconds: IntGauge = "last_commit_timestamp_seconds" [] "When the index was last committed, or had nothing to commit.";
     detector_state_entries: IntGaugeVec = "detector_state_entries" ["owner"] "Entries a detector or a part of enrichment remembers.";
+    memory_lost_total: IntCounterVec = "memory_lost_total" ["owner"] "Saved pieces of memory that could not be read at a start; they are learned again.";
     index_bytes: IntGauge = "index_bytes" [] "Size of the index on disk.";
     index_events: IntGauge = "index_events" [] "Events in the index.";
     partitions: IntGauge = "partitions" [] "Partitions of the index.";

@@ -95,7 +95,7 @@ impl Choice {
             .as_ref()
             .map(|payload| serde_json::from_str(&payload.positions))
             .transpose()
-            .map_err(|error| RunError::State(format!("the index's positions cannot be read: {error}")))?
+            .map_err(|error| RunError::Session(format!("the index's positions cannot be read: {error}")))?
             .unwrap_or_default();
         let index = Holdings {
             store_id: Some(store.store_id()),

@@ -46,6 +46,8 @@ pub(super) struct Index<'i> {
     pub(super) spent: Sender<Vec<Event>>,
     /// By which time old events go.
     pub(super) trust: Cell<Trust>,
+    /// Counts the looks at closed partitions.
+    pub(super) turn: Cell<usize>,
 }
 
 impl Index<'_> {
@@ -118,7 +120,13 @@ impl Index<'_> {
         self.metrics.index_bytes.set(whole(statistics.bytes));
         self.metrics.partitions.set(i64::try_from(statistics.partitions).unwrap_or(i64::MAX));
         self.metrics.oldest_event_timestamp_seconds.set(statistics.oldest.unwrap_or(0) / 1000);
-        self.metrics.partitions_unreadable.set(i64::try_from(self.store.unreadable().len()).unwrap_or(i64::MAX));
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        if let Some(error) = self.store.look(turn) {
+            tracing::error!(%error, "a partition cannot be read, and searches that touch it fail");
+        }
+        let unreadable = self.store.unreadable_partitions();
+        self.metrics.partitions_unreadable.set(i64::try_from(unreadable).unwrap_or(i64::MAX));
         self.metrics.storage_min_free_bytes.set(whole(self.retention.min_free_bytes));
         if let Some(free) = free_bytes(self.state_dir) {
             self.metrics.storage_free_bytes.set(whole(free));

@@ -2,13 +2,15 @@
 //! what times it holds. Made whole before it gets its name, so that a name in `events/` always stands for a usable index.
 
 use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate};
 use crmwatch_detectors::Millis;
 use serde::{Deserialize, Serialize};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument};
+use tantivy::error::DataCorruption;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 
 use super::disk::Disk;
 use super::layout::{Layout, equip, schema, settings};
@@ -271,9 +273,19 @@ impl Partition {
             let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
             Ok(Opened { index, reader, layout })
         };
-        let opened = open().map_err(StoreError::read(&self.path))?;
+        // The library reckons with what stands at the end of a file, and panics where that was cut off.
+        let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+            let reason = "a file is not what was written (the lines logged before say more)".to_owned();
+            Err(TantivyError::DataCorruption(DataCorruption::comment_only(reason)))
+        });
+        let opened = opened.map_err(StoreError::read(&self.path))?;
         *slot = Some(opened.clone());
         Ok(opened)
+    }
+
+    /// Whether it is open for searching at the moment.
+    pub(super) fn is_open(&self) -> bool {
+        locked(&self.opened).is_some()
     }
 
     /// Gives back the maps and memory of the opened index.

@@ -5,6 +5,7 @@ mod corpus;
 mod crash;
 mod deep;
 mod demo;
+mod faults;
 mod fixtures;
 mod golden;
 mod house;
