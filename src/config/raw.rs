@@ -32,6 +32,10 @@ pub(super) struct File {
     pub detectors: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default)]
     pub rules: Rules,
+    #[serde(default)]
+    pub spool: Spool,
+    #[serde(default)]
+    pub push: Push,
 }
 
 fn state_dir() -> PathBuf {
@@ -70,6 +74,22 @@ pub(super) struct Source {
     /// Proxies whose X-Forwarded-For is believed, as CIDR.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
+    /// Where syslog arrives: `udp://`, `tcp://` or `tls://` and an address with a port.
+    pub syslog: Option<Spanned<String>>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Senders must show a certificate this authority signed.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Records arrive at `/api/v1/push/<name>`.
+    pub push: Option<Spanned<bool>>,
+    pub token_credential: Option<String>,
+    /// How the sender signs what it sends.
+    pub signature: Option<Spanned<String>>,
+    pub signature_credential: Option<String>,
+    /// Records arrive on standard input.
+    pub stdin: Option<Spanned<bool>>,
+    /// Records are the journal's entries that match.
+    pub journal: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Where reading starts the first time.
@@ -203,4 +223,34 @@ impl Default for Retention {
 pub(super) struct Rules {
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Spool {
+    /// For each source, what may wait to be read.
+    pub max_bytes: Spanned<Size>,
+}
+
+impl Default for Spool {
+    fn default() -> Spool {
+        Spool { max_bytes: Spanned::new(0..0, Size(1 << 30)) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Push {
+    /// A listener of its own, which serves nothing else.
+    pub listen: Option<Spanned<String>>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// The largest body, compressed or not.
+    pub max_body: Spanned<Size>,
+}
+
+impl Default for Push {
+    fn default() -> Push {
+        Push { listen: None, certificate: None, key: None, max_body: Spanned::new(0..0, Size(16 << 20)) }
+    }
 }

@@ -47,7 +47,7 @@ pub(super) struct Header<'l> {
     pub message: &'l str,
     /// What follows the host: another reading of the message, where its beginning looked like a program's name.
     pub behind_host: &'l str,
-    /// What follows the priority: yet another one, where its own stamp looked like the header's.
+    /// What follows the priority, where that is not followed by RFC 5424's version: yet another one, whose own stamp looked like the header's.
     pub behind_priority: &'l str,
 }
 
@@ -94,9 +94,11 @@ pub(super) fn header(line: &str, zone: Tz) -> Option<Header<'_>> {
 fn one(line: &str, zone: Tz) -> Option<Header<'_>> {
     match priority(line) {
         Some((priority, rest)) => {
-            let header = rest.strip_prefix("1 ").and_then(|rest| rfc5424(rest, zone));
-            let header = header.unwrap_or_else(|| marked(rest, zone));
-            Some(Header { priority: Some(priority), behind_priority: rest, ..header })
+            let header = match rest.strip_prefix("1 ").and_then(|rest| rfc5424(rest, zone)) {
+                Some(header) => header,
+                None => Header { behind_priority: rest, ..marked(rest, zone) },
+            };
+            Some(Header { priority: Some(priority), ..header })
         }
         None => unmarked(line, zone),
     }

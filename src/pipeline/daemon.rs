@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
+use super::receivers::Receivers;
 use super::session::{Lasting, session};
 use super::socket::Socket;
+use super::spools::Spools;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
 use crate::api::{self, ApiState, Health};
 use crate::config::Config;
@@ -53,6 +55,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// A source that listens.
+    #[error(transparent)]
+    Receive(#[from] crate::source::syslog::ListenError),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,7 +95,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
                 Some(urls) => Tables::load(urls).map_err(|error| RunError::Configuration(error.to_string()))?,
                 None => Tables::shipped(),
             };
-            Ok(Followed { source: Arc::new(source.clone()), tables: Arc::new(tables) })
+            Ok(Followed { source: Arc::new(source.followed(&config.state_dir)), tables: Arc::new(tables) })
         })
         .collect()
 }
@@ -170,6 +175,7 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
+    let spools = Spools::open(config)?;
     let store = Store::open(&config.state_dir, StoreOptions::default())?;
     let (alert_sender, alert_receiver) = bounded(1);
     let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
@@ -183,6 +189,7 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
     tell(Started { metrics: metrics.clone(), address: server.address() });
+    let receivers = Receivers::start(config, &spools, &metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
@@ -194,9 +201,11 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         store: &store,
         stop,
         alert: &alert_sender,
+        spools: &spools,
     };
     let outcome = sessions(config, &lasting);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    receivers.end();
     socket.close();
     server.stop();
     alerting.stop();

@@ -16,9 +16,11 @@ mod daemon;
 mod index;
 mod once;
 mod reader;
+mod receivers;
 mod recover;
 mod session;
 mod socket;
+mod spools;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};

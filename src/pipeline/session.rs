@@ -11,6 +11,7 @@ use super::absorb::{Minds, Surroundings, absorb};
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
+use super::spools::Spools;
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
 use crate::config::Retention;
@@ -58,6 +59,7 @@ pub(super) struct Lasting<'l> {
     pub(super) store: &'l Store,
     pub(super) stop: &'l AtomicBool,
     pub(super) alert: &'l Sender<()>,
+    pub(super) spools: &'l Spools,
 }
 
 /// Runs until told to stop, or until a stage fails.
@@ -94,6 +96,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
         committed: &committed,
         index_ended: &index_ended,
         alert: lasting.alert,
+        spools: lasting.spools,
     };
     let outcomes = std::thread::scope(|scope| {
         let reader = named(scope, "reader", || {
@@ -101,7 +104,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 tailer,
                 lasting.followed,
                 last,
-                &Watch { metrics: lasting.metrics, health: lasting.health },
+                &Watch { metrics: lasting.metrics, health: lasting.health, spools: lasting.spools },
                 &either,
                 batch_sender,
                 &spent_receiver,

@@ -12,3 +12,4 @@ mod program;
 mod recover;
 mod repository;
 mod shipped_config;
+mod syslog;

@@ -117,6 +117,9 @@ impl Listener {
             let config = server_config(certificate, key, syslog.client_ca.as_deref());
             *tls = Some(config.map_err(|error| ListenError::Tls { name: name(), error })?);
         }
+        // What cannot ever be in the spool must not be waited for.
+        let room = usize::try_from(inlet.spool().max_bytes() / 4).unwrap_or(usize::MAX);
+        let longest = longest.min(room);
         let connections = metrics.connections.with_label_values(&[inlet.source()]);
         Ok(Listener { socket, address, longest, inlet, connections })
     }

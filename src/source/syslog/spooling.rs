@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::batch::Batch;
@@ -16,7 +16,7 @@ const QUEUE: usize = 64;
 /// After a refusal of the spool.
 const AGAIN: Duration = Duration::from_millis(200);
 /// At the end, the spool is asked for so long; what it has not taken by then is lost, and counted.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way of batches to the spool.
 #[derive(Clone)]
@@ -57,41 +57,60 @@ pub(super) fn spooling(inlet: Inlet) -> (Chute, Spooling) {
 
 impl Spooling {
     /// `ending` says when the last chance has come.
-    pub(super) async fn run(mut self, ending: tokio::sync::watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, ending: watch::Receiver<bool>) {
         let mut ended: Option<Instant> = None;
+        let mut waiting = Vec::new();
+        // A spool that has no room for all of it may still have room for some.
+        let mut together = QUEUE;
         loop {
-            let mut batches = Vec::new();
-            if self.batches.recv_many(&mut batches, QUEUE).await == 0 {
+            if waiting.is_empty() && self.batches.recv_many(&mut waiting, QUEUE).await == 0 {
                 return;
             }
-            let memory: usize = batches.iter().map(Batch::memory).sum();
-            loop {
-                let inlet = self.inlet.clone();
-                let written = tokio::task::spawn_blocking(move || {
-                    let records: Vec<_> = batches.iter().flat_map(Batch::records).collect();
-                    let taken = inlet.offer(&records).is_ok();
-                    (batches, taken)
-                });
-                let Ok((back, taken)) = written.await else { break };
-                if taken {
-                    break;
-                }
-                batches = back;
-                if *ending.borrow() && ended.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-                    let count = batches.iter().map(Batch::len).sum::<usize>() as u64;
-                    let bytes = batches.iter().map(Batch::bytes).sum::<usize>() as u64;
-                    self.inlet.refuse("stopped", count);
-                    tracing::error!(
-                        source = self.inlet.source(),
-                        messages = count,
-                        bytes,
-                        "received, and lost: the spool took nothing until the end"
-                    );
-                    break;
-                }
+            let group: Vec<Batch> = waiting.drain(..together.min(waiting.len())).collect();
+            let Some(mut refused) = self.write(group).await else {
+                together = QUEUE;
+                continue;
+            };
+            if *ending.borrow() && ended.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                self.give_up(&refused);
+                continue;
+            }
+            if refused.len() == 1 {
                 sleep(AGAIN).await;
             }
-            self.memory.set(self.memory.get().saturating_sub(memory));
+            together = 1;
+            refused.append(&mut waiting);
+            waiting = refused;
         }
+    }
+
+    /// Writes and syncs them together; gives back what the spool did not take.
+    async fn write(&self, batches: Vec<Batch>) -> Option<Vec<Batch>> {
+        let inlet = self.inlet.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let records: Vec<_> = batches.iter().flat_map(Batch::records).collect();
+            let taken = inlet.offer(&records).is_ok();
+            (batches, taken)
+        });
+        let (batches, taken) = written.await.expect("the spool does not panic");
+        if !taken {
+            return Some(batches);
+        }
+        self.forget(&batches);
+        None
+    }
+
+    fn give_up(&self, batches: &[Batch]) {
+        let messages = batches.iter().map(Batch::len).sum::<usize>() as u64;
+        let bytes: usize = batches.iter().map(Batch::bytes).sum();
+        self.inlet.refuse("stopped", messages);
+        let source = self.inlet.source();
+        tracing::error!(source, messages, bytes, "received, and lost: the spool took nothing until the end");
+        self.forget(batches);
+    }
+
+    fn forget(&self, batches: &[Batch]) {
+        let memory: usize = batches.iter().map(Batch::memory).sum();
+        self.memory.set(self.memory.get().saturating_sub(memory));
     }
 }

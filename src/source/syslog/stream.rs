@@ -27,7 +27,7 @@ const SHORT: usize = 8 << 10;
 /// At the end: nothing for so long means that nothing is on its way.
 const QUIET: Duration = Duration::from_millis(300);
 /// At the end: no sender holds it up for longer.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// All connections read into the same bytes, since each takes out at once what it got.

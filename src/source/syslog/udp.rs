@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// At the end, what is in the kernel's buffer is taken in, but for no longer: senders never stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// At the end: nothing for so long means that nothing has arrived.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// Opens the socket.
 pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
@@ -59,12 +62,10 @@ pub(super) async fn receive(socket: UdpSocket, longest: usize, chute: Chute, inl
         }
     }
     let until = Instant::now() + FAREWELL;
-    while Instant::now() < until {
-        let batch = datagrams(&socket, &mut bytes, longest);
-        if batch.is_empty() {
-            break;
-        }
-        chute.send(batch).await;
+    while Instant::now() < until
+        && let Ok(Ok(())) = timeout(QUIET, socket.readable()).await
+    {
+        chute.send(datagrams(&socket, &mut bytes, longest)).await;
     }
     drops.tell(&inlet);
 }
