@@ -37,7 +37,7 @@ fn an_ordinary_event_costs_less_than_400_nanoseconds() {
         for (detector, cost) in detectors.iter_mut().zip(&mut worst) {
             let start = on_processor();
             for event in events {
-                detector.observe(event, &Context { watermark: event.time - 600_000 }, &mut out);
+                detector.observe(event, &Context { watermark: event.time - 600_000, habits: None }, &mut out);
             }
             *cost = (on_processor() - start) as f64 / events.len() as f64;
             detector.changes();

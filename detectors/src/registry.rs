@@ -3,6 +3,7 @@
 use crate::detector::Detector;
 use crate::engine::Settings;
 use crate::sigma::{self, Sigma};
+use crate::watch::{self, Watch};
 
 /// Makes a detector from its settings (a JSON object; empty for the defaults).
 pub type Build = fn(&serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error>;
@@ -23,7 +24,31 @@ pub const DETECTORS: &[Registration] = &[
     Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build },
     Registration { id: crate::honeytoken_touched::ID, build: crate::honeytoken_touched::HoneytokenTouched::build },
     Registration { id: crate::password_spray::ID, build: crate::password_spray::PasswordSpray::build },
+    watched::<crate::credential_stuffing::CredentialStuffing>(),
+    watched::<crate::anonymiser_login::AnonymiserLogin>(),
+    watched::<crate::api_token_created::ApiTokenCreated>(),
+    watched::<crate::integration_new_network::IntegrationNewNetwork>(),
+    watched::<crate::audit_disabled_then_activity::AuditDisabledThenActivity>(),
+    watched::<crate::leaver_export::LeaverExport>(),
+    watched::<crate::off_hours_export::OffHoursExport>(),
+    watched::<crate::login_as_then_export::LoginAsThenExport>(),
+    watched::<crate::oauth_app_then_bulk_read::OauthAppThenBulkRead>(),
+    watched::<crate::privilege_escalation_then_export::PrivilegeEscalationThenExport>(),
+    watched::<crate::concurrent_sessions::ConcurrentSessions>(),
+    watched::<crate::dormant_account::DormantAccount>(),
+    watched::<crate::first_seen_risk::FirstSeenRisk>(),
+    watched::<crate::session_hijack::SessionHijack>(),
+    watched::<crate::mass_delete::MassDelete>(),
+    watched::<crate::mass_share::MassShare>(),
+    watched::<crate::mass_update::MassUpdate>(),
+    watched::<crate::mfa_fatigue::MfaFatigue>(),
+    watched::<crate::mfa_removed_then_login::MfaRemovedThenLogin>(),
+    watched::<crate::success_after_attack::SuccessAfterAttack>(),
 ];
+
+const fn watched<W: Watch>() -> Registration {
+    Registration { id: W::ID, build: watch::build::<W> }
+}
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]

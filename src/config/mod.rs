@@ -19,7 +19,7 @@ pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
 use error::Problems;
 pub use error::{ConfigError, nearest};
 pub use files::{DetectionError, FileError};
-pub use raw::Start;
+pub use raw::{Start, Watch};
 pub use units::{Size, Span};
 
 /// Where the configuration is when nobody says otherwise.
@@ -32,6 +32,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// `en` or `zh-CN`.
     pub locale: String,
+    /// How long draining may take when the daemon stops.
+    pub stop_timeout: Duration,
     /// The logs.
     pub sources: Vec<Source>,
     /// Where metrics and API listen.
@@ -91,6 +93,8 @@ pub struct Source {
     pub user_from: Option<String>,
     /// Proxies whose X-Forwarded-For is believed: address and prefix length.
     pub trusted_proxies: Vec<(std::net::IpAddr, u8)>,
+    /// How the daemon learns that something was written.
+    pub watch: Watch,
 }
 
 /// Room for what the spool writes around a line, beside its escapes.
@@ -113,6 +117,7 @@ impl Source {
             urls: None,
             user_from: None,
             trusted_proxies: Vec::new(),
+            watch: Watch::Auto,
         }
     }
 
@@ -126,6 +131,16 @@ impl Source {
             source.max_line = 2 * self.max_line + SPOOL_ROOM;
         }
         source
+    }
+
+    /// Names of the secrets that are asked of who pushes to it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let Arrival::Push(door) = &self.arrival else { return None.into_iter().chain(None) };
+        let token = match &door.token {
+            Token::Credential(name) => Some(name.as_str()),
+            Token::NotAsked => None,
+        };
+        token.into_iter().chain(door.signature.as_ref().map(|(_, name)| name.as_str()))
     }
 
     /// Whether its records go through a spool.
@@ -194,6 +209,8 @@ pub struct Retention {
     pub max_bytes: u64,
     /// What must stay free on its file system.
     pub min_free_bytes: u64,
+    /// A partition with so many events is followed by another before the day is over.
+    pub partition_events: u64,
 }
 
 impl Config {
@@ -306,7 +323,16 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         }
         detectors.insert(id, settings);
     }
+    let stop_timeout = file.stop_timeout.get_ref().0;
+    if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&stop_timeout) {
+        problems.at(
+            file.stop_timeout.span().start,
+            "stop_timeout must be between 100ms and 10m".to_owned(),
+            "it is best left out; where it is more than 25s, raise TimeoutStopSec= of the unit above it".to_owned(),
+        );
+    }
     Config {
+        stop_timeout,
         state_dir: folder.join(file.state_dir),
         locale: file.locale.into_inner(),
         sources,
@@ -327,6 +353,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             days: file.retention.days,
             max_bytes: file.retention.max_bytes.0,
             min_free_bytes: file.retention.min_free_bytes.0,
+            partition_events: file.retention.partition_events.get(),
         },
         detectors,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),
@@ -436,6 +463,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         urls: source.urls.map(|urls| urls.into_iter().map(toml::Spanned::into_inner).collect()),
         user_from: source.user_from,
         trusted_proxies,
+        watch: source.watch,
     }
 }
 

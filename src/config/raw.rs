@@ -1,6 +1,7 @@
 //! The configuration file as it is written: every key, its type, its default. Not for what the values mean together (`mod.rs`).
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -15,6 +16,8 @@ pub(super) struct File {
     pub state_dir: PathBuf,
     #[serde(default = "locale")]
     pub locale: Spanned<String>,
+    #[serde(default = "stop_timeout")]
+    pub stop_timeout: Spanned<Span>,
     #[serde(default)]
     pub source: Vec<Source>,
     #[serde(default)]
@@ -44,6 +47,10 @@ fn state_dir() -> PathBuf {
 
 fn locale() -> Spanned<String> {
     Spanned::new(0..0, "en".to_owned())
+}
+
+fn stop_timeout() -> Spanned<Span> {
+    Spanned::new(0..0, Span(std::time::Duration::from_secs(20)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +97,19 @@ pub(super) struct Source {
     pub stdin: Option<Spanned<bool>>,
     /// Records are the journal's entries that match.
     pub journal: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub watch: Watch,
+}
+
+/// How the daemon learns that something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// The kernel says so; the files are looked at once a second all the same.
+    #[default]
+    Auto,
+    /// Only by looking: nothing is asked of the kernel.
+    Poll,
 }
 
 /// Where reading starts the first time.
@@ -210,11 +230,17 @@ pub(super) struct Retention {
     pub days: u32,
     pub max_bytes: Size,
     pub min_free_bytes: Size,
+    pub partition_events: NonZeroU64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30) }
+        Retention {
+            days: 400,
+            max_bytes: Size(200 << 30),
+            min_free_bytes: Size(5 << 30),
+            partition_events: NonZeroU64::new(20_000_000).expect("not zero"),
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Ledger {
         Ok(match last {
             Some(last) => last,
             // All rows are behind both consumers and were dropped.
-            None => self.meta("last_batch")?.and_then(|text| text.parse().ok()).unwrap_or(0),
+            None => self.meta_number("last_batch")?.unwrap_or(0),
         })
     }
 

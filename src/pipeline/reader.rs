@@ -36,7 +36,8 @@ pub(super) fn read(
     let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
     watch.spools.wake(wake.sender());
-    let patterns: Vec<&str> = followed.iter().flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
+    let watched = followed.iter().filter(|one| one.source.watch == crate::config::Watch::Auto);
+    let patterns: Vec<&str> = watched.flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
     let mut number = last_batch;
     let mut notices = Vec::new();
     let mut looked: Option<Instant> = None;

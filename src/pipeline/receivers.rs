@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::spools::Spools;
 use super::{RunError, now};
+use crate::api::{self, Entrance, Push, Server};
 use crate::config::{Arrival, Config, Source};
 use crate::metrics::Metrics;
 use crate::source::syslog::{self, Listener};
@@ -17,6 +18,46 @@ use crate::source::{Inlet, Journal, Surroundings, read_lines};
 
 /// How long they may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The sources that are pushed to; nothing where there are none.
+pub(super) fn push(config: &Config, spools: &Spools, metrics: &Metrics) -> Option<Push> {
+    let entrances: Vec<Entrance> = config
+        .sources
+        .iter()
+        .filter_map(|source| match &source.arrival {
+            Arrival::Push(door) => Some(Entrance {
+                inlet: inlet(source, "push", spools, metrics),
+                door: door.clone(),
+                max_line: source.max_line,
+                trusted_proxies: source.trusted_proxies.clone(),
+            }),
+            _ => None,
+        })
+        .collect();
+    for source in &config.sources {
+        for name in source.secrets() {
+            if let Err(error) = api::secret(name) {
+                tracing::error!(source = source.name, %error, "a secret of push cannot be read; nobody is let in until it can");
+            }
+        }
+    }
+    (!entrances.is_empty()).then(|| Push::new(entrances, config.push_body, now))
+}
+
+/// The listener of its own that push may have.
+pub(super) fn push_server(config: &Config, push: Option<Push>) -> Result<Option<Server>, RunError> {
+    let (Some(listener), Some(push)) = (&config.push, push) else { return Ok(None) };
+    let tls = match &listener.tls {
+        Some((certificate, key)) => {
+            Some(api::tls(certificate, key).map_err(|error| RunError::Configuration(format!("[push] {error}")))?)
+        }
+        None => None,
+    };
+    let server = api::serve_push(listener.listen, tls, push)
+        .map_err(|error| RunError::Listen { address: listener.listen, error })?;
+    tracing::info!(address = %server.address(), "listening for push");
+    Ok(Some(server))
+}
 
 /// The receivers at work.
 pub(super) struct Receivers {

@@ -108,7 +108,7 @@ impl Files {
         Ok((files, sizes))
     }
 
-    pub(super) fn path(&self, number: u64) -> PathBuf {
+    fn path(&self, number: u64) -> PathBuf {
         self.folder.join(name(number))
     }
 
@@ -201,14 +201,14 @@ impl Files {
         self.active = None;
     }
 
-    /// The file being written, and since when.
-    pub(super) fn active(&self) -> Option<(u64, Instant)> {
-        self.active.as_ref().map(|active| (active.number, active.begun))
+    /// Since when the file being written is.
+    pub(super) fn begun(&self) -> Option<Instant> {
+        self.active.as_ref().map(|active| active.begun)
     }
 
-    /// Files the reader may not read to their end yet.
-    pub(super) fn unfinished(&self, number: u64) -> bool {
-        self.active.iter().chain(&self.crooked).any(|one| one.number == number)
+    /// Files that may still be written to, or hold more than counts.
+    pub(super) fn open_files(&self) -> Vec<u64> {
+        self.active.iter().chain(&self.crooked).map(|one| one.number).collect()
     }
 }
 

@@ -19,6 +19,10 @@ NEEDED = {
     "logrotate": ("logrotate", "rotates the logs that are being followed"),
     "rsyslogd": ("rsyslog", "sends syslog to the daemon"),
     "logger": ("bsdutils", "sends syslog to the daemon"),
+    "strace": ("strace", "makes system calls fail"),
+    "mkfs.ext4": ("e2fsprogs", "makes the small file systems that fill up"),
+    "mount": ("mount", "mounts them"),
+    "zstd": ("zstd", "compresses rotated logs"),
 }
 # Plug-ins, not programs: package -> (file under the library folder, what it is needed for)
 PLUGINS = {
