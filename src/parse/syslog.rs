@@ -208,9 +208,11 @@ impl Carried {
 
 impl Grammar for Carried {
     fn framing(&self, line: &[u8]) -> Framing {
-        let text = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_A_HEADER)]);
-        if syslog_header::may_begin(&text) && syslog_header::header(&text, self.options.timezone).is_some() {
-            return Framing::Lines;
+        if syslog_header::may_begin(line) {
+            let text = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_A_HEADER)]);
+            if syslog_header::header(&text, self.options.timezone).is_some() {
+                return Framing::Lines;
+            }
         }
         self.grammar.framing(line)
     }

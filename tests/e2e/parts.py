@@ -22,6 +22,8 @@ NEEDED = {
     "strace": ("strace", "makes system calls fail"),
     "mkfs.ext4": ("e2fsprogs", "makes the small file systems that fill up"),
     "mount": ("mount", "mounts them"),
+    "journalctl": ("systemd", "keeps and shows the journal"),
+    "curl": ("curl", "pushes records"),
     "zstd": ("zstd", "compresses rotated logs"),
 }
 # Plug-ins, not programs: package -> (file under the library folder, what it is needed for)

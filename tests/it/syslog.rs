@@ -271,7 +271,7 @@ fn while_the_spool_is_full_senders_wait_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_thousand_connections_take_little_memory_however_much_they_leave_unfinished() {
+fn connections_take_little_memory_however_much_they_leave_unfinished() {
     let receiving = Receiving::with(&settings("tcp://127.0.0.1:0"), 16 << 20, 1 << 30);
     let before = memory();
     let begun = vec![b'x'; 1 << 20];
