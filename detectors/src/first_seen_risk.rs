@@ -92,7 +92,7 @@ impl Watch for FirstSeenRisk {
         let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
         let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
         let hosting = f64::from(u8::from(view.hosting()));
-        let hour = f64::from(u8::from(view.hour_share().is_some_and(|share| share < 0.01)));
+        let hour = f64::from(u8::from(view.hour_share(1).is_some_and(|share| share < 0.01)));
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
             over if over >= 0.0 => Severity::Medium,

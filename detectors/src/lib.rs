@@ -15,9 +15,11 @@
 //! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
 //! | how figures and times are written in sentences | [`wording`] |
 
+mod aftermath;
 pub mod allowance;
 pub mod anonymiser_login;
 pub mod api_token_created;
+pub mod audit_disabled_then_activity;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
@@ -41,13 +43,22 @@ pub mod impossible_travel;
 pub mod integration_new_network;
 pub mod json;
 pub mod keyed;
+pub mod leaver_export;
+pub mod login_as_then_export;
 pub mod manual;
+mod mass;
+pub mod mass_delete;
+pub mod mass_share;
+pub mod mass_update;
 pub mod mfa_fatigue;
 pub mod mfa_removed_then_login;
 pub mod names;
+pub mod oauth_app_then_bulk_read;
+pub mod off_hours_export;
 pub mod password_spray;
 pub mod person;
 pub mod place;
+pub mod privilege_escalation_then_export;
 pub mod registry;
 #[cfg(test)]
 mod scenario;

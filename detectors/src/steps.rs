@@ -88,6 +88,11 @@ impl Steps {
         best.map_or_else(Vec::new, |start| near[start..start + window(start)].to_vec())
     }
 
+    /// Lets those before `time` go.
+    pub fn forget_before(&mut self, time: Millis) {
+        self.0.retain(|step| step.time >= time);
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{ConfigFile, Exit};
+use crate::api;
 use crate::config::{Config, Source};
 use crate::enrich::{Enricher, Settings};
 use crate::parse::web::Tables;
@@ -49,6 +50,18 @@ impl Check {
                 wrong.push(format!("source {}: {error}", source.name));
             }
             remarks.extend(look(source));
+            for name in source.secrets() {
+                if let Err(error) = api::secret(name) {
+                    // Credentials are there when systemd starts the daemon, and not before.
+                    let list = if name.contains('/') { &mut wrong } else { &mut remarks };
+                    list.push(format!("source {}: {error}", source.name));
+                }
+            }
+        }
+        if let Some((certificate, key)) = config.push.as_ref().and_then(|push| push.tls.as_ref())
+            && let Err(error) = api::tls(certificate, key)
+        {
+            wrong.push(format!("[push] {error}"));
         }
         if config.email.is_none() {
             remarks.push(
@@ -74,6 +87,9 @@ impl Check {
 /// What an operator may want to know about a source's files: none there yet, or ones this user cannot read.
 fn look(source: &Source) -> Vec<String> {
     let mut remarks = Vec::new();
+    if source.spooled() {
+        return remarks;
+    }
     let mut files = 0;
     for pattern in &source.paths {
         for path in glob::glob(pattern).into_iter().flatten().flatten().filter(|path| path.is_file()) {

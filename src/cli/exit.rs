@@ -11,8 +11,6 @@ pub enum Exit {
     Failed,
     /// The words were wrong, or `parse` rejected records.
     Usage,
-    /// What is kept on disk is damaged, of a newer program, or not of one time: a person must decide; systemd does not restart on it.
-    Damaged,
     /// The configuration is wrong (`check`, `run`); systemd does not restart on it.
     Configuration,
     /// Stopped by a person.
@@ -26,7 +24,6 @@ impl Exit {
             Exit::Fine => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
-            Exit::Damaged => 65,
             Exit::Configuration => 78,
             Exit::Interrupted => 130,
         }

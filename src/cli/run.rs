@@ -34,10 +34,6 @@ impl Run {
                 eprintln!("crmwatch: {error}");
                 Ok(Exit::Configuration)
             }
-            Err(error) if error.needs_a_person() => {
-                eprintln!("crmwatch: {error}");
-                Ok(Exit::Damaged)
-            }
             Err(error) => Err(error.into()),
         }
     }

@@ -1,6 +1,7 @@
 //! The configuration file as it is written: every key, its type, its default. Not for what the values mean together (`mod.rs`).
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -34,6 +35,10 @@ pub(super) struct File {
     pub detectors: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default)]
     pub rules: Rules,
+    #[serde(default)]
+    pub spool: Spool,
+    #[serde(default)]
+    pub push: Push,
 }
 
 fn state_dir() -> PathBuf {
@@ -76,6 +81,22 @@ pub(super) struct Source {
     /// Proxies whose X-Forwarded-For is believed, as CIDR.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
+    /// Where syslog arrives: `udp://`, `tcp://` or `tls://` and an address with a port.
+    pub syslog: Option<Spanned<String>>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Senders must show a certificate this authority signed.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Records arrive at `/api/v1/push/<name>`.
+    pub push: Option<Spanned<bool>>,
+    pub token_credential: Option<String>,
+    /// How the sender signs what it sends.
+    pub signature: Option<Spanned<String>>,
+    pub signature_credential: Option<String>,
+    /// Records arrive on standard input.
+    pub stdin: Option<Spanned<bool>>,
+    /// Records are the journal's entries that match.
+    pub journal: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub watch: Watch,
 }
@@ -209,12 +230,17 @@ pub(super) struct Retention {
     pub days: u32,
     pub max_bytes: Size,
     pub min_free_bytes: Size,
-    pub partition_events: u64,
+    pub partition_events: NonZeroU64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30), partition_events: 20_000_000 }
+        Retention {
+            days: 400,
+            max_bytes: Size(200 << 30),
+            min_free_bytes: Size(5 << 30),
+            partition_events: NonZeroU64::new(20_000_000).expect("not zero"),
+        }
     }
 }
 
@@ -223,4 +249,34 @@ impl Default for Retention {
 pub(super) struct Rules {
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Spool {
+    /// For each source, what may wait to be read.
+    pub max_bytes: Spanned<Size>,
+}
+
+impl Default for Spool {
+    fn default() -> Spool {
+        Spool { max_bytes: Spanned::new(0..0, Size(1 << 30)) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Push {
+    /// A listener of its own, which serves nothing else.
+    pub listen: Option<Spanned<String>>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// The largest body, compressed or not.
+    pub max_body: Spanned<Size>,
+}
+
+impl Default for Push {
+    fn default() -> Push {
+        Push { listen: None, certificate: None, key: None, max_body: Spanned::new(0..0, Size(16 << 20)) }
+    }
 }

@@ -13,13 +13,17 @@ mod hostile;
 mod hubspot;
 pub mod ip;
 mod jiandaoyun;
+mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod login_history;
 pub mod m365;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
 mod salesforce_objects;
+mod sheet;
+mod spoken_time;
 mod suitecrm;
 pub mod syslog;
 mod syslog_header;
@@ -30,6 +34,7 @@ mod trial;
 mod vendor;
 pub mod web;
 mod wrap;
+mod zoho;
 
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
@@ -127,6 +132,10 @@ pub const FORMATS: &[Format] = &[
     google_workspace::FORMAT,
     hubspot::FORMAT,
     jiandaoyun::FORMAT,
+    jiandaoyun_log::FORMAT,
+    zoho::FORMAT,
+    zoho::API,
+    login_history::VTIGER,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,
@@ -134,6 +143,7 @@ pub const FORMATS: &[Format] = &[
     error_log::NGINX,
     error_log::APACHE,
     json_lines::FORMAT,
+    login_history::FORMAT,
     syslog::FORMAT,
 ];
 

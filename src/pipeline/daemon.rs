@@ -12,8 +12,10 @@ use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::ending::{Orders, Progress, Stage, farewell, watch};
+use super::receivers::{self, Receivers};
 use super::session::{Lasting, SessionError, session};
 use super::socket::Socket;
+use super::spools::Spools;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
 use crate::api::{self, ApiState, Health};
 use crate::config::Config;
@@ -47,7 +49,9 @@ pub enum RunError {
     #[error("{0}")]
     Configuration(String),
     /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; another program may have it (http.listen in the configuration)")]
+    #[error(
+        "cannot listen on {address}: {error}; another program may have it (http.listen and push.listen in the configuration)"
+    )]
     Listen {
         /// Which.
         address: std::net::SocketAddr,
@@ -106,7 +110,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
                 Some(urls) => Tables::load(urls).map_err(|error| RunError::Configuration(error.to_string()))?,
                 None => Tables::shipped(),
             };
-            Ok(Followed { source: Arc::new(source.clone()), tables: Arc::new(tables) })
+            Ok(Followed { source: Arc::new(source.followed(&config.state_dir)), tables: Arc::new(tables) })
         })
         .collect()
 }
@@ -114,7 +118,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
 /// Faults that pass are waited for this long at first, then twice as long each time.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// But never longer.
-const PATIENCE_LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE_LIMIT: Duration = Duration::from_secs(10);
 /// Before an alert stage that failed is begun anew.
 const ALERT_REST: Duration = Duration::from_secs(5);
 /// How long a mail that is being sent may hold up the end.
@@ -202,20 +206,27 @@ fn run_and_tell(
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
-    let options = StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() };
-    let store = Store::open(&config.state_dir, options)?;
+    let spools = Spools::open(config)?;
+    let store = Store::open(
+        &config.state_dir,
+        StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() },
+    )?;
     let (alert_sender, alert_receiver) = bounded(1);
     let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
+    let push = receivers::push(config, &spools, metrics);
     let state = ApiState {
         metrics: metrics.clone(),
         health: health.clone(),
         state_dir: config.state_dir.clone(),
         locale: config.locale.clone(),
+        push: push.clone().filter(|_| config.push.is_none()),
     };
     let server =
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
+    let push_server = receivers::push_server(config, push)?;
     tell(Started { metrics: metrics.clone(), address: server.address() });
+    let receivers = Receivers::start(config, &spools, metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
@@ -227,11 +238,18 @@ fn run_and_tell(
         store: &store,
         stop,
         alert: &alert_sender,
+        spools: &spools,
         progress,
     };
     let (alerts, answers) = (progress.at(Stage::Alerts), progress.at(Stage::Answers));
     drop(starting);
     let outcome = sessions(config, &lasting);
+    // Also where nobody asked for the end: what comes now could not be read.
+    stop.store(true, Ordering::Relaxed);
+    receivers.end();
+    if let Some(server) = push_server {
+        server.stop();
+    }
     // The last findings are recorded: now the alert stage takes them in. Questions and metrics are answered to the last.
     alerting.stop();
     drop(alerts);

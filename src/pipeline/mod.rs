@@ -21,9 +21,11 @@ mod ending;
 mod index;
 mod once;
 mod reader;
+mod receivers;
 mod recover;
 mod session;
 mod socket;
+mod spools;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};

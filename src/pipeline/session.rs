@@ -13,6 +13,7 @@ use super::ending::{Progress, Stage};
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
+use super::spools::Spools;
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
 use crate::config::{DetectionError, Retention};
@@ -80,6 +81,7 @@ pub(super) struct Lasting<'l> {
     pub(super) store: &'l Store,
     pub(super) stop: &'l AtomicBool,
     pub(super) alert: &'l Sender<()>,
+    pub(super) spools: &'l Spools,
     pub(super) progress: &'l Progress,
 }
 
@@ -126,6 +128,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
         committed: &committed,
         index_ended: &index_ended,
         alert: lasting.alert,
+        spools: lasting.spools,
         progress: lasting.progress,
     };
     let outcomes = std::thread::scope(|scope| {
@@ -135,7 +138,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 tailer,
                 lasting.followed,
                 last,
-                &Watch { metrics: lasting.metrics, health: lasting.health },
+                &Watch { metrics: lasting.metrics, health: lasting.health, spools: lasting.spools },
                 &either,
                 batch_sender,
                 &spent_receiver,

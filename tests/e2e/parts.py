@@ -17,6 +17,10 @@ NEEDED = {
     "prometheus": ("prometheus", "scrapes the daemon and evaluates the shipped rules"),
     "promtool": ("prometheus", "checks the shipped rules"),
     "logrotate": ("logrotate", "rotates the logs that are being followed"),
+    "strace": ("strace", "makes system calls fail"),
+    "mkfs.ext4": ("e2fsprogs", "makes the small file systems that fill up"),
+    "mount": ("mount", "mounts them"),
+    "zstd": ("zstd", "compresses rotated logs"),
 }
 # A plug-in, not a program: without it Postfix cannot look passwords up.
 SASL_PLUGIN = ("libsasl2-modules-db", "libsasldb.so")

@@ -10,6 +10,7 @@ mod golden;
 mod house;
 mod observability;
 mod program;
+mod push;
 mod recover;
 mod repository;
 mod running;

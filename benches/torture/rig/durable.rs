@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crmwatch::ledger::Segment;
-use crmwatch::source::Position;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
@@ -56,14 +55,16 @@ impl Durable {
         let mut files = ledger.prepare("SELECT position FROM files")?;
         let rows = files.query_map([], |row| row.get::<_, String>(0))?;
         for text in rows {
-            let Ok(position) = serde_json::from_str::<Position>(&text?) else { continue };
-            if position.offset != content.size || position.prefix_length > content.head.len() {
+            let Ok(position) = serde_json::from_str::<serde_json::Value>(&text?) else { continue };
+            let whole = |name: &str| position[name].as_u64();
+            let length = whole("prefix_length").and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
+            let Some(head) = content.head.get(..length).filter(|_| whole("offset") == Some(content.size)) else {
                 continue;
-            }
-            let head =
-                heads.entry(position.prefix_length).or_insert_with(|| hash(&content.head[..position.prefix_length]));
-            if *head == position.prefix {
-                generations.insert(position.generation);
+            };
+            if let Some(generation) = whole("generation")
+                && position["prefix"].as_str() == Some(heads.entry(length).or_insert_with(|| hash(head)))
+            {
+                generations.insert(generation);
             }
         }
         let mut batches = ledger.prepare("SELECT segments FROM batches")?;

@@ -56,6 +56,8 @@ pub struct Attack {
     pub victim: String,
     /// The time of the failure that decides, in milliseconds.
     pub deciding: i64,
+    /// Its lines lie in more than one file, whose order of reading is not that of writing.
+    pub split: bool,
 }
 
 /// The lines of one log, one after the other.
@@ -67,6 +69,7 @@ pub struct Lines {
     pub number: u64,
     numbers: Numbers,
     attack: Option<(String, u64)>,
+    split: bool,
     /// The attacks that are written whole.
     pub attacks: Vec<Attack>,
     begun: u64,
@@ -77,7 +80,29 @@ impl Lines {
     /// Those of the log with this number.
     pub fn new(format: Format, log: usize, crlf: bool, numbers: Numbers) -> Lines {
         let stamp = (i64::MIN, String::new());
-        Lines { format, log, crlf, number: 0, numbers, attack: None, attacks: Vec::new(), begun: 0, stamp }
+        Lines {
+            format,
+            log,
+            crlf,
+            number: 0,
+            numbers,
+            attack: None,
+            split: false,
+            attacks: Vec::new(),
+            begun: 0,
+            stamp,
+        }
+    }
+
+    /// A new file begins.
+    pub fn rotated(&mut self) {
+        self.split = self.attack.is_some();
+        if self.split
+            && let Some(last) = self.attacks.last_mut()
+            && self.attack.as_ref().is_some_and(|(victim, _)| *victim == last.victim)
+        {
+            last.split = true;
+        }
     }
 
     /// Adds the next line; `now` is its time. `calm`: no attack begins.
@@ -85,6 +110,7 @@ impl Lines {
         if self.attack.is_none() && !calm && self.numbers.once_in(ATTACKS) {
             self.attack = Some((format!("victim{}x{}", self.log, self.begun), 0));
             self.begun += 1;
+            self.split = false;
         }
         match self.attack.take() {
             // Others go on with their work meanwhile.
@@ -93,7 +119,9 @@ impl Lines {
                 let address = format!("203.{}.{}.{}", source / 62_500 % 250, source / 250 % 250, 1 + source % 250);
                 self.line(now, &victim, &address, true, out);
                 if failures + 1 == DECIDING {
-                    self.attacks.push(Attack { victim: victim.clone(), deciding: now });
+                    // An access log has whole seconds.
+                    let deciding = if self.format == Format::Nginx { now - now % 1_000 } else { now };
+                    self.attacks.push(Attack { victim: victim.clone(), deciding, split: self.split });
                 }
                 if failures + 1 < FAILURES {
                     self.attack = Some((victim, failures + 1));

@@ -254,6 +254,7 @@ impl Account {
         row("  never written, or rejected", verdict.strange.to_string());
         row("attacks", verdict.expected.to_string());
         row("  found exactly once", verdict.found.to_string());
+        row("  of lines in more than one file", verdict.split.to_string());
         if let Some(scanned) = verdict.scanned {
             row("  found by scan with the same id", scanned.to_string());
         }

@@ -257,6 +257,7 @@ impl Log {
         }
         self.file.write_all(self.format.header().as_bytes())?;
         self.in_file = 0;
+        self.lines.rotated();
         *self.written.rotations.entry(style).or_default() += 1;
         self.compress_due(true)?;
         self.move_away()
