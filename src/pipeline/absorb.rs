@@ -1,5 +1,6 @@
 //! The middle stage: enriches, detects, and makes each batch durable in the ledger before it goes to the index. Not for reading or indexing.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -49,13 +50,16 @@ impl Minds {
         changes
     }
 
-    /// Takes back everything the ledger remembers.
-    pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+    /// Takes back everything the ledger remembers; gives how many pieces of whom cannot be read.
+    pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<BTreeMap<String, u64>, LedgerError> {
+        let mut lost: BTreeMap<String, u64> = BTreeMap::new();
         ledger.each_state(|owner, key, value| {
             if let Err(error) = self.take_back(owner, key, value) {
-                tracing::warn!(%error, "a piece of memory is lost; it is learned again");
+                tracing::debug!(%error, "a piece of memory cannot be read");
+                *lost.entry(owner.to_owned()).or_default() += 1;
             }
-        })
+        })?;
+        Ok(lost)
     }
 
     /// Takes back one piece, whosever it is.

@@ -58,6 +58,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// A source that listens.
+    #[error(transparent)]
+    Receive(#[from] crate::source::syslog::ListenError),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,24 +70,9 @@ pub enum RunError {
     /// A thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// A fault that had not passed when it was told to stop.
+    /// What only a person can mend, or a fault that had not passed when it was told to stop.
     #[error("{0}")]
     Session(String),
-    /// What is kept on disk cannot be gone on from as it is.
-    #[error("{0}")]
-    State(String),
-}
-
-impl RunError {
-    /// Whether what is kept on disk needs a person: starting again changes nothing.
-    pub fn needs_a_person(&self) -> bool {
-        match self {
-            RunError::State(_) => true,
-            RunError::Store(error) => error.needs_a_person(),
-            RunError::Ledger(error) => error.needs_a_person(),
-            _ => false,
-        }
-    }
 }
 
 /// Takes the state directory for this process; held while the file is.
@@ -272,7 +260,7 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
         lasting.metrics.pipeline_stopped.set(1);
         lasting.metrics.pipeline_faults_total.with_label_values(&[error.part()]).inc();
         if error.needs_a_person() {
-            return Err(RunError::State(error.to_string()));
+            return Err(RunError::Session(error.to_string()));
         }
         lasting.health.set_index_writable(false);
         lasting.health.set_caught_up(false);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, Millis, json};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::carried::Carried;
 use super::clock::Trust;
 use super::ending::Progress;
 use super::{Recorded, now};
@@ -46,6 +47,8 @@ pub(super) struct Index<'i> {
     pub(super) spent: Sender<Vec<Event>>,
     /// By which time old events go.
     pub(super) trust: Cell<Trust>,
+    /// Counts the looks at closed partitions.
+    pub(super) turn: Cell<usize>,
 }
 
 impl Index<'_> {
@@ -53,30 +56,26 @@ impl Index<'_> {
     pub(super) fn run(
         &self,
         mut writer: Writer,
-        mut positions: BTreeMap<u64, Position>,
+        positions: BTreeMap<u64, Position>,
         recorded: Receiver<Recorded>,
     ) -> Result<(), StoreError> {
         let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
         let mut waiting: Option<(u64, Instant)> = None;
         let mut events = 0;
+        let mut carried = Carried::new(positions);
         let mut looked: Option<Instant> = None;
         let mut retained: Option<Instant> = None;
         loop {
             let patience = waiting.map_or(COMMIT, |(_, since)| COMMIT.saturating_sub(since.elapsed()));
             let ended = match recorded.recv_timeout(patience) {
-                Ok(batch) => {
+                Ok(mut batch) => {
                     for event in &batch.events {
                         writer.add(event)?;
                     }
                     count(&batch, &mut sources, self.metrics);
                     events += batch.events.len() as u64;
+                    carried.take(&mut batch);
                     let _ = self.spent.try_send(batch.events);
-                    for generation in &batch.forgotten {
-                        positions.remove(generation);
-                    }
-                    for position in batch.positions {
-                        positions.insert(position.generation, position);
-                    }
                     let since = waiting.map_or_else(Instant::now, |(_, since)| since);
                     waiting = Some((batch.number, since));
                     false
@@ -88,7 +87,7 @@ impl Index<'_> {
                 && (ended || since.elapsed() >= COMMIT)
             {
                 let timer = self.metrics.commit_seconds.start_timer();
-                writer.commit(&payload(self.store_id, batch, &positions), now())?;
+                carried.commit(&mut writer, self.store_id, batch, now())?;
                 timer.observe_duration();
                 self.progress.indexed(batch, std::mem::take(&mut events));
                 self.committed.store(batch, Ordering::Release);
@@ -118,7 +117,13 @@ impl Index<'_> {
         self.metrics.index_bytes.set(whole(statistics.bytes));
         self.metrics.partitions.set(i64::try_from(statistics.partitions).unwrap_or(i64::MAX));
         self.metrics.oldest_event_timestamp_seconds.set(statistics.oldest.unwrap_or(0) / 1000);
-        self.metrics.partitions_unreadable.set(i64::try_from(self.store.unreadable().len()).unwrap_or(i64::MAX));
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        if let Some(error) = self.store.look(turn) {
+            tracing::error!(%error, "a partition cannot be read, and searches that touch it fail");
+        }
+        let unreadable = self.store.unreadable_partitions();
+        self.metrics.partitions_unreadable.set(i64::try_from(unreadable).unwrap_or(i64::MAX));
         self.metrics.storage_min_free_bytes.set(whole(self.retention.min_free_bytes));
         if let Some(free) = free_bytes(self.state_dir) {
             self.metrics.storage_free_bytes.set(whole(free));

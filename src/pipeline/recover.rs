@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crmwatch_detectors::Event;
 
@@ -13,7 +14,7 @@ use super::now;
 use super::session::Lasting;
 use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::source::{Followed, Input, Position, reread, siblings};
+use crate::source::{Followed, Input, Position, is_no_answer, reread, siblings};
 use crate::store::{Store, StoreError, Writer};
 
 /// Why ledger and index cannot be brought together.
@@ -111,6 +112,9 @@ pub(super) fn same_store(ledger: &mut Ledger, store: &Store) -> Result<String, R
     Ok(index)
 }
 
+/// What is read again is made durable each time it took so long: a daemon that is killed again and again still gets on.
+const STEP: Duration = Duration::from_secs(2);
+
 /// What was read again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recovered {
@@ -137,8 +141,20 @@ pub(super) fn recover(
     if index > last || detectors > last || first > behind + 1 {
         return Err(RecoverError::Gap { index, detectors, first, last });
     }
-    minds.restore(ledger)?;
+    for (owner, pieces) in minds.restore(ledger)? {
+        metrics.memory_lost_total.with_label_values(&[&owner]).inc_by(pieces);
+        tracing::error!(
+            owner,
+            pieces,
+            ledger = %ledger.folder().join(crate::ledger::FILE).display(),
+            "what it remembered cannot be read and is learned again; until then it finds less. After a damage restore the state directory \
+             from a backup"
+        );
+    }
     let positions = ledger.positions()?;
+    // As of the batch that was read again last.
+    let mut reached = index_positions(store)?;
+    let mut step = Instant::now();
     let mut recovered = Recovered::default();
     // What detectors and enrichment remember is of a later time than the batches they have already: those are enriched by one that begins
     // with the first of them. To the other every delivery would be a repeated one.
@@ -149,7 +165,7 @@ pub(super) fn recover(
         }
         let mut events = Vec::new();
         for segment in &batch.segments {
-            let lost = again(segment, batch, &positions, followed, &mut events)?;
+            let lost = again(segment, batch, &positions, followed, &mut events, &mut reached)?;
             if lost > 0 {
                 recovered.lost_bytes += lost;
                 let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
@@ -177,6 +193,17 @@ pub(super) fn recover(
         recovered.batches += 1;
         recovered.events += events.len() as u64;
         metrics.recovered_batches_total.inc();
+        if step.elapsed() >= STEP && batch.number < last {
+            // The index first: saved state must not be later than what the index has.
+            if batch.number > index {
+                writer.commit(&payload(store_id, batch.number, &reached), now())?;
+            }
+            if batch.number > detectors {
+                ledger.save_state(batch.number, &minds.changes())?;
+            }
+            ledger.forget_batches(batch.number)?;
+            step = Instant::now();
+        }
     }
     if last > index {
         writer.commit(&payload(store_id, last, &positions), now())?;
@@ -188,6 +215,14 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
+/// How far the logs had been read when the index was committed last.
+fn index_positions(store: &Store) -> Result<BTreeMap<u64, Position>, RecoverError> {
+    let Some(payload) = store.payload() else { return Ok(BTreeMap::new()) };
+    let positions: Vec<Position> = serde_json::from_str(&payload.positions)
+        .map_err(|error| store.damaged(format!("its positions cannot be read: {error}")))?;
+    Ok(positions.into_iter().map(|position| (position.generation, position)).collect())
+}
+
 /// Reads one stretch again; gives the number of bytes that are gone.
 fn again(
     segment: &Segment,
@@ -195,6 +230,7 @@ fn again(
     positions: &BTreeMap<u64, Position>,
     followed: &[Followed],
     events: &mut Vec<Event>,
+    reached: &mut BTreeMap<u64, Position>,
 ) -> Result<u64, RecoverError> {
     let whole = segment.to.saturating_sub(segment.from);
     let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
@@ -218,7 +254,11 @@ fn again(
     };
     match reread(input, segment, position.clone(), source.source.clone(), source.tables.clone(), batch.read_at, events)
     {
-        Ok(lost) => Ok(lost),
+        Ok((lost, reread)) => {
+            let finished_at = position.finished_at.filter(|_| reread.offset >= position.offset);
+            reached.insert(segment.generation, Position { finished_at, ..reread });
+            Ok(lost)
+        }
         // The disk's word, or the kernel's: it may be another one in a moment.
         Err(error) if error.raw_os_error().is_some() => Err(unreadable(error)),
         Err(error) => {
@@ -238,9 +278,7 @@ pub(super) fn locate(position: &Position) -> io::Result<Option<Input>> {
             Ok(Some(input)) => return Ok(Some(input)),
             Ok(None) => {}
             Err(error) => {
-                // Others' files beside it may well be closed to us.
-                let elsewhere = error.kind() == io::ErrorKind::PermissionDenied && path != own;
-                if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound && !elsewhere {
+                if is_no_answer(&error, path != own) {
                     unknown.get_or_insert(error);
                 }
             }

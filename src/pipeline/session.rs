@@ -163,6 +163,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 progress: lasting.progress,
                 spent: spent_sender,
                 trust: trust.into(),
+                turn: 0.into(),
             };
             let outcome = index.run(writer, positions, recorded_receiver);
             index_ended.store(true, Ordering::Release);

@@ -9,6 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::spool_bound;
 
+/// Whether an error leaves open if a file is there: too many open files, a disk that does not answer. Of a sibling, which may be
+/// anybody's, a refused permission says nothing.
+pub fn is_no_answer(error: &io::Error, sibling: bool) -> bool {
+    let refused = error.kind() == io::ErrorKind::PermissionDenied && sibling;
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound && !refused
+}
+
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {

@@ -42,7 +42,7 @@ pub use decode::Decoder;
 pub use discover::siblings;
 pub use framing::{Found, Scan};
 pub use inlet::Inlet;
-pub use input::{Compression, Input};
+pub use input::{Compression, Input, is_no_answer};
 pub use intake::{Intake, Place, Wrapping, first_line_hash};
 pub use journal_follow::{JOURNALCTL, Journal};
 pub use merge::{Merge, MergeError, Next, Tally};

@@ -13,7 +13,8 @@ use crate::config::Source;
 use crate::ledger::Segment;
 use crate::parse::web::Tables;
 
-/// Reads a journalled stretch again, giving the same events as the first time. What can no longer be read is told in bytes.
+/// Reads a journalled stretch again, giving the same events as the first time. Gives the bytes that can no longer be read, and the
+/// position at the stretch's end.
 pub fn reread(
     input: Input,
     segment: &Segment,
@@ -22,7 +23,7 @@ pub fn reread(
     tables: Arc<Tables>,
     read_at: Millis,
     events: &mut Vec<Event>,
-) -> io::Result<u64> {
+) -> io::Result<(u64, Position)> {
     position.offset = segment.from;
     position.line = segment.line.saturating_sub(1);
     position.state.clone_from(&segment.state);
@@ -40,7 +41,7 @@ pub fn reread(
             break;
         }
     }
-    Ok(segment.to.saturating_sub(follower.position.offset))
+    Ok((segment.to.saturating_sub(follower.position.offset), follower.kept()))
 }
 
 /// A part of a long stretch, ended at a record boundary.

@@ -3,12 +3,14 @@
 //! Exactly one partition is open for writing, the newest; its newest commit carries the payload (how far the logs have been
 //! read) in the same atomic rename as the events. One thread writes, any thread searches.
 
+mod beside;
 mod compile;
 mod complement;
 mod disk;
 mod document;
 mod error;
 mod layout;
+mod look;
 mod partition;
 mod replay;
 mod retention;
@@ -20,11 +22,12 @@ mod writer;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use crmwatch_detectors::Millis;
 
+pub use beside::read as read_beside;
 pub use error::StoreError;
 use partition::{Name, Partition, Record};
 pub use retention::{Cause, Dropped, Keep};
@@ -88,6 +91,8 @@ struct Shared {
     options: StoreOptions,
     /// Oldest first; never empty.
     partitions: RwLock<Vec<Arc<Partition>>>,
+    /// Found damaged since the start.
+    bad: Mutex<look::Bad>,
 }
 
 impl Shared {
@@ -154,7 +159,7 @@ impl Store {
             match Partition::find_closed(path, name) {
                 Ok(partition) => partitions.push(Arc::new(partition)),
                 Err(error) => {
-                    tracing::warn!(%error, "a partition cannot be searched");
+                    tracing::error!(%error, "a partition cannot be read and is left out of searches");
                     unreadable.push(error.to_string());
                 }
             }
@@ -168,13 +173,18 @@ impl Store {
             }
         };
         partitions.push(Arc::new(newest));
-        let shared = Arc::new(Shared { events, options, partitions: RwLock::new(partitions) });
+        let shared = Arc::new(Shared { events, options, partitions: RwLock::new(partitions), bad: Mutex::default() });
         Ok(Store { shared, unreadable: unreadable.into() })
     }
 
     /// What the last commit carried; nothing before the first.
     pub fn payload(&self) -> Option<Payload> {
         self.shared.newest().record().payload()
+    }
+
+    /// The error for a payload whose positions are not what this program writes.
+    pub(crate) fn damaged(&self, reason: String) -> StoreError {
+        StoreError::Damaged { path: self.shared.newest().path.clone(), reason }
     }
 
     /// The id that the ledger must carry, too.

@@ -2,14 +2,17 @@
 //! what times it holds. Made whole before it gets its name, so that a name in `events/` always stands for a usable index.
 
 use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate};
 use crmwatch_detectors::Millis;
 use serde::{Deserialize, Serialize};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument};
+use tantivy::error::DataCorruption;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 
+use super::beside::take_along;
 use super::disk::Disk;
 use super::layout::{Layout, equip, schema, settings};
 use super::{Payload, StoreError};
@@ -174,6 +177,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Partition {
     /// Makes a partition that starts with that record.
     pub(super) fn create(events: &Path, name: Name, record: Record) -> Result<Partition, StoreError> {
+        Partition::create_after(events, name, record, None)
+    }
+
+    /// As [`Partition::create`], for one that goes on from another.
+    pub(super) fn create_after(
+        events: &Path,
+        name: Name,
+        record: Record,
+        before: Option<&Path>,
+    ) -> Result<Partition, StoreError> {
         let unfinished = events.join(format!("{UNFINISHED}{}", name.directory()));
         let path = name.path(events);
         if unfinished.exists() {
@@ -189,6 +202,9 @@ impl Partition {
             writer.wait_merging_threads()
         };
         fill().map_err(|error| StoreError::Write { path: unfinished.clone(), error })?;
+        if let Some(before) = before {
+            take_along(before, &unfinished)?;
+        }
         sync(&unfinished)?;
         fs::rename(&unfinished, &path).map_err(StoreError::io("name", &path))?;
         sync(events)?;
@@ -271,9 +287,19 @@ impl Partition {
             let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
             Ok(Opened { index, reader, layout })
         };
-        let opened = open().map_err(StoreError::read(&self.path))?;
+        // The library reckons with what stands at the end of a file, and panics where that was cut off.
+        let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+            let reason = "a file is not what was written (the lines logged before say more)".to_owned();
+            Err(TantivyError::DataCorruption(DataCorruption::comment_only(reason)))
+        });
+        let opened = opened.map_err(StoreError::read(&self.path))?;
         *slot = Some(opened.clone());
         Ok(opened)
+    }
+
+    /// Whether it is open for searching at the moment.
+    pub(super) fn is_open(&self) -> bool {
+        locked(&self.opened).is_some()
     }
 
     /// Gives back the maps and memory of the opened index.

@@ -51,8 +51,9 @@ class Injection:
     """System calls of a running process fail, as strace's `inject` says, until the block is left."""
 
     def __init__(self, process, inject, paths=()):
-        words = [f"inject={inject}"]
-        self.command = ["strace", "-f", "-q", "-p", str(process.pid), "-o", "/dev/null", "-e", *words]
+        calls = inject.partition(":")[0]
+        self.command = ["strace", "-f", "-q", "-p", str(process.pid), "-o", "/dev/null"]
+        self.command += ["-e", f"trace={calls}", "-e", f"inject={inject}"]
         for path in paths:
             self.command += ["-P", str(path)]
 

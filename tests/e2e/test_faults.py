@@ -135,7 +135,7 @@ class Faults(EndToEnd):
                     try:
                         daemon.process.wait(15)
                     except subprocess.TimeoutExpired:
-                        self.fail(f"no thread came to its {nth}th {calls} in 15 s: the test is wrong")
+                        self.fail(f"no thread came to its {nth}th {calls} in 15 s; {daemon.get('/readyz')}: {daemon.said()}")
                 daemon.start(ready=False)
                 time.sleep(0.3 * nth)
         until("it is ready", daemon.is_ready)

@@ -96,13 +96,13 @@ impl Verdict {
                     Some(false) => {
                         self.doubled += 1;
                         let (log, number) = number.unwrap_or_default();
-                        let room = again.len() < 1_000;
-                        match again.last_mut() {
-                            Some(last) if *last.0 == *event.origin.path && last.2 < number => {
-                                (last.2, last.3) = (number, last.3 + 1);
-                            }
-                            _ if room => again.push((event.origin.path.to_string(), log, number, 1)),
-                            _ => {}
+                        if let Some(last) = again.last_mut()
+                            && *last.0 == *event.origin.path
+                            && last.2 < number
+                        {
+                            (last.2, last.3) = (number, last.3 + 1);
+                        } else if again.len() < 1_000 {
+                            again.push((event.origin.path.to_string(), log, number, 1));
                         }
                     }
                     None => {
