@@ -122,3 +122,36 @@ fn bytes_of_no_encoding_are_kept_as_they_are() {
     assert_eq!(world.events[0].raw_bytes.as_deref(), Some(&b"caf\xe9 \xff\xfe\x80 end"[..]));
     assert!(world.losses().is_empty());
 }
+
+/// Bytes read of a file for one record of about so many bytes that comes in pieces.
+fn bytes_read_for(format: &str, begin: &str, unit: &str, end: &str, length: usize) -> u64 {
+    let mut world = World::of(|folder| {
+        let other = source("app", folder, &["app.log*"]);
+        vec![Source { max_line: 64 << 20, format: format.to_owned(), ..other }]
+    });
+    let record = format!("{begin}{}{end}\n", unit.repeat(length / unit.len()));
+    let before = crate::source::input::BYTES_READ.get();
+    for piece in record.as_bytes().chunks(100_000) {
+        world.raw("app.log", piece);
+        world.look();
+        world.read();
+    }
+    assert_eq!(world.seen.last().map(|seen| seen.len() + 1), Some(record.len()), "{format}: it is one record");
+    crate::source::input::BYTES_READ.get() - before
+}
+
+#[test]
+fn a_record_ten_times_as_long_costs_ten_times_the_reading_however_many_pieces_it_comes_in() {
+    let kinds = [
+        ("json", "{\"text\":\"", "x", "\"}"),
+        ("json", "{\n\"items\":[\n", "1,\n", "1]}"),
+        // The header is a record of its own.
+        ("salesforce-elf", "\"Login\",\"", "line\n", "\""),
+    ];
+    for (format, begin, unit, end) in kinds {
+        let short = bytes_read_for(format, begin, unit, end, 1_000_000);
+        let long = bytes_read_for(format, begin, unit, end, 10_000_000);
+        assert!(long <= 12 * short, "{format}: {short} bytes for 1 MB, {long} for 10 MB");
+        assert!(long <= 6 * 10_000_000, "{format}: each byte is read {} times", long / 10_000_000);
+    }
+}
