@@ -294,7 +294,9 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
     let mut good = None;
     for word in words(phrase) {
         match outcome(word) {
-            Some("failure") if !word.eq_ignore_ascii_case("no") && !word.bytes().all(|byte| byte.is_ascii_digit()) => return Some("failure"),
+            Some("failure") if !word.eq_ignore_ascii_case("no") && !word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return Some("failure");
+            }
             Some("success") if !word.bytes().all(|byte| byte.is_ascii_digit()) => good = Some("success"),
             _ => {}
         }

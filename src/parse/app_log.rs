@@ -5,12 +5,12 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::time::YearClock;
-use super::{Grammar, NO_TIME, Options, Verdict, absent, actions, wrap};
+use super::{Grammar, Options, Verdict, absent, actions, wrap};
 
 /// What stands before the message.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Head<'l> {
-    /// When; [`NO_TIME`] where the head has no stamp that can be read.
+    /// When; [`super::NO_TIME`] where the head has no stamp that can be read.
     pub time: Millis,
     /// Severity, as written.
     pub level: &'l str,
@@ -83,7 +83,8 @@ impl Grammar for AppLog {
             event.set_integer(Field::ProcessPid, pid);
         }
         event.set(Field::EventProvider, self.application.name);
-        let (action, outcome) = (self.application.tell)(&mut event, record, head.message.trim_ascii()).unwrap_or(("info", "unknown"));
+        let (action, outcome) =
+            (self.application.tell)(&mut event, record, head.message.trim_ascii()).unwrap_or(("info", "unknown"));
         actions::set(&mut event, action);
         event.set(Field::EventOutcome, outcome);
         events.push(event);
@@ -91,13 +92,15 @@ impl Grammar for AppLog {
     }
 
     fn state(&self) -> String {
-        if self.started { format!("started {}", self.clock.state()) } else { String::new() }
+        if self.started { format!("started {}", self.clock) } else { String::new() }
     }
 
     fn resume(&mut self, state: &str) {
         if let Some(clock) = state.strip_prefix("started ") {
             self.started = true;
-            self.clock.resume(clock);
+            if let Ok(clock) = clock.parse() {
+                self.clock = clock;
+            }
         }
     }
 
@@ -111,9 +114,4 @@ pub(super) fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'
     let from = text.find(before)? + before.len();
     let to = from + text[from..].rfind(after)?;
     Some(&text[from..to])
-}
-
-/// Nothing but [`NO_TIME`] is said of a stamp that cannot be read.
-pub(super) fn or_none(time: Option<Millis>) -> Millis {
-    time.unwrap_or(NO_TIME)
 }

@@ -77,7 +77,8 @@ fn access(fields: &Fields<'_>, event: &mut Event, raw: &str) {
             event.set_integer(field, bytes);
         }
     }
-    let seconds = fields.get("duration").and_then(|text| text.parse::<f64>().ok()).filter(|seconds| (0.0..1e9).contains(seconds));
+    let seconds =
+        fields.get("duration").and_then(|text| text.parse::<f64>().ok()).filter(|seconds| (0.0..1e9).contains(seconds));
     if let Some(seconds) = seconds {
         event.set_integer(Field::EventDuration, (seconds * 1e9).round() as i64);
     }
@@ -111,7 +112,12 @@ mod tests {
             ),
             (
                 r#"{"level":"info","ts":"2026-03-02T09:14:07.756Z","logger":"http.log.access","msg":"handled request","request":{"remote_addr":"203.0.113.7:44790","method":"GET","uri":"/"},"status":0}"#,
-                vec![(Field::SourceIp, "203.0.113.7"), (Field::SourcePort, "44790"), (Field::HttpStatus, ""), (Field::EventOutcome, "unknown")],
+                vec![
+                    (Field::SourceIp, "203.0.113.7"),
+                    (Field::SourcePort, "44790"),
+                    (Field::HttpStatus, ""),
+                    (Field::EventOutcome, "unknown"),
+                ],
             ),
             (
                 r#"{"level":"warn","ts":1772442847.75,"logger":"tls","msg":"stapling OCSP","error":"no OCSP"}"#,

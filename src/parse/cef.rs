@@ -134,18 +134,26 @@ impl Cef {
     fn event(&mut self, raw: &str, extension: &str, [vendor, product, id, name, severity]: &[&str; 5]) -> Event {
         let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
         spaced(extension.trim_end_matches(['\r', '\n']), |key, value| found.push((key, value)));
-        let get = |key: &str| found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value);
+        let get = |key: &str| {
+            found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
+        };
         let zone = get("dtz").and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
         let values: Vec<(&str, Cow<'_, str>)> = found
             .iter()
-            .filter(|(key, value)| !absent(value) && !is_label(key) && !is_time(key) && !matches!(*key, "suser" | "duser" | "act" | "cat"))
+            .filter(|(key, value)| {
+                !absent(value) && !is_label(key) && !is_time(key) && !matches!(*key, "suser" | "duser" | "act" | "cat")
+            })
             .map(|(key, value)| {
                 let named = KEYS.iter().find(|(known, _)| known == key).map(|(_, name)| *name);
                 // `cs1` is called what `cs1Label` says.
-                (named.or_else(|| label(&found, key)).unwrap_or(key), unescaped(value))
+                let own = || label(&found, key).unwrap_or(key);
+                // A key that is called like a field of ours was typed into a value rather than written by the product.
+                let own = || if Field::from_name(own()).is_some() { "" } else { own() };
+                (named.unwrap_or_else(own), unescaped(value))
             })
             .collect();
-        let mut pairs: Vec<(&str, Value<'_, '_>)> = values.iter().map(|(key, value)| (*key, Value::Decoded(value))).collect();
+        let mut pairs: Vec<(&str, Value<'_, '_>)> =
+            values.iter().map(|(key, value)| (*key, Value::Decoded(value))).collect();
         let (suser, duser) = (get("suser").map(unescaped), get("duser").map(unescaped));
         match (&suser, &duser) {
             (Some(actor), target) => {
@@ -178,7 +186,8 @@ impl Cef {
 
     /// The action, by the words of `act`, the name or the id; and the outcome, if no key has said it.
     fn meaning(&self, event: &mut Event, act: Option<&str>, category: Option<&str>, name: &str, id: &str) {
-        let words: Vec<&str> = [act, Some(name), category, Some(id)].into_iter().flatten().filter(|word| !absent(word)).collect();
+        let words: Vec<&str> =
+            [act, Some(name), category, Some(id)].into_iter().flatten().filter(|word| !absent(word)).collect();
         if let Some(code) = act.or(Some(id)).filter(|code| !absent(code)) {
             event.set(Field::EventCode, code);
         }
@@ -188,7 +197,8 @@ impl Cef {
             actions::set_beside(event, action.unwrap_or("info"));
         }
         if !event.has(Field::EventOutcome)
-            && let Some(outcome) = words.iter().find_map(|word| actions::outcome(word).or_else(|| actions::outcome_of_phrase(word)))
+            && let Some(outcome) =
+                words.iter().find_map(|word| actions::outcome(word).or_else(|| actions::outcome_of_phrase(word)))
         {
             event.set(Field::EventOutcome, outcome);
         }
@@ -204,11 +214,14 @@ fn is_time(key: &str) -> bool {
 }
 
 fn label<'f>(found: &[(&'f str, &'f str)], key: &str) -> Option<&'f str> {
-    let custom = ["cs", "cn", "cfp", "c6a", "flexString", "flexNumber", "deviceCustomDate"].iter().any(|start| key.starts_with(start));
+    let custom = ["cs", "cn", "cfp", "c6a", "flexString", "flexNumber", "deviceCustomDate"]
+        .iter()
+        .any(|start| key.starts_with(start));
     if !custom {
         return None;
     }
-    let label = found.iter().find(|(name, _)| name.len() == key.len() + 5 && name.starts_with(key) && name.ends_with("Label"));
+    let label =
+        found.iter().find(|(name, _)| name.len() == key.len() + 5 && name.starts_with(key) && name.ends_with("Label"));
     label.map(|(_, text)| *text).filter(|text| !absent(text))
 }
 
@@ -223,7 +236,11 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     }
     // The zone, where it stands at the end, and the fraction, which the other reading does not know.
     let (text, zone) = match text.rsplit_once(' ') {
-        Some((before, name)) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'/') && name.len() >= 2 && !matches!(name, "AM" | "PM") => {
+        Some((before, name))
+            if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'/')
+                && name.len() >= 2
+                && !matches!(name, "AM" | "PM") =>
+        {
             (before, named_zone(name).unwrap_or(zone))
         }
         _ => (text, zone),
@@ -295,17 +312,16 @@ mod tests {
             ],
         );
         assert_eq!(found.time, 1_772_442_847_250);
-        assert!(found.others().any(|(name, value)| name == "Report" && value.to_string() == "All Contacts"));
+        assert_eq!(found.text(Field::ReportName), Some("All Contacts"), "by its label");
     }
 
     #[test]
     fn a_header_a_relay_damaged_is_read_and_a_short_one_refused() {
         for start in ["CEF:0|", "CEF: 0|", "0|"] {
-            check(&format!("{start}Acme|Gate|1|7|Login failed|Medium|duser=mia src=203.0.113.7"), &[
-                (Field::EventAction, "login"),
-                (Field::EventOutcome, "failure"),
-                (Field::UserName, "mia"),
-            ]);
+            check(
+                &format!("{start}Acme|Gate|1|7|Login failed|Medium|duser=mia src=203.0.113.7"),
+                &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "mia")],
+            );
         }
         let mut events = Vec::new();
         let short = (FORMAT.grammar)(&Options::default()).parse("CEF:0|Acme|Gate", &mut events);
@@ -330,10 +346,12 @@ mod tests {
 
     #[test]
     fn text_inside_a_value_is_no_field() {
-        let found = check("CEF:0|A|B|1|1|Login|3|suser=mia msg=user said suser\\=admin src\\=1.2.3.4 src=203.0.113.7", &[
-            (Field::UserName, "mia"),
-            (Field::SourceIp, "203.0.113.7"),
-        ]);
+        let found = check(
+            "CEF:0|A|B|1|1|Login|3|suser=mia msg=user said suser\\=admin src\\=1.2.3.4 src=203.0.113.7",
+            &[(Field::UserName, "mia"), (Field::SourceIp, "203.0.113.7")],
+        );
         assert_eq!(found.text(Field::Message), Some("user said suser=admin src=1.2.3.4"));
+        let forged = "CEF:0|A|B|1|1|Login|3|suser=mia msg=hello user.name=admin event.action=logout";
+        check(forged, &[(Field::UserName, "mia"), (Field::EventAction, "login")]);
     }
 }

@@ -37,7 +37,9 @@ fn head<'l>(line: &'l str, zone: Tz, clock: &mut YearClock) -> Option<Head<'l>> 
 }
 
 fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
-    let refused = message.contains("Authorization Failed") || message.contains("API permission check failed") || message.contains("not authorized");
+    let refused = message.contains("Authorization Failed")
+        || message.contains("API permission check failed")
+        || message.contains("not authorized");
     refused.then_some(("info", "failure"))
 }
 
@@ -51,10 +53,17 @@ mod tests {
     #[test]
     fn both_stamps_are_read_and_the_lines_of_an_array_go_on() {
         let options = Options { year: 2026, ..Options::default() };
-        for record in ["2026-03-02 09:14:07+0000  [error] API permission check failed", "Mar 02 09:14:07  [error] API permission check failed"] {
+        for record in [
+            "2026-03-02 09:14:07+0000  [error] API permission check failed",
+            "Mar 02 09:14:07  [error] API permission check failed",
+        ] {
             assert_eq!((FORMAT.sniff)(record), 82, "{record}");
             let found = event((FORMAT.grammar)(&options), record);
-            holds(&found, &[(Field::EventAction, "info"), (Field::EventOutcome, "failure"), (Field::LogLevel, "error")], record);
+            holds(
+                &found,
+                &[(Field::EventAction, "info"), (Field::EventOutcome, "failure"), (Field::LogLevel, "error")],
+                record,
+            );
             assert_eq!(found.time, 1_772_442_847_000, "{record}");
         }
         let mut grammar = (FORMAT.grammar)(&options);

@@ -14,7 +14,9 @@ use super::{Format, NO_TIME, Verdict, actions, ip};
 pub const FORMAT: Format = Format {
     name: LOG.name,
     about: "EspoCRM log (data/logs/espo-*.log)",
-    sniff: |record| app_log::sniff(&LOG, record, if record.contains("Espo.") || record.contains("Espo\\") { 90 } else { 58 }),
+    sniff: |record| {
+        app_log::sniff(&LOG, record, if record.contains("Espo.") || record.contains("Espo\\") { 90 } else { 58 })
+    },
     grammar: |options| app_log::grammar(&LOG, options),
 };
 
@@ -87,15 +89,31 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     // The API writes UTC without saying so.
     event.time = fields.time(&["createdAt", "requestTime"], Tz::UTC).unwrap_or(NO_TIME);
     fields.client(&mut event, raw, &["ipAddress"]);
-    fields.put(&mut event, raw, &[(Field::UserId, "userId"), (Field::HttpMethod, "requestMethod"), (Field::UrlOriginal, "requestUrl")]);
+    fields.put(
+        &mut event,
+        raw,
+        &[(Field::UserId, "userId"), (Field::HttpMethod, "requestMethod"), (Field::UrlOriginal, "requestUrl")],
+    );
     fields.person(&mut event, raw, &["username", "userName"]);
     let (action, outcome, dataset) = if fields.has("isDenied") || fields.has("authenticationMethod") {
-        fields.put(&mut event, raw, &[(Field::EventReason, "denialReason"), (Field::SessionId, "authTokenId"), (Field::LoginType, "authenticationMethod")]);
+        fields.put(
+            &mut event,
+            raw,
+            &[
+                (Field::EventReason, "denialReason"),
+                (Field::SessionId, "authTokenId"),
+                (Field::LoginType, "authenticationMethod"),
+            ],
+        );
         let denied = fields.bool("isDenied").unwrap_or(false);
         let second = event.text(Field::EventReason) == Some("WRONG_CODE");
         (if second { "mfa-denied" } else { "login" }, if denied { "failure" } else { "success" }, "espocrm.auth")
     } else if let Some(verb) = fields.get("action") {
-        fields.put(&mut event, raw, &[(Field::ObjectType, "targetType"), (Field::ObjectId, "targetId"), (Field::SessionId, "authLogRecordId")]);
+        fields.put(
+            &mut event,
+            raw,
+            &[(Field::ObjectType, "targetType"), (Field::ObjectId, "targetId"), (Field::SessionId, "authLogRecordId")],
+        );
         (actions::action(verb).unwrap_or("info"), "success", "espocrm.history")
     } else {
         return Verdict::Rejected("not-an-espocrm-record");
@@ -124,7 +142,12 @@ mod tests {
         for (record, expected) in [
             (
                 "[2026-03-02 09:14:07] Espo.WARNING: AUTH: Trying to login as user 'm'ia' which is not active. [] []",
-                vec![(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "m'ia"), (Field::LogLogger, "Espo")],
+                vec![
+                    (Field::EventAction, "login"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::UserName, "m'ia"),
+                    (Field::LogLogger, "Espo"),
+                ],
             ),
             (
                 "[2026-03-02 09:14:07] WARNING: AUTH: Max failed login attempts exceeded for IP '203.0.113.7'.",
@@ -132,13 +155,21 @@ mod tests {
             ),
             (
                 "[2026-03-02 09:14:07] ERROR: (403) Forbidden; POST /Account; line: 12",
-                vec![(Field::EventAction, "info"), (Field::EventOutcome, "failure"), (Field::HttpStatus, "403"), (Field::UrlPath, "/Account")],
+                vec![
+                    (Field::EventAction, "info"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::HttpStatus, "403"),
+                    (Field::UrlPath, "/Account"),
+                ],
             ),
             (
                 "[2026-03-02 09:14:07] Espo.ERROR: Display Error: , Code: 403 URL: /crm/api/v1/Case [] []",
                 vec![(Field::HttpStatus, "403"), (Field::UrlPath, "/crm/api/v1/Case")],
             ),
-            ("[2026-03-02 09:14:07] NOTICE: Cron is late", vec![(Field::EventAction, "info"), (Field::Message, "Cron is late")]),
+            (
+                "[2026-03-02 09:14:07] NOTICE: Cron is late",
+                vec![(Field::EventAction, "info"), (Field::Message, "Cron is late")],
+            ),
         ] {
             let found = event((FORMAT.grammar)(&Options::default()), record);
             holds(&found, &expected, record);
@@ -159,9 +190,27 @@ mod tests {
     fn entities_of_the_api_are_logins_and_what_was_done() {
         let auth = r#"{"total":1,"list":[{"id":"a1","username":"mia","ipAddress":"203.0.113.7","createdAt":"2026-03-02 09:14:07","isDenied":true,"denialReason":"CREDENTIALS","authenticationMethod":"Espo"}]}"#;
         assert_eq!((RECORDS.sniff)(auth), 95);
-        holds(&event((RECORDS.grammar)(&Options::default()), auth), &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "mia"), (Field::EventReason, "CREDENTIALS")], auth);
+        holds(
+            &event((RECORDS.grammar)(&Options::default()), auth),
+            &[
+                (Field::EventAction, "login"),
+                (Field::EventOutcome, "failure"),
+                (Field::UserName, "mia"),
+                (Field::EventReason, "CREDENTIALS"),
+            ],
+            auth,
+        );
         let history = r#"{"id":"h1","action":"read","targetType":"Contact","targetId":"c1","userId":"u1","ipAddress":"203.0.113.7","createdAt":"2026-03-02 09:14:07","authLogRecordId":"a1"}"#;
         assert_eq!((RECORDS.sniff)(history), 95);
-        holds(&event((RECORDS.grammar)(&Options::default()), history), &[(Field::EventAction, "view"), (Field::ObjectType, "Contact"), (Field::ObjectId, "c1"), (Field::UserId, "u1")], history);
+        holds(
+            &event((RECORDS.grammar)(&Options::default()), history),
+            &[
+                (Field::EventAction, "view"),
+                (Field::ObjectType, "Contact"),
+                (Field::ObjectId, "c1"),
+                (Field::UserId, "u1"),
+            ],
+            history,
+        );
     }
 }

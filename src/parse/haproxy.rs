@@ -48,7 +48,8 @@ fn connection(input: &str) -> IResult<&str, Head<'_>> {
     let (rest, stamp) = delimited(char('['), take_until("] "), char(']')).parse(rest)?;
     let (rest, frontend) = terminated(word, space1).parse(&rest[1..])?;
     let fail = || nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Verify));
-    if ip::address(client).is_none() && !client.contains(':') && client != "-" || stamp.as_bytes().get(2) != Some(&b'/') {
+    if ip::address(client).is_none() && !client.contains(':') && client != "-" || stamp.as_bytes().get(2) != Some(&b'/')
+    {
         return Err(fail());
     }
     if let Some(listener) = frontend.strip_suffix(':') {
@@ -77,7 +78,8 @@ impl Grammar for HaProxy {
         event.set(Field::EventProvider, "haproxy");
         let Ok((rest, head)) = connection(line) else {
             // The process's own words: `Proxy X started.`, `Connect from A to B (FE/HTTP)`.
-            let own = ["Proxy ", "Connect from ", "Server ", "Backend ", "Health check ", "[ALERT]", "[WARNING]", "[NOTICE]"];
+            let own =
+                ["Proxy ", "Connect from ", "Server ", "Backend ", "Health check ", "[ALERT]", "[WARNING]", "[NOTICE]"];
             if !own.iter().any(|start| line.starts_with(start)) {
                 return Verdict::Rejected("no connection and no notice of HAProxy");
             }
@@ -138,7 +140,10 @@ impl HaProxy {
         let words: Vec<&str> = plain.split_ascii_whitespace().collect();
         let number = |at: usize| words.get(at).and_then(|text| text.trim_start_matches('+').parse::<i64>().ok());
         let http = request.is_some() || words.len() >= 7;
-        let state = words.iter().copied().find(|word| word.len() == 4 && word.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphabetic()));
+        let state = words
+            .iter()
+            .copied()
+            .find(|word| word.len() == 4 && word.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphabetic()));
         if http {
             if let Some(status) = number(0).filter(|status| *status > 0) {
                 event.set_integer(Field::HttpStatus, status);
@@ -183,7 +188,9 @@ impl HaProxy {
         for part in group.trim_end_matches('}').split('|').map(str::trim).filter(|part| !absent(part)) {
             if ip::address(part.split(',').next().unwrap_or(part).trim()).is_some() {
                 event.set_part(Field::ForwardedIp, raw, part);
-            } else if part.contains('/') && (part.contains(' ') || part.starts_with("Mozilla") || part.starts_with("curl")) {
+            } else if part.contains('/')
+                && (part.contains(' ') || part.starts_with("Mozilla") || part.starts_with("curl"))
+            {
                 event.set_part(Field::UserAgent, raw, part);
             } else if part.contains('.') && !part.contains(['/', ' ']) {
                 event.set_part(Field::UrlDomain, raw, target::without_port(part));

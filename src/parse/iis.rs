@@ -21,7 +21,9 @@ pub const FORMAT: Format = Format {
         }
         if guess(&words(line)).is_some() { 80 } else { 0 }
     },
-    grammar: |options: &Options| Box::new(W3c { zone: options.timezone, fields: Vec::new(), row: String::new(), day: None }),
+    grammar: |options: &Options| {
+        Box::new(W3c { zone: options.timezone, fields: Vec::new(), row: String::new(), day: None })
+    },
 };
 
 struct W3c {
@@ -88,6 +90,11 @@ fn guess(words: &[&str]) -> Option<Vec<String>> {
                 .is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-");
         fits.then(|| set.iter().map(|name| (*name).to_owned()).collect())
     })
+}
+
+/// A value without the quotes around it.
+fn unquoted(word: &str) -> &str {
+    word.strip_prefix('"').map_or(word, |inner| inner.strip_suffix('"').unwrap_or(inner))
 }
 
 fn status(word: &str) -> Option<i64> {
@@ -173,11 +180,11 @@ impl W3c {
         let mut event = Event::new(raw);
         let value = |name: &str| {
             let at = names.iter().position(|known| known == name)?;
-            values.get(at).map(|text| text.trim_matches('"')).filter(|text| !absent(text))
+            values.get(at).map(|text| unquoted(text)).filter(|text| !absent(text))
         };
         event.time = self.moment(&value);
         for (name, value) in names.iter().zip(values) {
-            let text = value.trim_matches('"');
+            let text = unquoted(value);
             if absent(text) {
                 continue;
             }
@@ -195,7 +202,9 @@ impl W3c {
             target::locate(&mut event, raw, uri);
         }
         // A proxy in front gives its client in a field of its own.
-        if let Some(forwarded) = ["x-forwarded-for", "cs(x-forwarded-for)", "x_forwarded_for"].into_iter().find_map(value) {
+        if let Some(forwarded) =
+            ["x-forwarded-for", "cs(x-forwarded-for)", "x_forwarded_for"].into_iter().find_map(value)
+        {
             event.set(Field::ForwardedIp, &forwarded.replace('+', " "));
         }
         let sub = value("sc-substatus").and_then(|text| text.parse::<i64>().ok());
@@ -211,8 +220,18 @@ impl W3c {
             }
         };
         match name {
-            "date" | "time" | "date-local" | "time-local" | "date-utc" | "time-utc" | "cs-uri-stem" | "cs-uri-query" | "cs-uri"
-            | "x-forwarded-for" | "cs(x-forwarded-for)" | "x_forwarded_for" => {}
+            "date"
+            | "time"
+            | "date-local"
+            | "time-local"
+            | "date-utc"
+            | "time-utc"
+            | "cs-uri-stem"
+            | "cs-uri-query"
+            | "cs-uri"
+            | "x-forwarded-for"
+            | "cs(x-forwarded-for)"
+            | "x_forwarded_for" => {}
             "c-ip" => ip::set_source(event, raw, text),
             "s-ip" => match ip::address(text) {
                 Some((address, _)) => event.set_ip(Field::DestinationIp, address),
@@ -241,7 +260,9 @@ impl W3c {
                 // IIS writes milliseconds, others seconds with a fraction.
                 let nanos = match text.parse::<i64>() {
                     Ok(millis) => millis.checked_mul(1_000_000),
-                    Err(_) => text.parse::<f64>().ok().filter(|seconds| *seconds < 1e6).map(|seconds| (seconds * 1e9) as i64),
+                    Err(_) => {
+                        text.parse::<f64>().ok().filter(|seconds| *seconds < 1e6).map(|seconds| (seconds * 1e9) as i64)
+                    }
                 };
                 if let Some(nanos) = nanos {
                     event.set_integer(Field::EventDuration, nanos);
@@ -268,9 +289,10 @@ impl W3c {
         };
         match date {
             Some(date) => time::iso(&format!("{date} {clock}"), zone).unwrap_or(NO_TIME),
-            None => self.day.zip(time::iso(&format!("1970-01-01 {clock}"), Tz::UTC)).map_or(NO_TIME, |(day, at)| {
-                if zone == Tz::UTC { day + at } else { time::local(day + at, zone) }
-            }),
+            None => self
+                .day
+                .zip(time::iso(&format!("1970-01-01 {clock}"), Tz::UTC))
+                .map_or(NO_TIME, |(day, at)| if zone == Tz::UTC { day + at } else { time::local(day + at, zone) }),
         }
     }
 
@@ -279,9 +301,17 @@ impl W3c {
         let mut event = Event::new(raw);
         event.time = spoken_time::moment(&format!("{} {}", cells[2], cells[3]), self.zone)?;
         ip::set_source(&mut event, raw, cells[0]);
-        for (name, at) in [("cs-username", 1), ("s-sitename", 4), ("s-computername", 5), ("s-ip", 6), ("time-taken", 7),
-            ("cs-bytes", 8), ("sc-bytes", 9), ("sc-status", 10), ("cs-method", 12)]
-        {
+        for (name, at) in [
+            ("cs-username", 1),
+            ("s-sitename", 4),
+            ("s-computername", 5),
+            ("s-ip", 6),
+            ("time-taken", 7),
+            ("cs-bytes", 8),
+            ("sc-bytes", 9),
+            ("sc-status", 10),
+            ("cs-method", 12),
+        ] {
             if !absent(cells[at]) {
                 self.value(&mut event, raw, name, cells[at]);
             }

@@ -73,7 +73,11 @@ fn a_failed_logon_is_one_and_a_step_of_the_handshake_is_none() {
     ] {
         let text = format!("{DEFAULT}\n2026-03-02 09:14:07 10.0.0.5 GET /x - 443 - fe80::1%3 - - {codes} 1");
         let rows = run(&text);
-        holds(rows[1].1.as_ref().expect("an event"), &[(Field::EventAction, action), (Field::EventOutcome, outcome), (Field::SourceIp, "fe80::1")], codes);
+        holds(
+            rows[1].1.as_ref().expect("an event"),
+            &[(Field::EventAction, action), (Field::EventOutcome, outcome), (Field::SourceIp, "fe80::1")],
+            codes,
+        );
     }
 }
 
@@ -82,17 +86,37 @@ fn advanced_logging_quotes_and_other_servers_fields_are_read() {
     let text = "#Fields: date-local time-local c-ip cs-method cs-uri sc-status cs(User-Agent) x-forwarded-for\n2026-03-02 09:14:07.250 10.0.0.1 GET /a?b=1 200 \"Mozilla \"\"x\"\"\" 203.0.113.7";
     let rows = run(text);
     let event = rows[1].1.as_ref().expect("an event");
-    holds(event, &[(Field::UrlPath, "/a"), (Field::UrlQuery, "b=1"), (Field::UserAgent, "Mozilla \"x\""), (Field::ForwardedIp, "203.0.113.7")], text);
+    holds(
+        event,
+        &[
+            (Field::UrlPath, "/a"),
+            (Field::UrlQuery, "b=1"),
+            (Field::UserAgent, "Mozilla \"x\""),
+            (Field::ForwardedIp, "203.0.113.7"),
+        ],
+        text,
+    );
     assert_eq!(event.time, 1_772_442_847_250);
 }
 
 #[test]
 fn the_native_format_is_read_in_local_time() {
-    let row = "203.0.113.7, ACME\\mia, 3/2/2026, 9:14:07, W3SVC1, WEB1, 10.0.0.5, 2, 769, 143, 304, 0, GET, /crm, id=1,";
+    let row =
+        "203.0.113.7, ACME\\mia, 3/2/2026, 9:14:07, W3SVC1, WEB1, 10.0.0.5, 2, 769, 143, 304, 0, GET, /crm, id=1,";
     assert_eq!((FORMAT.sniff)(row), 80);
     let rows = run(row);
     let event = rows[0].1.as_ref().expect("an event");
-    holds(event, &[(Field::SourceIp, "203.0.113.7"), (Field::UserName, "mia"), (Field::UrlPath, "/crm"), (Field::UrlQuery, "id=1"), (Field::HttpStatus, "304")], row);
+    holds(
+        event,
+        &[
+            (Field::SourceIp, "203.0.113.7"),
+            (Field::UserName, "mia"),
+            (Field::UrlPath, "/crm"),
+            (Field::UrlQuery, "id=1"),
+            (Field::HttpStatus, "304"),
+        ],
+        row,
+    );
     assert_eq!(event.time, 1_772_442_847_000);
 }
 

@@ -34,7 +34,8 @@ fn header(line: &str) -> Option<Header<'_>> {
     let rest = line.trim_start_matches('\u{feff}').strip_prefix("LEEF:")?.trim_ascii_start();
     let mut parts = rest.splitn(6, '|');
     let version = parts.next()?;
-    let (vendor, product, _version, id, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (vendor, product, _version, id, rest) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if !version.starts_with("2") {
         return Some(Header { vendor, product, id, between: '\t', attributes: rest });
     }
@@ -94,10 +95,16 @@ impl Grammar for Leef {
         } else {
             spaced(header.attributes, |key, value| found.push((key, value)));
         }
-        let get = |key: &str| found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value);
+        let get = |key: &str| {
+            found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
+        };
         let pairs: Vec<(&str, Value<'_, '_>)> = found
             .iter()
-            .filter(|(key, value)| !absent(value) && !matches!(*key, "devTime" | "devTimeFormat" | "sev" | "cat" | "action" | "Action"))
+            .filter(|(key, value)| {
+                !absent(value) && !matches!(*key, "devTime" | "devTimeFormat" | "sev" | "cat" | "action" | "Action")
+            })
+            // A key that is called like a field of ours was typed into a value rather than written by the product.
+            .filter(|(key, _)| Field::from_name(key).is_none())
             .map(|(key, value)| {
                 let named = KEYS.iter().find(|(known, _)| known == key).map_or(*key, |(_, name)| *name);
                 (named, Value::Plain(*value))
@@ -110,8 +117,11 @@ impl Grammar for Leef {
             .or((event.time != NO_TIME).then_some(event.time))
             .unwrap_or(NO_TIME);
         let act = get("Action").or_else(|| get("action"));
-        let words: Vec<Cow<'_, str>> =
-            [act, get("EventMessage"), get("description"), get("cat"), Some(header.id)].into_iter().flatten().map(Cow::Borrowed).collect();
+        let words: Vec<Cow<'_, str>> = [act, get("EventMessage"), get("description"), get("cat"), Some(header.id)]
+            .into_iter()
+            .flatten()
+            .map(Cow::Borrowed)
+            .collect();
         let action = words.iter().find_map(|word| actions::action(word).or_else(|| actions::phrase(word)));
         if action.is_some() || !event.has(Field::EventAction) {
             event.remove(Field::EventAction);
@@ -163,7 +173,15 @@ mod tests {
         ] {
             let record = format!(
                 "{start}{}",
-                ["sev=6", "Action=Logon", "usrName=mia", "src=203.0.113.7", "devTime=Mar 02 2026 09:14:07", "devTimeFormat=MMM dd yyyy HH:mm:ss"].join(between)
+                [
+                    "sev=6",
+                    "Action=Logon",
+                    "usrName=mia",
+                    "src=203.0.113.7",
+                    "devTime=Mar 02 2026 09:14:07",
+                    "devTimeFormat=MMM dd yyyy HH:mm:ss"
+                ]
+                .join(between)
             );
             assert_eq!((FORMAT.sniff)(&record), 92, "{record}");
             let found = event((FORMAT.grammar)(&Options::default()), &record);
@@ -174,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_value_keeps_its_blanks_and_equals_signs() {
-        let record = "LEEF:1.0|Acme|Vault|14.4|295|usrName=mia\tAction=Retrieve password\tExtraDetails=A=1;B=x y\tTargetUser=jo";
+        let record =
+            "LEEF:1.0|Acme|Vault|14.4|295|usrName=mia\tAction=Retrieve password\tExtraDetails=A=1;B=x y\tTargetUser=jo";
         let found = event((FORMAT.grammar)(&Options::default()), record);
         holds(&found, &[(Field::UserTargetName, "jo"), (Field::EventCode, "Retrieve password")], record);
         assert!(found.others().any(|(name, value)| name == "ExtraDetails" && value.to_string() == "A=1;B=x y"));

@@ -54,7 +54,10 @@ impl<'l> Iterator for Pairs<'l> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.rest = self.rest.trim_ascii_start();
-        let end = self.rest.find(|letter: char| letter.is_ascii_whitespace() || letter == '=' || letter == '"').unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|letter: char| letter.is_ascii_whitespace() || letter == '=' || letter == '"')
+            .unwrap_or(self.rest.len());
         let (key, after) = self.rest.split_at(end);
         if key.is_empty() {
             self.rest = "";

@@ -46,7 +46,8 @@ pub(super) fn spaced<'a>(text: &'a str, mut tell: impl FnMut(&'a str, &'a str)) 
             continue;
         }
         let earliest = open.map_or(0, |(_, _, value)| value);
-        let from = bytes[earliest..equals].iter().rposition(|byte| *byte == b' ').map_or(earliest, |at| earliest + at + 1);
+        let from =
+            bytes[earliest..equals].iter().rposition(|byte| *byte == b' ').map_or(earliest, |at| earliest + at + 1);
         let starts = from == 0 || bytes[from - 1] == b' ';
         let key = &bytes[from..equals];
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');

@@ -96,6 +96,10 @@ mod tests {
     #[test]
     fn other_entries_are_kept_with_their_user() {
         let record = "a1 b2 -- mia -- - 2026-03-02T09:14:07+00:00 INFO (6): Crm_Controller::x::1 loading leads";
-        holds(&event((FORMAT.grammar)(&Options::default()), record), &[(Field::EventAction, "info"), (Field::UserName, "mia"), (Field::Message, "loading leads")], record);
+        holds(
+            &event((FORMAT.grammar)(&Options::default()), record),
+            &[(Field::EventAction, "info"), (Field::UserName, "mia"), (Field::Message, "loading leads")],
+            record,
+        );
     }
 }

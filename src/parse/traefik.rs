@@ -55,7 +55,8 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     if let Some(version) = fields.get("RequestProtocol").and_then(|text| text.strip_prefix("HTTP/")) {
         event.set_part(Field::HttpVersion, raw, version);
     }
-    let status = fields.integer("DownstreamStatus").or_else(|| fields.integer("OriginStatus")).filter(|status| *status > 0);
+    let status =
+        fields.integer("DownstreamStatus").or_else(|| fields.integer("OriginStatus")).filter(|status| *status > 0);
     if let Some(status) = status {
         event.set_integer(Field::HttpStatus, status);
     }
@@ -85,7 +86,9 @@ mod tests {
     #[test]
     fn a_request_is_read_whether_the_service_is_text_or_object() {
         let record = r#"{"ClientAddr":"203.0.113.7:49158","ClientHost":"203.0.113.7","ClientPort":"49158","ClientUsername":"mia","DownstreamContentSize":19,"DownstreamStatus":404,"Duration":39999,"RequestHost":"crm.example.com","RequestMethod":"GET","RequestPath":"/x?y=1","RequestProtocol":"HTTP/1.1","ServiceURL":{"Scheme":"http","Host":"10.0.0.2"},"StartUTC":"2026-03-02T09:14:07.250123456Z","level":"info","msg":"","time":"2026-03-02T09:14:08Z","request_User-Agent":"Mozilla/5.0"}"#;
-        for record in [record.to_owned(), record.replace(r#"{"Scheme":"http","Host":"10.0.0.2"}"#, r#""http://10.0.0.2""#)] {
+        for record in
+            [record.to_owned(), record.replace(r#"{"Scheme":"http","Host":"10.0.0.2"}"#, r#""http://10.0.0.2""#)]
+        {
             assert!((FORMAT.sniff)(&record) >= 90);
             let found = event((FORMAT.grammar)(&Options::default()), &record);
             holds(

@@ -50,7 +50,9 @@ fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
 }
 
 fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
-    let refused = ["Wrong password", "Invalid credentials", "Unauthorized", "Forbidden"].iter().any(|word| message.contains(word));
+    let refused = ["Wrong password", "Invalid credentials", "Unauthorized", "Forbidden"]
+        .iter()
+        .any(|word| message.contains(word));
     let login = message.contains("password") || message.contains("credentials");
     refused.then_some((if login { "login" } else { "info" }, "failure"))
 }
@@ -99,7 +101,16 @@ mod tests {
         ] {
             assert_eq!((FORMAT.sniff)(record), 90, "{record}");
             let found = event((FORMAT.grammar)(&Options::default()), record);
-            holds(&found, &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::ProcessPid, "77"), (Field::LogLogger, "AuthService")], record);
+            holds(
+                &found,
+                &[
+                    (Field::EventAction, "login"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::ProcessPid, "77"),
+                    (Field::LogLogger, "AuthService"),
+                ],
+                record,
+            );
             assert_eq!(found.time, 1_772_442_847_000);
         }
     }
@@ -108,6 +119,15 @@ mod tests {
     fn audit_events_are_told_by_their_name() {
         let record = r#"{"event":"object.record.delete","timestamp":"2026-03-02 09:14:07.000","userId":"u1","workspaceId":"w1","recordId":"r1","objectMetadataId":"o1","properties":{"a":1}}"#;
         assert_eq!((EVENTS.sniff)(record), 90);
-        holds(&event((EVENTS.grammar)(&Options::default()), record), &[(Field::EventAction, "delete"), (Field::UserId, "u1"), (Field::ObjectId, "r1"), (Field::OrganizationId, "w1")], record);
+        holds(
+            &event((EVENTS.grammar)(&Options::default()), record),
+            &[
+                (Field::EventAction, "delete"),
+                (Field::UserId, "u1"),
+                (Field::ObjectId, "r1"),
+                (Field::OrganizationId, "w1"),
+            ],
+            record,
+        );
     }
 }

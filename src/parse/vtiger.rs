@@ -44,10 +44,11 @@ fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
 /// `[23-Nov-2015 15:45:04 Europe/Brussels] PHP Notice:  text`, or `2026-03-02 09:14:07 [ip][user][session][level][category] text`.
 fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
     if let Some((stamp, rest)) = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        let (moment, named) = match stamp.rsplit_once(' ').and_then(|(moment, name)| Some((moment, name.parse::<Tz>().ok()?))) {
-            Some((moment, named)) => (moment, named),
-            None => (stamp, zone),
-        };
+        let (moment, named) =
+            match stamp.rsplit_once(' ').and_then(|(moment, name)| Some((moment, name.parse::<Tz>().ok()?))) {
+                Some((moment, named)) => (moment, named),
+                None => (stamp, zone),
+            };
         let message = rest.strip_prefix("PHP ")?;
         let time = spoken_time::moment(moment, named)?;
         let (level, message) = message.split_once(": ").unwrap_or(("", message));
@@ -62,8 +63,13 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
     }
     match marks[..] {
         // Yii's own: `[ip][userId][sessionId][level][category]`.
-        [_, user, session, level, logger] => Some(Head { time, level, logger, user, session, message: rest, ..Head::default() }),
-        [level, logger] if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) || matches!(level, "warning" | "notice") => {
+        [_, user, session, level, logger] => {
+            Some(Head { time, level, logger, user, session, message: rest, ..Head::default() })
+        }
+        [level, logger]
+            if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+                || matches!(level, "warning" | "notice") =>
+        {
             Some(Head { time, level, logger, message: rest, ..Head::default() })
         }
         _ => None,
@@ -73,7 +79,8 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
 fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
     let lower = message.get(..message.len().min(400)).unwrap_or("").to_lowercase();
     let login = lower.contains("login") || lower.contains("log in");
-    (login && (lower.contains("fail") || lower.contains("invalid") || lower.contains("blocked"))).then_some(("login", "failure"))
+    (login && (lower.contains("fail") || lower.contains("invalid") || lower.contains("blocked")))
+        .then_some(("login", "failure"))
 }
 
 #[cfg(test)]
@@ -85,10 +92,23 @@ mod tests {
 
     #[test]
     fn vtiger_s_lines_are_read_with_the_stamp_of_the_locale_or_iso() {
-        for record in ["Mon Mar  2 09:14:07 2026,123 [4897] FATAL VT - Login failed for admin", "2026-03-02 09:14:07,123 [4897] FATAL VT - Login failed for admin"] {
+        for record in [
+            "Mon Mar  2 09:14:07 2026,123 [4897] FATAL VT - Login failed for admin",
+            "2026-03-02 09:14:07,123 [4897] FATAL VT - Login failed for admin",
+        ] {
             assert_eq!((FORMAT.sniff)(record), 72, "{record}");
             let found = event((FORMAT.grammar)(&Options::default()), record);
-            holds(&found, &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::LogLevel, "FATAL"), (Field::ProcessPid, "4897"), (Field::LogLogger, "VT")], record);
+            holds(
+                &found,
+                &[
+                    (Field::EventAction, "login"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::LogLevel, "FATAL"),
+                    (Field::ProcessPid, "4897"),
+                    (Field::LogLogger, "VT"),
+                ],
+                record,
+            );
             assert_eq!(found.time / 1000, 1_772_442_847, "{record}");
         }
     }
@@ -101,6 +121,10 @@ mod tests {
         holds(&found, &[(Field::EventAction, "info"), (Field::LogLevel, "Notice")], record);
         assert_eq!(found.time, 1_772_442_847_000);
         let record = "2026-03-02 09:14:07 [203.0.113.7][7][s1][error][Users] Login attempt failed";
-        holds(&event((YETIFORCE.grammar)(&Options::default()), record), &[(Field::EventAction, "login"), (Field::SessionId, "s1"), (Field::LogLogger, "Users")], record);
+        holds(
+            &event((YETIFORCE.grammar)(&Options::default()), record),
+            &[(Field::EventAction, "login"), (Field::SessionId, "s1"), (Field::LogLogger, "Users")],
+            record,
+        );
     }
 }
