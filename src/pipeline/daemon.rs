@@ -233,6 +233,9 @@ fn run_and_tell(
     drop(starting);
     let outcome = sessions(config, &lasting);
     // Also where nobody asked for the end: what comes now could not be read.
+    if !stop.load(Ordering::Relaxed) {
+        progress.ends_by_itself();
+    }
     stop.store(true, Ordering::Relaxed);
     receivers.end();
     if let Some(server) = push_server {
