@@ -24,13 +24,79 @@ struct Hour {
     told: bool,
 }
 
+/// The largest hours, by which what is usual is known.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Hours(Vec<Hour>);
+
+impl Hours {
+    /// Changes the amount of an hour.
+    pub(crate) fn change(&mut self, number: i64, change: impl FnOnce(f64) -> f64) {
+        match self.0.iter_mut().find(|hour| hour.number == number) {
+            Some(hour) => hour.amount = change(hour.amount),
+            None => {
+                self.0.push(Hour { number, amount: change(0.0), told: false });
+                if self.0.len() > HOURS_KEPT {
+                    // The largest is what is usual; of the rest the oldest goes.
+                    let largest = self.0.iter().map(|hour| hour.amount).fold(0.0, f64::max);
+                    let oldest = (0..self.0.len())
+                        .filter(|index| self.0[*index].amount < largest)
+                        .min_by_key(|index| self.0[*index].number);
+                    self.0.remove(oldest.unwrap_or(0));
+                }
+            }
+        }
+    }
+
+    /// The largest of those a day back. One that was reported counts two weeks later, or once two days were reported: whoever has
+    /// not acted on it by then is not helped by a third.
+    pub(crate) fn usual(&self, number: i64) -> f64 {
+        let mut days: Vec<i64> = self
+            .0
+            .iter()
+            .filter(|hour| hour.told && hour.number + DAY_HOURS <= number)
+            .map(|hour| hour.number.div_euclid(DAY_HOURS))
+            .collect();
+        days.sort_unstable();
+        days.dedup();
+        let held = if days.len() >= 2 { DAY_HOURS } else { HELD_HOURS };
+        let ripe = |hour: &&Hour| hour.number + if hour.told { held } else { DAY_HOURS } <= number;
+        self.0.iter().filter(ripe).map(|hour| hour.amount).fold(0.0, f64::max)
+    }
+
+    /// An hour and the one before it were reported.
+    pub(crate) fn reported(&mut self, number: i64) {
+        self.0.iter_mut().filter(|hour| (number - 1..=number).contains(&hour.number)).for_each(|hour| hour.told = true);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// When something was last said, about how much and how bad.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Told(Option<(Millis, f64, u8)>);
+
+impl Told {
+    /// Whether it is to be said again: when it grew by half, got worse, or ten minutes have passed. Remembers that it was.
+    pub(crate) fn again(&mut self, time: Millis, amount: f64, severity: u8) -> bool {
+        let again = self.0.is_none_or(|(told, before, worst)| {
+            told.abs_diff(time) >= 600_000 || amount >= 1.5 * before || severity > worst
+        });
+        if again {
+            self.0 = Some((time, amount, severity));
+        }
+        again
+    }
+}
+
 /// What one entity did of one kind.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Deeds {
     ring: Ring,
     trail: Trail,
-    hours: Vec<Hour>,
-    told: Option<(Millis, f64, u8)>,
+    hours: Hours,
+    told: Told,
 }
 
 impl Resident for Deeds {
@@ -61,43 +127,19 @@ impl Deeds {
         self.ring.add(event.time, records, 1);
         self.trail.add(event, HOUR, EVIDENCE);
         let number = event.time.div_euclid(HOUR);
-        match self.hours.iter_mut().find(|hour| hour.number == number) {
-            Some(hour) => hour.amount += records,
-            None => {
-                self.hours.push(Hour { number, amount: records, told: false });
-                if self.hours.len() > HOURS_KEPT {
-                    // The largest is what is usual; of the rest the oldest goes.
-                    let largest = self.hours.iter().map(|hour| hour.amount).fold(0.0, f64::max);
-                    let oldest = (0..self.hours.len())
-                        .filter(|index| self.hours[*index].amount < largest)
-                        .min_by_key(|index| self.hours[*index].number);
-                    self.hours.remove(oldest.unwrap_or(0));
-                }
-            }
-        }
+        self.hours.change(number, |amount| amount + records);
         let total = self.ring.sum(self.ring.end_for(event.time, HOUR), HOUR).amount;
         if total < floor {
             return None;
         }
-        let ripe = |hour: &&Hour| hour.number + if hour.told { HELD_HOURS } else { DAY_HOURS } <= number;
-        let usual = self.hours.iter().filter(ripe).map(|hour| hour.amount).fold(0.0, f64::max);
+        let usual = self.hours.usual(number);
         (total >= TIMES * usual).then_some(Amount { records: total, usual })
     }
 
     /// Whether it is to be said (again), and remembers that it was.
     pub(crate) fn worth_telling(&mut self, event: &Event, amount: &Amount, severity: u8) -> bool {
-        let number = event.time.div_euclid(HOUR);
-        self.hours
-            .iter_mut()
-            .filter(|hour| (number - 1..=number).contains(&hour.number))
-            .for_each(|hour| hour.told = true);
-        let again = self.told.is_none_or(|(told, before, worst)| {
-            told.abs_diff(event.time) >= 600_000 || amount.records >= 1.5 * before || severity > worst
-        });
-        if again {
-            self.told = Some((event.time, amount.records, severity));
-        }
-        again
+        self.hours.reported(event.time.div_euclid(HOUR));
+        self.told.again(event.time, amount.records, severity)
     }
 
     /// The events of the hour, but for the deciding one.

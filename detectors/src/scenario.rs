@@ -151,7 +151,7 @@ fn shown(make: &dyn Fn() -> Box<dyn Detector>, events: &[Event], cuts: &[usize])
 pub fn kept_promises(make: &dyn Fn() -> Box<dyn Detector>, mut events: Vec<Event>) -> Vec<Finding> {
     events.sort_by_key(|event| event.time);
     let whole = shown(make, &events, &[]);
-    let from = events.len().saturating_sub(12);
+    let from = events.len().saturating_sub(4);
     for cut in (from..events.len()).chain([events.len() / 2]) {
         assert_eq!(shown(make, &events, &[cut]), whole, "cut at {cut} of {}", events.len());
     }

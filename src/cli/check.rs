@@ -4,9 +4,10 @@ use clap::Args;
 
 use super::{ConfigFile, Exit};
 use crate::api;
-use crate::config::{Config, Source};
+use crate::config::{Arrival, Config, Source, Syslog};
 use crate::enrich::{Enricher, Settings};
 use crate::parse::web::Tables;
+use crate::source::syslog::tls::{TlsError, server_config};
 
 /// Validate configuration and rules.
 #[derive(Debug, Args)]
@@ -49,6 +50,9 @@ impl Check {
             if let Some(Err(error)) = source.urls.as_ref().map(|urls| Tables::load(urls)) {
                 wrong.push(format!("source {}: {error}", source.name));
             }
+            if let Some(Err(error)) = tls(source) {
+                wrong.push(format!("source {}: {error}", source.name));
+            }
             remarks.extend(look(source));
             for name in source.secrets() {
                 if let Err(error) = api::secret(name) {
@@ -82,6 +86,15 @@ impl Check {
         }
         if self.deep { super::check_deep::run(&config, self.json) } else { Ok(Exit::Fine) }
     }
+}
+
+/// Whether certificate, key and authority of a TLS listener can be read and fit together.
+fn tls(source: &Source) -> Option<Result<(), TlsError>> {
+    let Arrival::Syslog(Syslog { certificate: Some(certificate), key: Some(key), client_ca, .. }) = &source.arrival
+    else {
+        return None;
+    };
+    Some(server_config(certificate, key, client_ca.as_deref()).map(drop))
 }
 
 /// What an operator may want to know about a source's files: none there yet, or ones this user cannot read.

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::error::Problems;
 use super::{nearest, raw};
+use crate::source::syslog::{Endpoint, Transport};
 
 /// How a source's records arrive. All but files go through a spool on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Arrival {
 /// Where syslog arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syslog {
-    /// `udp://`, `tcp://` or `tls://`, address and port.
-    pub url: String,
+    /// Where it listens.
+    pub endpoint: Endpoint,
     /// For `tls://`: the server's certificates, PEM.
     pub certificate: Option<PathBuf>,
     /// For `tls://`: the key of the first, PEM.
@@ -143,14 +144,12 @@ fn belongs(source: &raw::Source, way: &str, problems: &mut Problems<'_>) {
 fn check_syslog(source: &raw::Source, folder: &Path, problems: &mut Problems<'_>) -> Syslog {
     let url = source.syslog.as_ref().expect("asked for where it is set");
     let at = url.span().start;
-    let tls = url.get_ref().starts_with("tls://");
-    if !["udp://", "tcp://", "tls://"].iter().any(|scheme| url.get_ref().starts_with(scheme)) {
-        problems.at(
-            at,
-            format!("{:?} does not say how syslog arrives", url.get_ref()),
-            "write udp://, tcp:// or tls://, an address and a port: \"tls://0.0.0.0:6514\"",
-        );
-    } else if tls != source.tls_certificate.is_some() || tls != source.tls_key.is_some() {
+    let endpoint = Endpoint::parse(url.get_ref()).unwrap_or_else(|mend| {
+        problems.at(at, format!("{:?} does not say where syslog arrives", url.get_ref()), mend);
+        Endpoint::here(if source.tls_key.is_some() { Transport::Tls } else { Transport::Tcp })
+    });
+    let tls = endpoint.transport == Transport::Tls;
+    if tls != source.tls_certificate.is_some() || tls != source.tls_key.is_some() {
         problems.at(
             at,
             if tls { "TLS needs a certificate and its key" } else { "a certificate is of no use without TLS" },
@@ -161,8 +160,11 @@ fn check_syslog(source: &raw::Source, folder: &Path, problems: &mut Problems<'_>
             },
         );
     }
+    if source.tls_client_ca.is_some() && !tls {
+        problems.at(at, "senders show certificates under TLS only", "write tls://, or take tls_client_ca away");
+    }
     Syslog {
-        url: url.get_ref().clone(),
+        endpoint,
         certificate: source.tls_certificate.as_ref().map(|path| folder.join(path)),
         key: source.tls_key.as_ref().map(|path| folder.join(path)),
         client_ca: source.tls_client_ca.as_ref().map(|path| folder.join(path)),
@@ -363,7 +365,8 @@ mod tests {
             ("push = true\ntoken_credential = \"x\"\ntls_key = \"k\"", "stands in [push]"),
             ("journal = [\"--file=/etc/shadow\"]", "no match of journalctl"),
             ("syslog = \"tls://[::]:6514\"", "needs a certificate"),
-            ("syslog = \"http://[::]:6514\"", "does not say how"),
+            ("syslog = \"http://[::]:6514\"", "does not say where"),
+            ("syslog = \"tcp://[::]\"\ntls_client_ca = \"c\"", "under TLS only"),
         ] {
             let error = source(text).expect_err(text);
             assert!(error.contains(told), "{text}: {error}");

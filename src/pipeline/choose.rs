@@ -9,6 +9,7 @@ use std::path::Path;
 use crmwatch_detectors::Millis;
 
 use super::bridge::{Positions, batches, before, between, renumbered};
+use super::carried;
 use super::recover::{RecoverError, locate};
 use super::{RunError, followed, lock, now};
 use crate::config::Config;
@@ -91,17 +92,16 @@ impl Choice {
         let store = Store::open(state_dir, StoreOptions::default())?;
         let ledger = Ledger::open(state_dir)?;
         let payload = store.payload();
-        let positions: Vec<Position> = payload
+        let positions = payload
             .as_ref()
-            .map(|payload| serde_json::from_str(&payload.positions))
+            .map(|payload| carried::read(&payload.positions, |name| store.beside(name)))
             .transpose()
-            .map_err(|error| RunError::Session(format!("the index's positions cannot be read: {error}")))?
+            .map_err(|error| RunError::Session(format!(
+                    "the index's copy of the positions cannot be read ({error}): restore its newest partition, or start the daemon once, which writes it anew if it can go on"
+                )))?
             .unwrap_or_default();
-        let index = Holdings {
-            store_id: Some(store.store_id()),
-            batch: payload.map_or(0, |payload| payload.batch),
-            positions: positions.into_iter().map(|position| (position.generation, position)).collect(),
-        };
+        let index =
+            Holdings { store_id: Some(store.store_id()), batch: payload.map_or(0, |payload| payload.batch), positions };
         let journal = Holdings {
             store_id: ledger.meta("store_id")?,
             batch: ledger.last_batch()?,

@@ -58,6 +58,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// A source that listens.
+    #[error(transparent)]
+    Receive(#[from] crate::source::syslog::ListenError),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),

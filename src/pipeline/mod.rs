@@ -12,6 +12,7 @@
 
 mod absorb;
 mod bridge;
+mod carried;
 mod choose;
 mod clock;
 mod daemon;

@@ -13,10 +13,11 @@ use super::{RunError, now};
 use crate::api::{self, Entrance, Push, Server};
 use crate::config::{Arrival, Config, Source};
 use crate::metrics::Metrics;
+use crate::source::syslog::{self, Listener};
 use crate::source::{Inlet, Journal, Surroundings, read_lines};
 
 /// How long they may take to end.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The sources that are pushed to; nothing where there are none.
 pub(super) fn push(config: &Config, spools: &Spools, metrics: &Metrics) -> Option<Push> {
@@ -73,10 +74,15 @@ impl Receivers {
         stop: &Arc<AtomicBool>,
     ) -> Result<Receivers, RunError> {
         let mut receivers = Receivers { threads: Vec::new(), journals: Vec::new() };
+        let mut listeners = Vec::new();
         for source in &config.sources {
             match &source.arrival {
-                // Syslog: the listeners' thread. Push: the HTTP face.
-                Arrival::Files | Arrival::Push(_) | Arrival::Syslog(_) => {}
+                // Push: the HTTP face.
+                Arrival::Files | Arrival::Push(_) => {}
+                Arrival::Syslog(syslog) => {
+                    let inlet = inlet(source, syslog.endpoint.transport.word(), spools, metrics);
+                    listeners.push(Listener::bind(syslog, source.max_line, inlet, metrics)?);
+                }
                 Arrival::Stdin => receivers.standard_input(source, inlet(source, "stdin", spools, metrics), stop)?,
                 Arrival::Journal(matches) => {
                     let journal = Journal::new(matches, source.start);
@@ -84,6 +90,14 @@ impl Receivers {
                     receivers.journal(journal, inlet(source, "journal", spools, metrics), stop)?;
                 }
             }
+        }
+        if !listeners.is_empty() {
+            let told = Arc::clone(stop);
+            receivers.thread("syslog", stop, move |_| {
+                if let Err(error) = syslog::serve(listeners, &told) {
+                    tracing::error!(%error, "no syslog is received any more; restart the daemon");
+                }
+            })?;
         }
         Ok(receivers)
     }

@@ -17,3 +17,4 @@ mod repository;
 mod running;
 mod shipped_config;
 mod shutdown;
+mod syslog;

@@ -221,6 +221,35 @@ fn what_was_rotated_away_meanwhile_is_counted_as_gone_and_the_rest_is_read() {
 }
 
 #[test]
+fn of_more_files_than_a_commit_carries_the_index_knows_how_far_each_was_read() {
+    let house = House::new("");
+    let line = |file: u64, number: u64| {
+        let path = house.log().with_extension(format!("log-{file:03}"));
+        let mut file = OpenOptions::new().create(true).append(true).open(path).expect("opened");
+        writeln!(file, "{{\"@timestamp\":\"2026-03-02T09:00:00Z\",\"event.action\":\"view\",\"n\":{number}}}")
+            .expect("written");
+    };
+    (0..700).for_each(|number| line(number, number));
+    house.run_until(700);
+    // Now a few of them: the commit names these, and a list beside it the others.
+    (0..5).for_each(|number| line(number * 100, 700 + number));
+    house.run_until(705);
+    let backup = house.path().join("backup");
+    copy(&house.state(), &backup);
+    (0..7).for_each(|number| line(number * 50, 705 + number));
+    house.run_until(712);
+    restore_index(&house, &backup);
+    let shown = house.run(&["recover"]).out;
+    assert!(shown.contains("700 files read to") && shown.contains("of 7 files."), "{shown}");
+    recover(&house, "index");
+    line(699, 712);
+    house.run_until(713);
+    assert_indexed(&house, &[0..713]);
+    let checked = house.run(&["check", "--deep"]);
+    assert!(checked.code == Some(0) && checked.out.contains("agree on 700 files"), "{}", checked.out);
+}
+
+#[test]
 fn an_index_of_another_store_is_refused_and_either_side_can_be_gone_on_from() {
     for from in ["index", "ledger"] {
         let (house, backup) = house();
