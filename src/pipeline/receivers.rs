@@ -49,7 +49,8 @@ pub(super) fn push_server(config: &Config, push: Option<Push>) -> Result<Option<
     let (Some(listener), Some(push)) = (&config.push, push) else { return Ok(None) };
     let tls = match &listener.tls {
         Some((certificate, key)) => {
-            Some(api::tls(certificate, key).map_err(|error| RunError::Configuration(format!("[push] {error}")))?)
+            let config = syslog::tls::server_config(certificate, key, None);
+            Some(config.map_err(|error| RunError::Configuration(format!("[push] {error}")))?)
         }
         None => None,
     };
