@@ -21,6 +21,7 @@ mod reader;
 mod recover;
 mod session;
 mod socket;
+mod tend;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};
