@@ -81,6 +81,11 @@ metrics! {
     rotations_total: IntCounterVec = "rotations_total" ["source"] "Files renamed and begun anew.";
     files_open: IntGaugeVec = "files_open" ["source"] "Files being followed.";
     held_deleted_bytes: IntGaugeVec = "held_deleted_bytes" ["source"] "Unread bytes of deleted files that are kept open until they are read.";
+    received_total: IntCounterVec = "received_total" ["source", "transport"] "Records received and on the disk, by how they travelled.";
+    connections: IntGaugeVec = "connections" ["source"] "Syslog connections that are open.";
+    refused_total: IntCounterVec = "refused_total" ["source", "cause"] "Records or requests not taken in: spool full, fault of the disk, no or a wrong token, ...";
+    spool_bytes: IntGaugeVec = "spool_bytes" ["source"] "Bytes in the source's spool: received and not read yet, or possibly to be read again.";
+    spool_capacity_bytes: IntGaugeVec = "spool_capacity_bytes" ["source"] "Bytes the source's spool may hold; beyond, nothing is taken in.";
     queue_depth: IntGaugeVec = "queue_depth" ["queue"] "What waits between two stages.";
     queue_capacity: IntGaugeVec = "queue_capacity" ["queue"] "What may wait between two stages.";
     pipeline_heartbeat_timestamp_seconds: IntGauge = "pipeline_heartbeat_timestamp_seconds" [] "When the pipeline last completed a turn.";

@@ -165,6 +165,12 @@ impl BulkExport {
     }
 }
 
+/// The records one event took out, weighted as this rule does without an operator's settings, and whether it was an act of exporting.
+pub(crate) fn taken_out(event: &Event) -> Option<(f64, bool)> {
+    static DEFAULTS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(Settings::default);
+    volume::of(event, false, &DEFAULTS).map(|volume| (volume.records, volume.export))
+}
+
 /// What an event shows of ways and kinds of data.
 fn kinds(event: &Event) -> [Option<u32>; 4] {
     [Field::EventAction, Field::ObjectType, Field::ReportId, Field::OauthClientId]

@@ -175,3 +175,48 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{BERLIN, event};
+
+    struct Counts(&'static [&'static str], std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Detector for Counts {
+        fn id(&self) -> &'static str {
+            "counts"
+        }
+
+        fn rules(&self) -> Vec<Rule> {
+            Vec::new()
+        }
+
+        fn actions(&self) -> &'static [&'static str] {
+            self.0
+        }
+
+        fn observe(&mut self, _: &Event, _: &Context, _: &mut Vec<Detection>) {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+
+        fn changes(&mut self) -> Vec<StateChange> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &str, _: &[u8]) -> Result<(), RestoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_detector_is_shown_the_actions_it_names_and_one_that_names_none_is_shown_all() {
+        let counts = [(); 3].map(|()| std::sync::Arc::<std::sync::atomic::AtomicUsize>::default());
+        let of = |actions, nth: usize| -> Box<dyn Detector> { Box::new(Counts(actions, counts[nth].clone())) };
+        let mut engine = Engine::with(vec![of(&["login"], 0), of(&[], 1), of(&["login", "export"], 2)]);
+        for action in ["login", "export", "view", "login"] {
+            engine.observe(&event(0, "mia", BERLIN, action, -1));
+        }
+        assert_eq!(counts.map(|count| count.load(std::sync::atomic::Ordering::Relaxed)), [2, 4, 3]);
+    }
+}

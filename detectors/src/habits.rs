@@ -90,8 +90,7 @@ pub fn surroundings(event: &Event) -> Surroundings {
         let os = event.text(Field::UserAgentOs).unwrap_or_default();
         stable_hash(name) ^ stable_hash(os).rotate_left(7)
     });
-    let agent =
-        named.or_else(|| text.map(|text| stable_hash(text.split(|c: char| c.is_ascii_digit()).next().unwrap_or(text))));
+    let agent = named.or_else(|| text.map(without_versions));
     [
         prefix,
         owner.filter(|_| !inside),
@@ -101,8 +100,14 @@ pub fn surroundings(event: &Event) -> Surroundings {
     ]
 }
 
+/// The hash of an agent's text whose versions do not count.
+fn without_versions(text: &str) -> u32 {
+    let letters = text.bytes().filter(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'_'));
+    letters.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 /// Cheap and good enough to see that nothing has changed since the last event.
-fn quick(event: &Event) -> u32 {
+pub(crate) fn quick(event: &Event) -> u32 {
     let address = match event.ip(Field::SourceIp) {
         Some(IpAddr::V4(ip)) => u32::from(ip) >> 8,
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u32,
@@ -144,6 +149,8 @@ pub struct Habit {
     things: Vec<Thing>,
     /// Active hours by hour of the day, in the own zone: on weekdays and on weekends.
     clock: [[u8; 24]; 2],
+    /// Hours of the last day, which do not count yet: kind of day, hour, minute since 1970.
+    today: Vec<(u8, u8, u32)>,
     /// What was learned last: a quick hash and the hour.
     recent: [(u32, u32); 4],
 }
@@ -172,6 +179,25 @@ impl Habit {
         }
         self.things.push(Thing { kind, value, first: minute, last: minute, hours: 1, doubted: 0 });
         (true, true)
+    }
+
+    /// Counts the hours that lie a day back: what happens now is not usual because it happens now.
+    fn count_hours(&mut self, minute: u32) {
+        let Habit { today, clock, .. } = self;
+        today.retain(|(weekend, hour, seen)| {
+            let ripe = seen.saturating_add(RIPE) <= minute;
+            if ripe {
+                let cell = &mut clock[usize::from(*weekend)][usize::from(*hour)];
+                *cell += 1;
+                if *cell == u8::MAX {
+                    clock.iter_mut().flatten().for_each(|cell| *cell /= 2);
+                }
+            }
+            !ripe
+        });
+        if today.len() > 48 {
+            today.remove(0);
+        }
     }
 
     fn thing(&self, kind: Kind, value: u32) -> Option<&Thing> {
@@ -283,11 +309,8 @@ impl Habits {
         if new_hour {
             habit.hours = habit.hours.saturating_add(1);
             let (weekend, of_day) = own_hour(event);
-            let cell = &mut habit.clock[weekend][of_day];
-            *cell += 1;
-            if *cell == u8::MAX {
-                habit.clock.iter_mut().flatten().for_each(|cell| *cell /= 2);
-            }
+            habit.today.push((weekend as u8, of_day as u8, minute));
+            habit.count_hours(minute);
         }
         for (kind, value, new) in learned {
             let common = self.common.touch(&common_key(kind, value), event.time);
@@ -463,16 +486,18 @@ impl<'h> View<'h> {
         self.habits.map_or(0.0, |habits| habits.age_days(Millis::from(self.minute) * MINUTE))
     }
 
-    /// How probable it is that the entity works within an hour of this one, on this kind of day; nothing where it has been seen
-    /// in fewer than 40 hours on ten days.
-    pub fn hour_share(&self) -> Option<f64> {
+    /// How probable it is that the entity works within so many hours of this one, on this kind of day; nothing where it has been
+    /// seen in fewer than 40 hours on ten days.
+    pub fn hour_share(&self, reach: usize) -> Option<f64> {
         let habit = self.habit.filter(|habit| habit.hours >= 40 && habit.days >= 10)?;
         let (kind, hour) = self.hour;
         let clock = &habit.clock[kind];
-        let near: f64 = [hour + 23, hour, hour + 1].iter().map(|one| f64::from(clock[one % 24])).sum();
+        let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
+        let cells = around.clone().count() as f64;
+        let near: f64 = around.map(|one| f64::from(clock[one])).sum();
         let total: f64 = habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum();
-        // Laplace's rule over the 48 kinds of hour.
-        Some((near + 3.0 / 48.0) / (total + 1.0))
+        // As if one hour had been spread over all 48 kinds of hour.
+        Some((near + cells / 48.0) / (total + 1.0))
     }
 
     /// Hours in which the entity and the organisation used this thing, and hours they were seen in at all.
@@ -581,7 +606,7 @@ mod tests {
         let habits = learned(0..12, "mia");
         let share = |minute| {
             let event = event(14 * DAY_MINUTES + minute, "mia", BERLIN, "export", 10);
-            View::of(Some(&habits), &event).hour_share()
+            View::of(Some(&habits), &event).hour_share(1)
         };
         assert!(share(3 * 60).is_some_and(|share| share < 0.01), "{:?}", share(180));
         assert!(share(10 * 60).is_some_and(|share| share > 0.1));

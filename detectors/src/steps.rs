@@ -75,6 +75,24 @@ impl Steps {
         self.between(time.saturating_sub(within), time).next_back()
     }
 
+    /// Of the windows of that length that hold `time`, the one with the most steps.
+    pub fn fullest(&self, time: Millis, span: Millis) -> Vec<&Step> {
+        let near: Vec<&Step> = self.between(time.saturating_sub(span), time.saturating_add(span)).collect();
+        let window = |start: usize| {
+            let end = near[start].time.saturating_add(span);
+            near.len() - start - near[start..].iter().rev().take_while(|step| step.time > end).count()
+        };
+        let best = (0..near.len())
+            .filter(|start| near[*start].time <= time)
+            .max_by_key(|start| (window(*start), std::cmp::Reverse(*start)));
+        best.map_or_else(Vec::new, |start| near[start..start + window(start)].to_vec())
+    }
+
+    /// Lets those before `time` go.
+    pub fn forget_before(&mut self, time: Millis) {
+        self.0.retain(|step| step.time >= time);
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

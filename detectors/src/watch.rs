@@ -29,6 +29,11 @@ pub trait Watch: Sized + 'static {
     /// What is remembered of one key.
     type State: Resident + Send;
 
+    /// A detection of this rule about an event's own entity; the sentences are to be filled in.
+    fn detection(event: &Event, severity: Severity) -> Detection {
+        Detection { techniques: Self::TECHNIQUES.to_vec(), ..Detection::about(event, Self::ID, severity) }
+    }
+
     /// See [`Detector::observe`].
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>);
 

@@ -3,9 +3,11 @@
 use clap::Args;
 
 use super::{ConfigFile, Exit};
-use crate::config::{Config, Source};
+use crate::api;
+use crate::config::{Arrival, Config, Source, Syslog};
 use crate::enrich::{Enricher, Settings};
 use crate::parse::web::Tables;
+use crate::source::syslog::tls::{TlsError, server_config};
 
 /// Validate configuration and rules.
 #[derive(Debug, Args)]
@@ -48,7 +50,22 @@ impl Check {
             if let Some(Err(error)) = source.urls.as_ref().map(|urls| Tables::load(urls)) {
                 wrong.push(format!("source {}: {error}", source.name));
             }
+            if let Some(Err(error)) = tls(source) {
+                wrong.push(format!("source {}: {error}", source.name));
+            }
             remarks.extend(look(source));
+            for name in source.secrets() {
+                if let Err(error) = api::secret(name) {
+                    // Credentials are there when systemd starts the daemon, and not before.
+                    let list = if name.contains('/') { &mut wrong } else { &mut remarks };
+                    list.push(format!("source {}: {error}", source.name));
+                }
+            }
+        }
+        if let Some((certificate, key)) = config.push.as_ref().and_then(|push| push.tls.as_ref())
+            && let Err(error) = api::tls(certificate, key)
+        {
+            wrong.push(format!("[push] {error}"));
         }
         if config.email.is_none() {
             remarks.push(
@@ -71,9 +88,21 @@ impl Check {
     }
 }
 
+/// Whether certificate, key and authority of a TLS listener can be read and fit together.
+fn tls(source: &Source) -> Option<Result<(), TlsError>> {
+    let Arrival::Syslog(Syslog { certificate: Some(certificate), key: Some(key), client_ca, .. }) = &source.arrival
+    else {
+        return None;
+    };
+    Some(server_config(certificate, key, client_ca.as_deref()).map(drop))
+}
+
 /// What an operator may want to know about a source's files: none there yet, or ones this user cannot read.
 fn look(source: &Source) -> Vec<String> {
     let mut remarks = Vec::new();
+    if source.spooled() {
+        return remarks;
+    }
     let mut files = 0;
     for pattern in &source.paths {
         for path in glob::glob(pattern).into_iter().flatten().flatten().filter(|path| path.is_file()) {

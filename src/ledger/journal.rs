@@ -119,6 +119,18 @@ impl Ledger {
         })
     }
 
+    /// Notes that nothing more can come from a file, as when a spool file was read to its end and is about to be deleted.
+    pub fn finish_file(&mut self, generation: u64, at: Millis) -> Result<(), LedgerError> {
+        self.transaction(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE files SET position = json_set(position, '$.finished_at', ?2) WHERE generation = ?1",
+                )?
+                .execute((generation, at))?;
+            Ok(())
+        })
+    }
+
     /// How far every file has been read, by generation.
     pub fn positions(&self) -> Result<BTreeMap<u64, Position>, LedgerError> {
         let wrong = |source| self.error(source);

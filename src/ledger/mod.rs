@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+pub use adopt::Adopted;
 pub use findings::FindingRow;
 pub(crate) use findings::findings_in;
 pub use incidents::{HistoryEntry, Incident, IncidentFilter, IncidentState, Reason, Settlement};

@@ -5,16 +5,25 @@ pub mod actions;
 pub mod auto;
 mod clf;
 mod csv;
+mod entra;
 mod error_log;
+mod google_workspace;
 #[cfg(test)]
 mod hostile;
+mod hubspot;
 pub mod ip;
+mod jiandaoyun;
+mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod login_history;
 pub mod m365;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
+mod salesforce_objects;
+mod sheet;
+mod spoken_time;
 mod suitecrm;
 pub mod syslog;
 mod syslog_header;
@@ -22,8 +31,10 @@ mod target;
 pub mod time;
 #[cfg(test)]
 mod trial;
+mod vendor;
 pub mod web;
 mod wrap;
+mod zoho;
 
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
@@ -115,7 +126,16 @@ pub struct Format {
 #[rustfmt::skip]
 pub const FORMATS: &[Format] = &[
     salesforce::ELF,
+    salesforce_objects::FORMAT,
     m365::FORMAT,
+    entra::FORMAT,
+    google_workspace::FORMAT,
+    hubspot::FORMAT,
+    jiandaoyun::FORMAT,
+    jiandaoyun_log::FORMAT,
+    zoho::FORMAT,
+    zoho::API,
+    login_history::VTIGER,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,
@@ -123,6 +143,7 @@ pub const FORMATS: &[Format] = &[
     error_log::NGINX,
     error_log::APACHE,
     json_lines::FORMAT,
+    login_history::FORMAT,
     syslog::FORMAT,
 ];
 

@@ -137,6 +137,12 @@ impl Grammar for Syslog {
         };
         self.started = true;
         let time = moment(&header, &mut self.clock, &self.options);
+        // Any format is asked, and that is dear: only for another reading that is likely.
+        let header = Header {
+            behind_host: if has_product(header.behind_host) { header.behind_host } else { "" },
+            behind_priority: if header.program.is_empty() { header.behind_priority } else { "" },
+            ..header
+        };
         let verdict = first_that_fits(&header, events, |text, events| self.message(header.program, text, events));
         if verdict != Verdict::Parsed {
             // Whatever its program's format makes of it (a traceback's line, a remark): with a header it is a message of its own.
@@ -202,9 +208,11 @@ impl Carried {
 
 impl Grammar for Carried {
     fn framing(&self, line: &[u8]) -> Framing {
-        let text = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_A_HEADER)]);
-        if syslog_header::may_begin(&text) && syslog_header::header(&text, self.options.timezone).is_some() {
-            return Framing::Lines;
+        if syslog_header::may_begin(line) {
+            let text = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_A_HEADER)]);
+            if syslog_header::header(&text, self.options.timezone).is_some() {
+                return Framing::Lines;
+            }
         }
         self.grammar.framing(line)
     }
@@ -312,15 +320,25 @@ fn with_line_breaks(message: &str) -> Option<String> {
     (out.len() + rest.len() < message.len()).then(|| out + rest)
 }
 
-/// Whether a message begins like a sentence: then it is of no format, and none is asked. Not if its first word holds more than letters, or
-/// is a day's name, which begins a stamp.
+/// Whether a message begins like a sentence, or like `pam_unix(sshd:session): `: then it is of no format, and none is asked, which is what
+/// makes plain syslog cheap. Not if its first word holds more than that, or is a day's name, which begins a stamp.
 fn is_prose(message: &str) -> bool {
-    let bytes = message.as_bytes();
-    let end = bytes.iter().take(32).position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(bytes.len().min(32));
-    let after = bytes.get(end).copied().unwrap_or(b' ');
-    let day = end == 3 && DAYS.iter().any(|day| message.starts_with(day));
-    let product = message.starts_with("Odoo Server") || message.starts_with("OpenERP Server");
-    end > 1 && matches!(after, b' ' | b',' | b'.' | b'\'') && !day && !product
+    let of_a_word = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'(' | b')' | b'\'' | b',' | b':');
+    let bytes = &message.as_bytes()[..message.len().min(LONGEST_WORD)];
+    let end = bytes.iter().position(|byte| !of_a_word(byte)).unwrap_or(bytes.len());
+    let word = &message[..end];
+    if end < 2 || !matches!(bytes.get(end), None | Some(b' ')) {
+        return false;
+    }
+    !(end == 3 && DAYS.contains(&word) || matches!(word, "CEF:" | "LEEF:") || has_product(message))
+}
+
+/// A longer word is none of a sentence.
+const LONGEST_WORD: usize = 64;
+
+/// Odoo's name for itself, where others write a program's.
+fn has_product(message: &str) -> bool {
+    message.starts_with("Odoo Server") || message.starts_with("OpenERP Server")
 }
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

@@ -47,7 +47,7 @@ pub(super) struct Header<'l> {
     pub message: &'l str,
     /// What follows the host: another reading of the message, where its beginning looked like a program's name.
     pub behind_host: &'l str,
-    /// What follows the priority: yet another one, where its own stamp looked like the header's.
+    /// What follows the priority, where that is not followed by RFC 5424's version: yet another one, whose own stamp looked like the header's.
     pub behind_priority: &'l str,
 }
 
@@ -55,8 +55,7 @@ pub(super) struct Header<'l> {
 const HEADERS: usize = 2;
 
 /// Whether it is worth looking for a header: all but free, for lines of files that have none.
-pub(super) fn may_begin(line: &str) -> bool {
-    let bytes = line.as_bytes();
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(b'<') => bytes.get(1).is_some_and(u8::is_ascii_digit),
         Some(b'0'..=b'9') => matches!(bytes.get(10), Some(b'T' | b't')) || !bytes[..bytes.len().min(8)].is_ascii(),
@@ -71,13 +70,13 @@ pub(super) fn may_begin(line: &str) -> bool {
 
 /// The header of a line. Without a priority it must be one beyond doubt: a stamp without a year and a host, or any stamp with host and program.
 pub(super) fn header(line: &str, zone: Tz) -> Option<Header<'_>> {
-    if !may_begin(line) {
+    if !may_begin(line.as_bytes()) {
         return None;
     }
     let mut found = one(line, zone)?;
     for _ in 1..HEADERS {
         // A program's text may look like a header; a relay's own header names none.
-        if !found.program.is_empty() || !may_begin(found.message) {
+        if !found.program.is_empty() || !may_begin(found.message.as_bytes()) {
             break;
         }
         let Some(inner) = one(found.message, zone).filter(|inner| inner.stamp.is_some()) else { break };
@@ -94,9 +93,11 @@ pub(super) fn header(line: &str, zone: Tz) -> Option<Header<'_>> {
 fn one(line: &str, zone: Tz) -> Option<Header<'_>> {
     match priority(line) {
         Some((priority, rest)) => {
-            let header = rest.strip_prefix("1 ").and_then(|rest| rfc5424(rest, zone));
-            let header = header.unwrap_or_else(|| marked(rest, zone));
-            Some(Header { priority: Some(priority), behind_priority: rest, ..header })
+            let header = match rest.strip_prefix("1 ").and_then(|rest| rfc5424(rest, zone)) {
+                Some(header) => header,
+                None => Header { behind_priority: rest, ..marked(rest, zone) },
+            };
+            Some(Header { priority: Some(priority), ..header })
         }
         None => unmarked(line, zone),
     }

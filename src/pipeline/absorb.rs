@@ -8,6 +8,8 @@ use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::ending::Progress;
+use super::spools::Spools;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
 use crate::ledger::{Ledger, LedgerError};
@@ -83,6 +85,10 @@ pub(super) struct Surroundings<'s> {
     pub(super) index_ended: &'s AtomicBool,
     /// Wakes the alert stage.
     pub(super) alert: &'s Sender<()>,
+    /// What was read of them may be deleted once it is behind index and detectors.
+    pub(super) spools: &'s Spools,
+    /// Told what is durable.
+    pub(super) progress: &'s Progress,
 }
 
 /// Runs until no more batches come, then saves everything.
@@ -134,6 +140,7 @@ fn record(
     ledger.record_batch(&batch, &positions, &forgotten, &findings)?;
     timer.observe_duration();
     around.metrics.batches_total.inc();
+    around.progress.recorded(batch.number, events.len());
     if !findings.is_empty() {
         let _ = around.alert.try_send(());
     }
@@ -167,6 +174,7 @@ impl Snapshot {
             let timer = around.metrics.snapshot_seconds.start_timer();
             ledger.save_state(batch, &changes)?;
             ledger.forget_batches(batch)?;
+            around.spools.release(ledger, around.metrics)?;
             timer.observe_duration();
             self.batch = batch;
             if self.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {

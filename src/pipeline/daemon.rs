@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
+use super::ending::{Orders, Progress, Stage, farewell, watch};
+use super::receivers::{self, Receivers};
 use super::session::{Lasting, SessionError, session};
 use super::socket::Socket;
+use super::spools::Spools;
 use super::tend::tend;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
 use crate::api::{self, ApiState, Health};
@@ -47,13 +50,18 @@ pub enum RunError {
     #[error("{0}")]
     Configuration(String),
     /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; another program may have it (http.listen in the configuration)")]
+    #[error(
+        "cannot listen on {address}: {error}; another program may have it (http.listen and push.listen in the configuration)"
+    )]
     Listen {
         /// Which.
         address: std::net::SocketAddr,
         /// Why.
         error: std::io::Error,
     },
+    /// A source that listens.
+    #[error(transparent)]
+    Receive(#[from] crate::source::syslog::ListenError),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,7 +99,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
                 Some(urls) => Tables::load(urls).map_err(|error| RunError::Configuration(error.to_string()))?,
                 None => Tables::shipped(),
             };
-            Ok(Followed { source: Arc::new(source.clone()), tables: Arc::new(tables) })
+            Ok(Followed { source: Arc::new(source.followed(&config.state_dir)), tables: Arc::new(tables) })
         })
         .collect()
 }
@@ -105,9 +113,15 @@ const ALERT_REST: Duration = Duration::from_secs(5);
 /// How long a mail that is being sent may hold up the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs until `stop` is set and everything read is durable.
-pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
-    run_and_tell(config, stop, |_| {})
+/// Runs until it is ordered to stop and everything read is durable. If that takes longer than the configuration allows, the process ends
+/// with `exit_code` all the same, after saying what did not finish.
+pub fn run(config: &Config, orders: Orders, exit_code: u8) -> Result<(), RunError> {
+    let (metrics, progress) = (Metrics::new(), Progress::default());
+    let stop = Arc::clone(&orders.stop);
+    watch(orders, config.stop_timeout, progress.clone(), metrics.clone(), exit_code).map_err(RunError::Thread)?;
+    run_and_tell(config, &stop, &metrics, &progress, |_| {})?;
+    farewell(&config.state_dir, &metrics);
+    Ok(())
 }
 
 /// What a daemon shows to the program that started it.
@@ -148,7 +162,9 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     let (tell, told) = bounded(1);
     let thread = std::thread::Builder::new()
         .name("daemon".to_owned())
-        .spawn(move || run_and_tell(&config, &flag, |started| drop(tell.send(started))))
+        .spawn(move || {
+            run_and_tell(&config, &flag, &Metrics::new(), &Progress::default(), |started| drop(tell.send(started)))
+        })
         .map_err(RunError::Thread)?;
     match told.recv() {
         Ok(started) => Ok(Running { started, stop, thread }),
@@ -160,9 +176,15 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     }
 }
 
-fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Started)) -> Result<(), RunError> {
+fn run_and_tell(
+    config: &Config,
+    stop: &Arc<AtomicBool>,
+    metrics: &Metrics,
+    progress: &Progress,
+    tell: impl FnOnce(Started),
+) -> Result<(), RunError> {
+    let starting = progress.at(Stage::Start);
     let _lock = lock(&config.state_dir)?;
-    let metrics = Metrics::new();
     let health = Health::new();
     let followed = followed(config)?;
     let enrich = Settings::of(config);
@@ -173,39 +195,56 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
+    let spools = Spools::open(config)?;
     let store = Store::open(
         &config.state_dir,
         StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() },
     )?;
     let (alert_sender, alert_receiver) = bounded(1);
-    let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
+    let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
+    let push = receivers::push(config, &spools, metrics);
     let state = ApiState {
         metrics: metrics.clone(),
         health: health.clone(),
         state_dir: config.state_dir.clone(),
         locale: config.locale.clone(),
+        push: push.clone().filter(|_| config.push.is_none()),
     };
     let server =
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
+    let push_server = receivers::push_server(config, push)?;
     tell(Started { metrics: metrics.clone(), address: server.address() });
+    let receivers = Receivers::start(config, &spools, metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
         followed: &followed,
         enrich: &enrich,
         retention: config.retention,
-        metrics: &metrics,
+        metrics,
         health: &health,
         store: &store,
         stop,
         alert: &alert_sender,
+        spools: &spools,
+        progress,
     };
+    let (alerts, answers) = (progress.at(Stage::Alerts), progress.at(Stage::Answers));
+    drop(starting);
     let outcome = sessions(config, &lasting);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // Also where nobody asked for the end: what comes now could not be read.
+    stop.store(true, Ordering::Relaxed);
+    receivers.end();
+    if let Some(server) = push_server {
+        server.stop();
+    }
+    // The last findings are recorded: now the alert stage takes them in. Questions and metrics are answered to the last.
+    alerting.stop();
+    drop(alerts);
     socket.close();
     server.stop();
-    alerting.stop();
+    drop(answers);
     outcome
 }
 
@@ -241,7 +280,8 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
             }
             // Waiting for a fault to pass is not being stuck.
             lasting.health.beat(super::now());
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            let more = sd_notify::NotifyState::ExtendTimeoutUsec(60_000_000);
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog, more]);
             std::thread::sleep(Duration::from_millis(50));
         }
         patience = (patience * 2).min(PATIENCE_LIMIT);

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, Millis, json};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::carried::Carried;
 use super::clock::Trust;
+use super::ending::Progress;
 use super::{Recorded, now};
 use crate::config::Retention;
 use crate::ledger::Ledger;
@@ -39,6 +41,8 @@ pub(super) struct Index<'i> {
     /// Told the last batch committed.
     pub(super) committed: &'i AtomicU64,
     pub(super) metrics: &'i Metrics,
+    /// Told what is committed.
+    pub(super) progress: &'i Progress,
     /// Takes back events that are in the index, to be dropped by the thread that made them.
     pub(super) spent: Sender<Vec<Event>>,
     /// By which time old events go.
@@ -52,28 +56,26 @@ impl Index<'_> {
     pub(super) fn run(
         &self,
         mut writer: Writer,
-        mut positions: BTreeMap<u64, Position>,
+        positions: BTreeMap<u64, Position>,
         recorded: Receiver<Recorded>,
     ) -> Result<(), StoreError> {
         let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
         let mut waiting: Option<(u64, Instant)> = None;
+        let mut events = 0;
+        let mut carried = Carried::new(positions);
         let mut looked: Option<Instant> = None;
         let mut retained: Option<Instant> = None;
         loop {
             let patience = waiting.map_or(COMMIT, |(_, since)| COMMIT.saturating_sub(since.elapsed()));
             let ended = match recorded.recv_timeout(patience) {
-                Ok(batch) => {
+                Ok(mut batch) => {
                     for event in &batch.events {
                         writer.add(event)?;
                     }
                     count(&batch, &mut sources, self.metrics);
+                    events += batch.events.len() as u64;
+                    carried.take(&mut batch);
                     let _ = self.spent.try_send(batch.events);
-                    for generation in &batch.forgotten {
-                        positions.remove(generation);
-                    }
-                    for position in batch.positions {
-                        positions.insert(position.generation, position);
-                    }
                     let since = waiting.map_or_else(Instant::now, |(_, since)| since);
                     waiting = Some((batch.number, since));
                     false
@@ -85,8 +87,9 @@ impl Index<'_> {
                 && (ended || since.elapsed() >= COMMIT)
             {
                 let timer = self.metrics.commit_seconds.start_timer();
-                writer.commit(&payload(self.store_id, batch, &positions), now())?;
+                carried.commit(&mut writer, self.store_id, batch, now())?;
                 timer.observe_duration();
+                self.progress.indexed(batch, std::mem::take(&mut events));
                 self.committed.store(batch, Ordering::Release);
                 waiting = None;
             }

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::Event;
 
 use super::absorb::Minds;
+use super::carried;
 use super::index::payload;
 use super::now;
+use super::session::Lasting;
+use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::metrics::Metrics;
 use crate::source::{Followed, Input, Position, is_no_answer, reread, siblings};
 use crate::store::{Store, StoreError, Writer};
 
@@ -34,8 +36,8 @@ pub enum RecoverError {
     },
     /// One is older than the journal reaches.
     #[error(
-        "the index has batches up to {index}, detectors up to {detectors}, and the journal holds {first} to {last}: one of them is from an \
-         older backup; `crmwatch recover` shows what each has and resumes from the one you choose"
+        "{}: one of them was restored from a backup of another time, or a partition was moved away. Nothing is changed; `crmwatch recover` shows \
+         what lies between, and goes on from the one you choose", older(*.index, *.detectors, *.first, *.last)
     )]
     Gap {
         /// The index's last batch.
@@ -57,6 +59,12 @@ pub enum RecoverError {
         /// Why.
         error: io::Error,
     },
+    /// The daemon was told to stop meanwhile; the next start does it.
+    #[error("told to stop while reading again what was not durable")]
+    Stopped,
+    /// What places and people are known from.
+    #[error(transparent)]
+    Enrich(#[from] EnrichError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -65,12 +73,27 @@ pub enum RecoverError {
     Store(#[from] StoreError),
 }
 
+/// Who is older, in words.
+fn older(index: u64, detectors: u64, first: u64, last: u64) -> String {
+    if index > last {
+        format!("the ledger is older than the index: it ends at batch {last}, the index at batch {index}")
+    } else if detectors > last {
+        format!(
+            "the ledger does not fit to itself: its journal ends at batch {last}, what detectors remember is of batch {detectors}"
+        )
+    } else {
+        format!(
+            "the index is older than the ledger: it ends at batch {index}, the ledger at batch {last}, and the journal begins only at batch {first}"
+        )
+    }
+}
+
 impl RecoverError {
     /// Whether only a person can mend it.
     pub(super) fn needs_a_person(&self) -> bool {
         match self {
             RecoverError::Strangers { .. } | RecoverError::Gap { .. } => true,
-            RecoverError::Unreadable { .. } => false,
+            RecoverError::Unreadable { .. } | RecoverError::Stopped | RecoverError::Enrich(_) => false,
             RecoverError::Ledger(error) => error.needs_a_person(),
             RecoverError::Store(error) => error.needs_a_person(),
         }
@@ -104,13 +127,12 @@ pub(super) struct Recovered {
 /// Brings index and detectors to the journal's end.
 pub(super) fn recover(
     ledger: &mut Ledger,
-    store: &Store,
     writer: &mut Writer,
     minds: &mut Minds,
-    followed: &[Followed],
     store_id: &str,
-    metrics: &Metrics,
+    lasting: &Lasting<'_>,
 ) -> Result<Recovered, RecoverError> {
+    let Lasting { store, followed, metrics, .. } = *lasting;
     let last = ledger.last_batch()?;
     let index = store.payload().map_or(0, |payload| payload.batch);
     let detectors = ledger.state_batch()?;
@@ -135,10 +157,16 @@ pub(super) fn recover(
     let mut reached = index_positions(store)?;
     let mut step = Instant::now();
     let mut recovered = Recovered::default();
+    // What detectors and enrichment remember is of a later time than the batches they have already: those are enriched by one that begins
+    // with the first of them. To the other every delivery would be a repeated one.
+    let mut younger: Option<Enricher> = None;
     for batch in &batches {
+        if !lasting.progress.replaying(recovered.batches + 1, batches.len() as u64, lasting.health, lasting.stop) {
+            return Err(RecoverError::Stopped);
+        }
         let mut events = Vec::new();
         for segment in &batch.segments {
-            let lost = again(segment, batch, &positions, followed, &mut events, &mut reached)?;
+            let lost = again(segment, batch, &positions, followed, &mut events, reached.as_mut())?;
             if lost > 0 {
                 recovered.lost_bytes += lost;
                 let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
@@ -150,8 +178,12 @@ pub(super) fn recover(
             ledger.record_findings(batch, &findings)?;
         } else {
             // The detectors have it already; the index was restored from an older copy.
+            let enricher = match &mut younger {
+                Some(enricher) => enricher,
+                None => younger.insert(Enricher::new(lasting.enrich)?),
+            };
             for event in &mut events {
-                minds.enricher.enrich(event);
+                enricher.enrich(event);
             }
         }
         if batch.number > index {
@@ -162,10 +194,13 @@ pub(super) fn recover(
         recovered.batches += 1;
         recovered.events += events.len() as u64;
         metrics.recovered_batches_total.inc();
-        if step.elapsed() >= STEP && batch.number < last {
+        if let Some(reached) = &reached
+            && step.elapsed() >= STEP
+            && batch.number < last
+        {
             // The index first: saved state must not be later than what the index has.
             if batch.number > index {
-                writer.commit(&payload(store_id, batch.number, &reached), now())?;
+                writer.commit(&payload(store_id, batch.number, reached), now())?;
             }
             if batch.number > detectors {
                 ledger.save_state(batch.number, &minds.changes())?;
@@ -184,12 +219,23 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-/// How far the logs had been read when the index was committed last.
-fn index_positions(store: &Store) -> Result<BTreeMap<u64, Position>, RecoverError> {
-    let Some(payload) = store.payload() else { return Ok(BTreeMap::new()) };
-    let positions: Vec<Position> = serde_json::from_str(&payload.positions)
-        .map_err(|error| store.damaged(format!("its positions cannot be read: {error}")))?;
-    Ok(positions.into_iter().map(|position| (position.generation, position)).collect())
+/// How far the logs had been read when the index was committed last. Nothing where the list beside the index cannot be read: then the
+/// ledger's is written at the end of recovery, and no steps are made before.
+fn index_positions(store: &Store) -> Result<Option<BTreeMap<u64, Position>>, RecoverError> {
+    let Some(payload) = store.payload() else { return Ok(Some(BTreeMap::new())) };
+    let mut asked = false;
+    let read = carried::read(&payload.positions, |name| {
+        asked = true;
+        store.beside(name)
+    });
+    match read {
+        Ok(positions) => Ok(Some(positions)),
+        Err(error) if asked => {
+            tracing::error!(%error, "the list of positions beside the index cannot be read; it is written anew from the ledger's");
+            Ok(None)
+        }
+        Err(error) => Err(store.damaged(format!("its positions cannot be read: {error}")).into()),
+    }
 }
 
 /// Reads one stretch again; gives the number of bytes that are gone.
@@ -199,7 +245,7 @@ fn again(
     positions: &BTreeMap<u64, Position>,
     followed: &[Followed],
     events: &mut Vec<Event>,
-    reached: &mut BTreeMap<u64, Position>,
+    reached: Option<&mut BTreeMap<u64, Position>>,
 ) -> Result<u64, RecoverError> {
     let whole = segment.to - segment.from;
     let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
@@ -225,7 +271,9 @@ fn again(
     {
         Ok((lost, reread)) => {
             let finished_at = position.finished_at.filter(|_| reread.offset >= position.offset);
-            reached.insert(segment.generation, Position { finished_at, ..reread });
+            if let Some(reached) = reached {
+                reached.insert(segment.generation, Position { finished_at, ..reread });
+            }
             Ok(lost)
         }
         // The disk's word, or the kernel's: it may be another one in a moment.

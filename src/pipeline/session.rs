@@ -9,9 +9,11 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::absorb::{Minds, Surroundings, absorb};
 use super::clock::Trust;
+use super::ending::{Progress, Stage};
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
+use super::spools::Spools;
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
 use crate::config::{DetectionError, Retention};
@@ -58,7 +60,10 @@ impl SessionError {
             SessionError::Recover(RecoverError::Ledger(_)) | SessionError::Ledger(_) => "ledger",
             SessionError::Recover(RecoverError::Store(_)) | SessionError::Store(_) => "index",
             SessionError::Recover(RecoverError::Unreadable { .. }) => "logs",
-            SessionError::Recover(RecoverError::Strangers { .. } | RecoverError::Gap { .. }) => "state",
+            SessionError::Recover(
+                RecoverError::Strangers { .. } | RecoverError::Gap { .. } | RecoverError::Stopped,
+            ) => "state",
+            SessionError::Recover(RecoverError::Enrich(_)) => "configuration",
             SessionError::Enrich(_) | SessionError::Detection(_) => "configuration",
             SessionError::Panicked => "defect",
         }
@@ -76,6 +81,8 @@ pub(super) struct Lasting<'l> {
     pub(super) store: &'l Store,
     pub(super) stop: &'l AtomicBool,
     pub(super) alert: &'l Sender<()>,
+    pub(super) spools: &'l Spools,
+    pub(super) progress: &'l Progress,
 }
 
 /// Runs until told to stop, or until a stage fails.
@@ -84,8 +91,13 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let store_id = same_store(&mut ledger, lasting.store)?;
     let mut writer = lasting.store.writer()?;
     let mut minds = Minds { enricher: Enricher::new(lasting.enrich)?, engine };
-    let recovered =
-        recover(&mut ledger, lasting.store, &mut writer, &mut minds, lasting.followed, &store_id, lasting.metrics)?;
+    let replay = lasting.progress.at(Stage::Replay);
+    let recovered = match recover(&mut ledger, &mut writer, &mut minds, &store_id, lasting) {
+        // Told to stop meanwhile: what was read again so far is read again once more.
+        Err(RecoverError::Stopped) => return Ok(()),
+        recovered => recovered?,
+    };
+    drop(replay);
     if recovered.batches > 0 {
         tracing::info!(
             batches = recovered.batches,
@@ -98,6 +110,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let positions = ledger.positions()?;
     let last = ledger.last_batch()?;
     let tailer = Tailer::new(lasting.followed.to_vec(), positions.clone());
+    lasting.progress.begin(last);
     let committed = Arc::new(AtomicU64::new(lasting.store.payload().map_or(0, |payload| payload.batch)));
     let index_ended = AtomicBool::new(false);
     // A stage that ends for whatever reason ends the others: the reader looks at this, too.
@@ -115,14 +128,17 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
         committed: &committed,
         index_ended: &index_ended,
         alert: lasting.alert,
+        spools: lasting.spools,
+        progress: lasting.progress,
     };
     let outcomes = std::thread::scope(|scope| {
         let reader = named(scope, "reader", || {
+            let _at_work = lasting.progress.at(Stage::Reader);
             read(
                 tailer,
                 lasting.followed,
                 last,
-                &Watch { metrics: lasting.metrics, health: lasting.health },
+                &Watch { metrics: lasting.metrics, health: lasting.health, spools: lasting.spools },
                 &either,
                 batch_sender,
                 &spent_receiver,
@@ -130,11 +146,13 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             Ok(())
         });
         let absorber = named(scope, "absorb", || {
+            let _at_work = lasting.progress.at(Stage::Absorb);
             let outcome = absorb(minds, ledger, batch_receiver, recorded_sender, &around);
             stop_reading.store(true, Ordering::Release);
             outcome.map_err(SessionError::from)
         });
         let indexer = named(scope, "index", || {
+            let _at_work = lasting.progress.at(Stage::Index);
             let index = Index {
                 store: lasting.store,
                 store_id: &store_id,
@@ -142,6 +160,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 retention: lasting.retention,
                 committed: &committed,
                 metrics: lasting.metrics,
+                progress: lasting.progress,
                 spent: spent_sender,
                 trust: trust.into(),
                 turn: 0.into(),

@@ -8,9 +8,10 @@ use crmwatch_detectors::{Event, Field, Millis};
 use super::decode::Decoder;
 use super::follow::{Follower, SMALL_CHUNK};
 use super::framing::record_end;
-use super::intake::{Intake, Place, first_line_hash};
+use super::intake::{Intake, Place, Wrapping, first_line_hash};
 use super::position::Digest;
 use super::turn::Turn;
+use crate::config::Arrival;
 use crate::parse::{self, Framing, Verdict};
 
 impl Follower {
@@ -98,7 +99,13 @@ impl Follower {
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
         let decoder = Decoder::of(&self.source.encoding);
-        let mut intake = Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity);
+        let wrapping = match self.source.arrival {
+            Arrival::Files => Wrapping::None,
+            Arrival::Journal(_) => Wrapping::Journal,
+            Arrival::Syslog(_) | Arrival::Push(_) | Arrival::Stdin => Wrapping::Spool,
+        };
+        let mut intake =
+            Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity).wrapped_in(wrapping);
         intake.resume(&self.position.state);
         intake
     }

@@ -69,6 +69,8 @@ struct State {
     under_way: u64,
     /// Who writes has them.
     files: Option<Files>,
+    /// Files that may still be written to, or hold more than counts.
+    open: Vec<u64>,
     /// Size of each file, by number.
     sizes: BTreeMap<u64, u64>,
     /// Told when there is something to read.
@@ -96,7 +98,14 @@ impl Spool {
         // Files go one by one: a small spool has small ones.
         let (files, mut sizes) = Files::open(&folder, FILE_BYTES.min(max_bytes / 4))?;
         sizes.retain(|_, bytes| *bytes > 0);
-        let state = State { pending: Pending::default(), under_way: 0, files: Some(files), sizes, reader: None };
+        let state = State {
+            pending: Pending::default(),
+            under_way: 0,
+            files: Some(files),
+            open: Vec::new(),
+            sizes,
+            reader: None,
+        };
         let shared = Shared { folder, max_bytes, state: Mutex::new(state), done: Condvar::new() };
         Ok(Spool { shared: Arc::new(shared) })
     }
@@ -140,6 +149,7 @@ impl Spool {
         let written = files.write(&lines.finish());
         let mut state = self.state();
         state.under_way = 0;
+        state.open = files.open_files();
         state.files = Some(files);
         let result = match written {
             Ok(written) => {
@@ -177,20 +187,21 @@ impl Spool {
 
     /// Ends the file being written if it is so old; without this a quiet source's last records would stay in it for weeks.
     pub fn end_file_older_than(&self, age: Duration) {
-        if let Some(files) = &mut self.state().files
-            && files.active().is_some_and(|(_, begun)| begun.elapsed() >= age)
+        let state = &mut *self.state();
+        if let Some(files) = &mut state.files
+            && files.begun().is_some_and(|begun| begun.elapsed() >= age)
         {
             files.end();
+            state.open = files.open_files();
         }
     }
 
     /// Files that are not written to any more, oldest first.
     pub fn sealed(&self) -> Vec<Sealed> {
         let state = self.state();
-        // While a write is under way nobody knows which file it goes to.
-        let Some(files) = &state.files else { return Vec::new() };
-        let ended = state.sizes.iter().filter(|(number, _)| !files.unfinished(**number));
-        ended.map(|(number, bytes)| Sealed { number: *number, path: files.path(*number), bytes: *bytes }).collect()
+        // A write under way goes to the one that is open, or to one that is not known here yet.
+        let ended = state.sizes.iter().filter(|(number, _)| !state.open.contains(number));
+        ended.map(|(number, bytes)| Sealed { number: *number, path: self.path(*number), bytes: *bytes }).collect()
     }
 
     /// Deletes a file that nobody needs any more.
@@ -203,9 +214,24 @@ impl Spool {
         Ok(())
     }
 
-    /// Where its files are.
-    pub fn folder(&self) -> &Path {
-        &self.shared.folder
+    /// The record taken in last, if its file is still there.
+    pub fn last(&self) -> io::Result<Option<Vec<u8>>> {
+        let newest = {
+            let state = self.state();
+            let Some((number, bytes)) = state.sizes.iter().next_back() else { return Ok(None) };
+            (self.path(*number), *bytes)
+        };
+        let line = super::spool_file::last_line(&newest.0, newest.1)?;
+        Ok(super::spool_line::unwrap(&line).map(|spooled| spooled.payload.into_owned()))
+    }
+
+    /// The number of the newest file.
+    pub fn newest(&self) -> Option<u64> {
+        self.state().sizes.keys().next_back().copied()
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.shared.folder.join(super::spool_file::name(number))
     }
 
     #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +57,7 @@ pub(super) struct Written {
     pub(super) size: u64,
 }
 
-fn name(number: u64) -> String {
+pub(super) fn name(number: u64) -> String {
     format!("{number:016}.log")
 }
 
@@ -108,7 +108,7 @@ impl Files {
         Ok((files, sizes))
     }
 
-    pub(super) fn path(&self, number: u64) -> PathBuf {
+    fn path(&self, number: u64) -> PathBuf {
         self.folder.join(name(number))
     }
 
@@ -201,14 +201,14 @@ impl Files {
         self.active = None;
     }
 
-    /// The file being written, and since when.
-    pub(super) fn active(&self) -> Option<(u64, Instant)> {
-        self.active.as_ref().map(|active| (active.number, active.begun))
+    /// Since when the file being written is.
+    pub(super) fn begun(&self) -> Option<Instant> {
+        self.active.as_ref().map(|active| active.begun)
     }
 
-    /// Files the reader may not read to their end yet.
-    pub(super) fn unfinished(&self, number: u64) -> bool {
-        self.active.iter().chain(&self.crooked).any(|one| one.number == number)
+    /// Files that may still be written to, or hold more than counts.
+    pub(super) fn open_files(&self) -> Vec<u64> {
+        self.active.iter().chain(&self.crooked).map(|one| one.number).collect()
     }
 }
 
@@ -222,6 +222,25 @@ fn ends_in_a_line(path: &Path) -> io::Result<bool> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
+}
+
+/// The last line, without its newline, of a file's first `end` bytes.
+pub(super) fn last_line(path: &Path, end: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut line = Vec::new();
+    let mut from = end.saturating_sub(1);
+    // The newline at the end is left out; the one before it begins the line.
+    while from > 0 {
+        let start = from.saturating_sub(1 << 16);
+        let mut chunk = vec![0; usize::try_from(from - start).unwrap_or(1 << 16)];
+        file.read_exact_at(&mut chunk, start)?;
+        let begin = memchr::memrchr(b'\n', &chunk).map(|newline| newline + 1);
+        chunk.drain(..begin.unwrap_or(0));
+        chunk.extend_from_slice(&line);
+        line = chunk;
+        from = if begin.is_some() { 0 } else { start };
+    }
+    Ok(line)
 }
 
 /// Cuts off a last write that is not whole, and makes sure of the rest; gives the size left. Damage before whole writes stays where it is:

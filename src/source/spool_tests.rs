@@ -47,6 +47,10 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     assert_eq!((spool.bytes(), spool.sealed().len()), (bytes, 1));
     spool.append(&records(&["e"])).expect("taken");
     assert_eq!(seen(folder.path()), ["a", "b\nc", "d", "e"]);
+    assert_eq!(spool.last().expect("read").as_deref(), Some(&b"e"[..]));
+    let long = "x".repeat(200_000);
+    spool.append(&records(&["f", &long])).expect("taken");
+    assert_eq!(spool.last().expect("read"), Some(long.into_bytes()));
     assert_eq!(spool.sealed().len(), 1, "the file being written is none of them");
 }
 

@@ -3,6 +3,7 @@
 //! Exactly one partition is open for writing, the newest; its newest commit carries the payload (how far the logs have been
 //! read) in the same atomic rename as the events. One thread writes, any thread searches.
 
+mod beside;
 mod compile;
 mod complement;
 mod disk;
@@ -26,6 +27,7 @@ use std::time::SystemTime;
 
 use crmwatch_detectors::Millis;
 
+pub use beside::read as read_beside;
 pub use error::StoreError;
 use partition::{Name, Partition, Record};
 pub use retention::{Cause, Dropped, Keep};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tantivy::error::DataCorruption;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 
+use super::beside::take_along;
 use super::disk::Disk;
 use super::layout::{Layout, equip, schema, settings};
 use super::{Payload, StoreError};
@@ -176,6 +177,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Partition {
     /// Makes a partition that starts with that record.
     pub(super) fn create(events: &Path, name: Name, record: Record) -> Result<Partition, StoreError> {
+        Partition::create_after(events, name, record, None)
+    }
+
+    /// As [`Partition::create`], for one that goes on from another.
+    pub(super) fn create_after(
+        events: &Path,
+        name: Name,
+        record: Record,
+        before: Option<&Path>,
+    ) -> Result<Partition, StoreError> {
         let unfinished = events.join(format!("{UNFINISHED}{}", name.directory()));
         let path = name.path(events);
         if unfinished.exists() {
@@ -191,6 +202,9 @@ impl Partition {
             writer.wait_merging_threads()
         };
         fill().map_err(|error| StoreError::Write { path: unfinished.clone(), error })?;
+        if let Some(before) = before {
+            take_along(before, &unfinished)?;
+        }
         sync(&unfinished)?;
         fs::rename(&unfinished, &path).map_err(StoreError::io("name", &path))?;
         sync(events)?;

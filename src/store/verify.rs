@@ -11,6 +11,7 @@ use crmwatch_detectors::{Millis, codec};
 use tantivy::schema::Value;
 use tantivy::{DocAddress, Index, ReloadPolicy, TantivyDocument, TantivyError};
 
+use super::beside::is_beside;
 use super::layout::{Layout, TIME, equip};
 use super::partition::{Name, Partition, Record, SIDE_FILE, UNFINISHED};
 use super::{Payload, StoreError};
@@ -252,8 +253,11 @@ fn orphans(path: &Path, named: &BTreeSet<PathBuf>) -> io::Result<Vec<(String, u6
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known =
-            named.contains(Path::new(&name)) || name == "meta.json" || name == SIDE_FILE || name.starts_with('.');
+        let known = is_beside(&name)
+            || named.contains(Path::new(&name))
+            || name == "meta.json"
+            || name == SIDE_FILE
+            || name.starts_with('.');
         if !known {
             found.push((name, entry.metadata().map_or(0, |data| data.len())));
         }

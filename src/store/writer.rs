@@ -44,6 +44,11 @@ impl Writer {
         Ok(Writer { shared, partition, opened, index: Some(index), times: record.times, events: record.events })
     }
 
+    /// The folder of the partition that is written to.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.partition.path
+    }
+
     /// Takes an event in. Waits while the indexing threads are behind.
     pub fn add(&mut self, event: &Event) -> Result<(), StoreError> {
         let Some(index) = &self.index else { return Err(StoreError::WriterDead) };
@@ -100,7 +105,8 @@ impl Writer {
         // The order of names is the order of payloads, so none is named before the newest.
         let day = day(now).max(old.day);
         let name = Name { day, number: if day == old.day { old.number + 1 } else { 0 } };
-        let made = Partition::create(&self.shared.events, name, self.partition.record().continued(now));
+        let record = self.partition.record().continued(now);
+        let made = Partition::create_after(&self.shared.events, name, record, Some(&self.partition.path));
         if made.is_err() && name.path(&self.shared.events).try_exists().unwrap_or(true) {
             // It has its name and is the newest already: a commit to the old one would be behind it.
             self.index = None;

@@ -1,6 +1,6 @@
 //! The index's partitions, each in a line, and what to do about a damaged one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::json;
 
@@ -14,7 +14,7 @@ pub(super) enum Newest {
     /// There is no partition, or nothing was ever committed.
     Empty,
     /// How far it has come.
-    Known(Payload),
+    Known(Payload, PathBuf),
     /// It cannot be read, or was not looked at.
     Unknown,
 }
@@ -65,7 +65,7 @@ pub(super) fn look(state_dir: &Path, stopped: bool, listener: &mut dyn Listener)
         }
         if number == newest {
             last = match (&seen.payload, seen.events) {
-                (Some(payload), _) => Newest::Known(payload.clone()),
+                (Some(payload), _) => Newest::Known(payload.clone(), path.clone()),
                 (None, Some(_)) => Newest::Empty,
                 (None, None) => Newest::Unknown,
             };

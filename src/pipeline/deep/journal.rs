@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::super::carried;
 use super::index::Newest;
 use super::{Level, Line, Listener, bytes, count, logs, memory, several, shown};
 use crate::config::Config;
 use crate::ledger::{Ledger, Reckoning, Soundness};
 use crate::source::Position;
+use crate::store::read_beside;
 
 /// What to do where there is an index and no ledger.
 pub(super) const MEND_MISSING: &str =
@@ -46,15 +48,12 @@ pub(super) fn look(ledger: &Ledger, stopped: bool, newest: Newest, config: &Conf
         listener.line(Line::fault("ledger", format!("{row} cannot be read"), mend(&config.state_dir)));
     }
     let index: Option<Vec<Position>> = match &newest {
-        Newest::Known(payload) => match serde_json::from_str(&payload.positions) {
-            Ok(positions) => Some(positions),
+        Newest::Known(payload, folder) => match carried::read(&payload.positions, |name| read_beside(folder, name)) {
+            Ok(positions) => Some(positions.into_values().collect()),
             Err(error) => {
-                let text = format!("the positions in the index's commit cannot be read: {error}");
-                listener.line(Line::fault(
-                    "positions",
-                    text,
-                    "`crmwatch recover --from ledger` goes on from the ledger's",
-                ));
+                let text = format!("the index's own copy of them cannot be read: {error}");
+                let mend = "nothing, if the ledger is right: the next start writes it anew; until then `crmwatch recover` cannot go on from the index";
+                listener.line(Line::note("positions", text, mend));
                 None
             }
         },
@@ -62,7 +61,7 @@ pub(super) fn look(ledger: &Ledger, stopped: bool, newest: Newest, config: &Conf
         Newest::Unknown => None,
     };
     let batch = match &newest {
-        Newest::Known(payload) => payload.batch,
+        Newest::Known(payload, _) => payload.batch,
         _ => 0,
     };
     if let Some(index) = &index {
@@ -108,7 +107,7 @@ fn together(all: &Reckoning, newest: &Newest, index: u64) -> Line {
     let about = "index and ledger";
     let recover = "`crmwatch recover` shows what each has, and goes on from the one you choose";
     let fault = |text: String| Line::fault(about, text, recover);
-    if let Newest::Known(payload) = newest {
+    if let Newest::Known(payload, _) = newest {
         match &all.store_id {
             Some(id) if *id == payload.store_id => {}
             Some(_) => {

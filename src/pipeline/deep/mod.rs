@@ -158,7 +158,7 @@ fn strangers(state_dir: &Path, found: &mut Vec<(u32, String)>) {
 }
 
 /// A count with its thousands set off.
-fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -171,12 +171,12 @@ fn count(number: u64) -> String {
 }
 
 /// Several of a thing.
-fn several(number: u64, one: &str, many: &str) -> String {
+pub fn several(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{} {many}", count(number)) }
 }
 
 /// Bytes for people.
-fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     match number {
         0..10_000 => format!("{} bytes", count(number)),
         10_000..10_000_000 => format!("{} kB", count(number / 1000)),

@@ -46,6 +46,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Some port of this machine.
+    pub fn here(transport: Transport) -> Endpoint {
+        Endpoint { transport, host: "127.0.0.1".to_owned(), port: 0 }
+    }
+
     /// Reads the address; the error says in words what is wrong with it and what mends it.
     pub fn parse(text: &str) -> Result<Endpoint, String> {
         let form = "write udp://, tcp:// or tls://, an address and a port, e.g. \"tls://0.0.0.0:6514\"";
