@@ -78,7 +78,8 @@ impl Watch for OffHoursExport {
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let program = event.person.as_ref().is_some_and(|person| person.is_program());
-        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event)) else {
+        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event, context))
+        else {
             return;
         };
         let view = context.view(event);

@@ -183,7 +183,8 @@ impl Watch for SlowExfiltration {
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let program = event.person.as_ref().is_some_and(|person| person.is_program())
             || matches!(event.text(Field::UserAgentDevice), Some("crawler"));
-        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event)) else {
+        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event, context))
+        else {
             return;
         };
         let role = event.person.as_ref().and_then(|person| person.role.as_deref()).unwrap_or("everybody");
