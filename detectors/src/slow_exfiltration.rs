@@ -9,7 +9,8 @@
 //! # How it decides
 //! For each day what a person took out is written as the logarithm of 1 plus a hundredth of the records, compared with the mean and the spread of
 //! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
-//! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no month end of three days reaches `alarm`. While the sum
+//! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
+//! month and the first three of the next count for one at most, for then books are closed. While the sum
 //! is high nothing is learned. Besides, the days of the sum must hold `records` together, and the person must have been seen on ten days. It is medium; ten times
 //! `records` are high. Days are those of UTC, weekends count only where something was taken out, and programs are left out.
 //!
@@ -45,6 +46,8 @@ const DAY: Millis = 86_400_000;
 const LEAST_DAYS: u32 = 10;
 /// Most spreads of one day.
 const CAP: f64 = 2.0;
+/// And of one around a month's end: eight such days in a row raise nothing.
+const CLOSE_CAP: f64 = 1.0;
 /// Least spread of the logarithms.
 const LEAST_SPREAD: f64 = 0.5;
 /// Weight of a day in the mean: half is forgotten in about a month of working days.
@@ -98,6 +101,13 @@ fn is_weekend(day: i64) -> bool {
     matches!((day + 3).rem_euclid(7), 5 | 6)
 }
 
+/// Whether a day lies around a month's end, when books are closed: its last five days and the first three of the next.
+fn closes_a_month(day: i64) -> bool {
+    use chrono::Datelike;
+    let date = chrono::DateTime::from_timestamp(day * 86_400, 0).unwrap_or_default().date_naive();
+    date.day() <= 3 || (date + chrono::Days::new(5)).month() != date.month()
+}
+
 /// The sum with what it rests on.
 #[derive(Clone, Copy)]
 struct Sum {
@@ -115,13 +125,14 @@ impl Drip {
         self.variance = (1.0 - weight) * (self.variance + weight * step * step);
     }
 
-    fn distance(&self, records: f64, peers: f64) -> f64 {
+    fn distance(&self, day: i64, records: f64, peers: f64) -> f64 {
         let mean = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
-        ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(CAP)
+        let cap = if closes_a_month(day) { CLOSE_CAP } else { CAP };
+        ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(cap)
     }
 
     fn grown(&self, sum: Sum, day: i64, records: f64, peers: f64, slack: f64) -> Sum {
-        let height = (sum.height + self.distance(records, peers) - slack).max(0.0);
+        let height = (sum.height + self.distance(day, records, peers) - slack).max(0.0);
         if height == 0.0 {
             return Sum { height, taken: 0.0, since: day + 1 };
         }
@@ -247,12 +258,13 @@ mod tests {
         crate::watch::build::<SlowExfiltration>(&serde_json::json!({})).expect("defaults fit")
     }
 
-    /// Four weeks with a list of some hundred records twice a week, then what is taken out on the following working days.
+    /// Five weeks with a list of some hundred records twice a week, then what is taken out on the following working days.
     fn story(daily: &[i64]) -> Vec<Event> {
         let mut events = fortnight("mia");
-        let weeks = (0..4).flat_map(|week| [0, 3].map(|day| (week * 7 + day, 400 + week * 20)));
+        let weeks = (0..5).flat_map(|week| [0, 3].map(|day| (week * 7 + day, 400 + week * 20)));
         events.extend(weeks.map(|(day, records)| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", records)));
-        let working = (28..).filter(|day| day % 7 < 5);
+        // The sixth of April and the days after: no month's end.
+        let working = (35..).filter(|day| day % 7 < 5);
         events.extend(
             working.zip(daily).map(|(day, records)| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", *records)),
         );
@@ -264,7 +276,7 @@ mod tests {
         let found = kept_promises(&make, story(&[2_000; 7]));
         assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
         let day = (found[0].time - crate::scenario::START) / 86_400_000;
-        assert!((31..=33).contains(&day), "on the fourth day or soon after: {day}");
+        assert!((38..=40).contains(&day), "on the fourth day or soon after: {day}");
         assert!(found[0].evidence.count() >= 3);
     }
 
@@ -280,7 +292,15 @@ mod tests {
     }
 
     #[test]
+    fn a_close_of_a_whole_week_is_nothing() {
+        let mut events = story(&[]);
+        let close = [25, 28, 29, 30, 31, 32].map(|day| event(day * DAY_MINUTES + 700, "mia", BERLIN, "export", 9_000));
+        events.extend(close);
+        assert_eq!(play_all(&make, events).len(), 0);
+    }
+
+    #[test]
     fn somebody_who_came_last_week_is_not_judged() {
-        assert_eq!(play_all(&make, story(&[2_000; 7]).split_off(64)).len(), 0);
+        assert_eq!(play_all(&make, story(&[2_000; 7]).split_off(66)).len(), 0);
     }
 }
