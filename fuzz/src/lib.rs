@@ -8,6 +8,7 @@ use crmwatch::config::Config;
 use crmwatch::parse::web::Tables;
 use crmwatch::parse::{self, Options, Verdict};
 use crmwatch::query::Query;
+use crmwatch::source::syslog::{Deframer, Frame};
 use crmwatch::source::{Decoder, record_end};
 use crmwatch_detectors::{Event, codec, json as event_json, sigma};
 
@@ -16,7 +17,7 @@ const NOW: i64 = 1_772_442_847_000;
 
 /// Formats of one event a line, and the finding out which it is.
 pub fn lines(bytes: &[u8]) {
-    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "auto"] {
+    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "syslog", "auto"] {
         file(format, bytes);
     }
 }
@@ -32,6 +33,35 @@ pub fn json(bytes: &[u8]) {
 pub fn csv(bytes: &[u8]) {
     for format in ["salesforce-elf", "m365-audit", "auto"] {
         file(format, bytes);
+    }
+}
+
+/// Syslog: headers of every kind, before messages of every kind.
+pub fn syslog(bytes: &[u8]) {
+    for format in ["syslog", "auto", "nginx", "odoo", "json"] {
+        file(format, bytes);
+    }
+    stream(bytes);
+}
+
+/// Bytes of a syslog connection: however they are cut into reads, the same messages come out, within their bound.
+fn stream(bytes: &[u8]) {
+    const LONGEST: usize = 64;
+    let frames = |read: usize| {
+        let mut deframer = Deframer::new(LONGEST);
+        let mut told = Vec::new();
+        let mut give = |frame: Frame<'_>| told.push((frame.message.to_vec(), frame.cut, frame.partial));
+        for piece in bytes.chunks(read.max(1)) {
+            deframer.push(piece, &mut give);
+            assert!(deframer.held() <= 2 * LONGEST, "no more is held than may be kept");
+        }
+        deframer.finish(&mut give);
+        told
+    };
+    let whole = frames(bytes.len());
+    assert!(whole.iter().all(|(message, ..)| !message.is_empty() && message.len() <= LONGEST));
+    for read in [1, 3, 7] {
+        assert!(frames(read) == whole, "cut into reads of {read} bytes the messages are others");
     }
 }
 

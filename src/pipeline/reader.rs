@@ -8,6 +8,7 @@ use crmwatch_detectors::Event;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::session::Either;
+use super::spools::Spools;
 use super::wake::Wake;
 use super::{ReadBatch, now};
 use crate::api::Health;
@@ -34,7 +35,9 @@ pub(super) fn read(
 ) {
     let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
-    let patterns: Vec<&str> = followed.iter().flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
+    watch.spools.wake(wake.sender());
+    let watched = followed.iter().filter(|one| one.source.watch == crate::config::Watch::Auto);
+    let patterns: Vec<&str> = watched.flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
     let mut number = last_batch;
     let mut notices = Vec::new();
     let mut looked: Option<Instant> = None;
@@ -119,6 +122,7 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
 pub(super) struct Watch<'w> {
     pub(super) metrics: &'w Metrics,
     pub(super) health: &'w Health,
+    pub(super) spools: &'w Spools,
 }
 
 /// Less than this to be read counts as caught up.
@@ -171,6 +175,8 @@ fn tell(notices: &mut Vec<Notice>, followed: &[Followed], sources: &[SourceMetri
                 sources[source].lost_bytes(cause).inc_by(bytes.unwrap_or(0).max(1));
                 tracing::error!(source = name(source), path, bytes, cause, "lines were lost before they could be read");
             }
+            // The files of a spool come with the records.
+            Notice::Waiting { source } if followed[source].source.spooled() => {}
             Notice::Waiting { source } => {
                 tracing::warn!(source = name(source), "no file is there yet; waiting for one");
             }

@@ -11,6 +11,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 pub(super) struct Wake {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
+    sender: Sender<()>,
     receiver: Receiver<()>,
 }
 
@@ -18,13 +19,14 @@ impl Wake {
     pub(super) fn new() -> Wake {
         let (sender, receiver): (Sender<()>, Receiver<()>) = bounded(1);
         // An overflow of the kernel's queue comes as an event without paths: it wakes like any other.
+        let by_kernel = sender.clone();
         let watcher = notify::recommended_watcher(move |_| {
-            let _ = sender.try_send(());
+            let _ = by_kernel.try_send(());
         });
         let watcher = watcher
             .map_err(|error| tracing::warn!(%error, "no wake-ups from the kernel; files are looked at once a second"))
             .ok();
-        Wake { watcher, watched: BTreeSet::new(), receiver }
+        Wake { watcher, watched: BTreeSet::new(), sender, receiver }
     }
 
     /// Watches the folders of these files, too. A folder that cannot be watched (network file systems, limits) is polled.
@@ -43,6 +45,11 @@ impl Wake {
             }
             self.watched.insert(folder.to_owned());
         }
+    }
+
+    /// Wakes it from elsewhere.
+    pub(super) fn sender(&self) -> &Sender<()> {
+        &self.sender
     }
 
     /// Ready when something changed.

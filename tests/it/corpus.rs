@@ -54,6 +54,12 @@ fn json_of_every_kind_panics_nowhere() {
 }
 
 #[test]
+fn syslog_of_every_kind_panics_nowhere() {
+    each("syslog", through::syslog);
+    floods().iter().for_each(|bytes| through::syslog(bytes));
+}
+
+#[test]
 fn csv_of_every_kind_panics_nowhere() {
     each("csv", through::csv);
     floods().iter().for_each(|bytes| through::csv(bytes));
