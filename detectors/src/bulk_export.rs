@@ -174,7 +174,8 @@ fn awaited(event: &Event, context: &Context) -> bool {
 /// The records one event took out, weighted as this rule does without an operator's settings, and whether it was an act of exporting.
 pub(crate) fn taken_out(event: &Event, context: &Context) -> Option<(f64, bool)> {
     static DEFAULTS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(Settings::default);
-    volume::of(event, false, awaited(event, context), &DEFAULTS).map(|volume| (volume.records, volume.export))
+    let awaited = awaited(event, context);
+    volume::of(event, false, awaited, &DEFAULTS).map(|volume| (volume.records, volume.export || awaited))
 }
 
 /// What an event shows of ways and kinds of data.
@@ -255,7 +256,8 @@ impl Detector for BulkExport {
         let dues = exporter.open(event.time, volume.records, volume.export);
         self.due.extend(dues.into_iter().flatten().map(|due| (due, Box::from(key.as_ref()))));
         let mut fresh = 0.0;
-        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS) {
+        // The file of an export is no way of its own.
+        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS).skip(usize::from(exported)) {
             let Some(kind) = kind else { continue };
             exporter.known.note(kind, seconds, KNOWN);
             if !exporter.known.known(kind, seconds, RIPE) {

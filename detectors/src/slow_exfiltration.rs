@@ -10,8 +10,8 @@
 //! For each day what a person took out is written as the logarithm of 1 plus a hundredth of the records, compared with the mean and the spread of
 //! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
 //! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
-//! month and the first three of the next count for one at most, for then books are closed. While the sum
-//! is high nothing is learned. Besides, the days of the sum must hold `records` together, and the person must have been seen on ten days. It is medium; ten times
+//! month and the first three of the next count for one at most, for then books are closed. Once the sum has reached `alarm`, nothing
+//! is learned. Besides, the days of the sum must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
 //! `records` are high. Days are those of UTC, weekends count only where something was taken out, and programs are left out.
 //!
 //! # False positives
@@ -52,6 +52,8 @@ const CLOSE_CAP: f64 = 1.0;
 const LEAST_SPREAD: f64 = 0.5;
 /// Weight of a day in the mean: half is forgotten in about a month of working days.
 const WEIGHT: f64 = 0.03;
+/// The days of the sum must hold so many times what they would hold anyway.
+const TIMES: f64 = 3.0;
 /// Peers' mean weighs like so many own days.
 const PEERS: f64 = 5.0;
 
@@ -76,6 +78,8 @@ pub struct Drip {
     days: f64,
     mean: f64,
     variance: f64,
+    /// Records a day, in plain numbers.
+    usual: f64,
     closed: i64,
     sum: f64,
     /// Records of the days in the sum, and the first of them.
@@ -120,13 +124,16 @@ impl Drip {
     fn learn(&mut self, y: f64) {
         self.days += 1.0;
         let weight = WEIGHT.max(1.0 / self.days);
+        self.usual += weight * (y.exp_m1() * 100.0 - self.usual);
         let step = y - self.mean;
         self.mean += weight * step;
         self.variance = (1.0 - weight) * (self.variance + weight * step * step);
     }
 
     fn distance(&self, day: i64, records: f64, peers: f64) -> f64 {
-        let mean = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
+        // Peers tell a newcomer's mean; who is known to take out more than they do is measured by himself.
+        let with_peers = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
+        let mean = if self.days >= PEERS { with_peers.max(self.mean) } else { with_peers };
         let cap = if closes_a_month(day) { CLOSE_CAP } else { CAP };
         ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(cap)
     }
@@ -162,7 +169,7 @@ impl Drip {
             let before = Sum { height: self.sum, taken: self.taken, since: self.since };
             let after = self.grown(before, day, records, peers, settings.slack);
             (self.sum, self.taken, self.since) = (after.height, after.taken, after.since);
-            if self.sum <= settings.alarm / 2.0 {
+            if self.sum < settings.alarm {
                 // One wild day moves the mean no farther than three spreads.
                 let most = self.mean + 3.0 * self.variance.sqrt().max(LEAST_SPREAD);
                 let y = if self.days >= 5.0 { measure(records).min(most) } else { measure(records) };
@@ -214,7 +221,9 @@ impl Watch for SlowExfiltration {
             sum = drip.grown(sum, *day, *taken, peers, at.settings.slack);
         }
         let severity = if sum.taken >= 10.0 * at.settings.records { Severity::High } else { Severity::Medium };
-        let alarm = sum.height >= at.settings.alarm && sum.taken >= at.settings.records;
+        // What he takes out anyway in so many days is not much more than usual.
+        let anyway = drip.usual * (today - sum.since + 1) as f64;
+        let alarm = sum.height >= at.settings.alarm && sum.taken >= at.settings.records.max(TIMES * anyway);
         // The days of the past on which he was at work and took out nothing are his history, too.
         let known = context.view(event).days() >= LEAST_DAYS;
         let again = drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst);
@@ -223,7 +232,7 @@ impl Watch for SlowExfiltration {
             let from = sum.since * DAY;
             let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
             let evidence = steps.filter(|one| one.id != event.id).collect();
-            let usual = drip.mean.exp_m1() * 100.0;
+            let usual = drip.usual;
             out.push(tell(event, severity, &sum, today, usual).resting_on(evidence, from, event.time));
         }
         if !lessons.is_empty() {

@@ -71,7 +71,9 @@ pub(super) fn of(event: &Event, harvest: bool, exported: bool, settings: &Settin
         "bulk-api" if writes(event) => return None,
         "bulk-api" => (1.0, settings.records_when_unknown, true),
         "report-run" => (REPORT_WEIGHT, settings.records_when_unknown / 2.0, false),
-        "file-download" if is_table(event) || exported => {
+        // The export itself was counted when it was asked for.
+        "file-download" if exported => (1.0, bytes(event).map_or(0.0, |bytes| bytes / RECORD_BYTES), false),
+        "file-download" if is_table(event) => {
             (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true)
         }
         "file-download" => (1.0, DOCUMENT_RECORDS, true),
