@@ -61,7 +61,7 @@ pub enum RunError {
     },
     /// A source that listens.
     #[error(transparent)]
-    Receive(#[from] crate::source::syslog::ListenError),
+    Receive(#[from] Box<crate::source::syslog::ListenError>),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),

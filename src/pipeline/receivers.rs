@@ -82,7 +82,7 @@ impl Receivers {
                 Arrival::Files | Arrival::Push(_) => {}
                 Arrival::Syslog(syslog) => {
                     let inlet = inlet(source, syslog.endpoint.transport.word(), spools, metrics);
-                    listeners.push(Listener::bind(syslog, source.max_line, inlet, metrics)?);
+                    listeners.push(Listener::bind(syslog, source.max_line, inlet, metrics).map_err(Box::new)?);
                 }
                 Arrival::Stdin => receivers.standard_input(source, inlet(source, "stdin", spools, metrics), stop)?,
                 Arrival::Journal(matches) => {
