@@ -404,10 +404,11 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         Tz::UTC
     });
     let encoding = encoding_rs::Encoding::for_label(source.encoding.get_ref().as_bytes());
-    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible()) {
+    let wide = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE];
+    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible() && !wide.contains(&encoding)) {
         problems.at(
             source.encoding.span().start,
-            format!("logs in {} cannot be read yet: their lines end in more than one byte", source.encoding.get_ref()),
+            format!("logs in {} cannot be read: what a byte means depends on all before it", source.encoding.get_ref()),
             "let the writer write UTF-8, or convert the file before it is read",
         );
     }

@@ -70,12 +70,12 @@ impl Grammar for Odoo {
     }
 
     fn state(&self) -> String {
-        if self.started { self.clock.year.to_string() } else { String::new() }
+        if self.started { self.clock.to_string() } else { String::new() }
     }
 
     fn resume(&mut self, state: &str) {
-        if let Ok(year) = state.parse() {
-            self.clock = YearClock::new(year);
+        if let Ok(clock) = state.parse() {
+            self.clock = clock;
             self.started = true;
         }
     }

@@ -64,7 +64,8 @@ pub struct Syslog {
 
 #[derive(Serialize, Deserialize)]
 struct State<'s> {
-    year: i32,
+    /// A clock in its written form.
+    year: String,
     #[serde(borrow)]
     programs: Vec<(Cow<'s, str>, Cow<'s, str>)>,
 }
@@ -164,14 +165,16 @@ impl Grammar for Syslog {
             return String::new();
         }
         let programs = self.programs.iter().map(|(name, auto)| (Cow::Borrowed(&**name), Cow::Owned(auto.state())));
-        let state = State { year: self.clock.year, programs: programs.collect() };
+        let state = State { year: self.clock.to_string(), programs: programs.collect() };
         serde_json::to_string(&state).unwrap_or_default()
     }
 
     fn resume(&mut self, state: &str) {
         let Ok(state) = serde_json::from_str::<State<'_>>(state) else { return };
         self.started = true;
-        self.clock = YearClock::new(state.year);
+        if let Ok(clock) = state.year.parse() {
+            self.clock = clock;
+        }
         self.programs.clear();
         for (name, state) in state.programs {
             let mut auto = self.auto();
@@ -238,14 +241,14 @@ impl Grammar for Carried {
 
     fn state(&self) -> String {
         let state = self.grammar.state();
-        if self.dated { format!("{YEAR}{}\n{state}", self.clock.year) } else { state }
+        if self.dated { format!("{YEAR}{}\n{state}", self.clock) } else { state }
     }
 
     fn resume(&mut self, state: &str) {
         let dated = state.strip_prefix(YEAR).and_then(|rest| rest.split_once('\n'));
         match dated.and_then(|(year, state)| Some((year.parse().ok()?, state))) {
-            Some((year, state)) => {
-                self.clock = YearClock::new(year);
+            Some((clock, state)) => {
+                self.clock = clock;
                 self.dated = true;
                 if !state.is_empty() {
                     self.grammar.resume(state);

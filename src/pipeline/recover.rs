@@ -247,7 +247,7 @@ fn again(
     events: &mut Vec<Event>,
     reached: Option<&mut BTreeMap<u64, Position>>,
 ) -> Result<u64, RecoverError> {
-    let whole = segment.to - segment.from;
+    let whole = segment.to.saturating_sub(segment.from);
     let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
     let Some(source) = followed.iter().find(|one| one.source.name == position.source) else {
         tracing::error!(
