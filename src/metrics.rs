@@ -74,6 +74,7 @@ metrics! {
     duplicates_total: IntCounterVec = "duplicates_total" ["source"] "Copies of events already delivered: indexed, not given to detectors.";
     lines_cut_total: IntCounterVec = "lines_cut_total" ["source"] "Lines longer than max_line, cut and marked.";
     lost_bytes_total: IntCounterVec = "lost_bytes_total" ["source", "cause"] "Bytes that can no longer be read, as far as they can be known.";
+    zero_bytes_total: IntCounterVec = "zero_bytes_total" ["source"] "Zeros before a record that were passed over: holes left by a truncation, or by a power cut.";
     source_lag_bytes: IntGaugeVec = "source_lag_bytes" ["source"] "Bytes written to the source's files and not read yet.";
     source_last_event_timestamp_seconds: IntGaugeVec = "source_last_event_timestamp_seconds" ["source"] "Time of the source's newest event.";
     source_last_read_timestamp_seconds: IntGaugeVec = "source_last_read_timestamp_seconds" ["source"] "When a record of the source was last read.";
@@ -171,6 +172,7 @@ impl Metrics {
             bytes_read: self.bytes_read_total.with_label_values(&[name]),
             duplicates: self.duplicates_total.with_label_values(&[name]),
             lines_cut: self.lines_cut_total.with_label_values(&[name]),
+            zero_bytes: self.zero_bytes_total.with_label_values(&[name]),
             lag_bytes: self.source_lag_bytes.with_label_values(&[name]),
             last_event: self.source_last_event_timestamp_seconds.with_label_values(&[name]),
             last_read: self.source_last_read_timestamp_seconds.with_label_values(&[name]),
@@ -247,6 +249,8 @@ pub struct SourceMetrics {
     pub last_event: IntGauge,
     /// When last read, seconds.
     pub last_read: IntGauge,
+    /// Zeros passed over.
+    pub zero_bytes: IntCounter,
     /// Truncations noticed.
     pub truncations: IntCounter,
     /// Rotations noticed.

@@ -284,7 +284,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
     if sources.is_empty() {
         problems.whole("no source is configured", "add a [[source]] with a name and paths");
     }
-    let push_body = arrival::check_spool(&file.spool, &file.push, problems);
+    let push_body = arrival::check_spool(&file.spool, &file.push, &sources, problems);
     let push = arrival::check_push(file.push, folder, problems);
     arrival::check_together(&sources, push.as_ref(), problems);
     let sources = sources.into_iter().map(|(source, _)| source).collect();
@@ -404,10 +404,11 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         Tz::UTC
     });
     let encoding = encoding_rs::Encoding::for_label(source.encoding.get_ref().as_bytes());
-    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible()) {
+    let wide = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE];
+    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible() && !wide.contains(&encoding)) {
         problems.at(
             source.encoding.span().start,
-            format!("logs in {} cannot be read yet: their lines end in more than one byte", source.encoding.get_ref()),
+            format!("logs in {} cannot be read: what a byte means depends on all before it", source.encoding.get_ref()),
             "let the writer write UTF-8, or convert the file before it is read",
         );
     }

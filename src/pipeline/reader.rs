@@ -101,6 +101,10 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
         let Some(metrics) = sources.get(*source) else { continue };
         metrics.lines_read.inc_by(counts.records);
         metrics.bytes_read.inc_by(counts.bytes);
+        if counts.zeros > 0 {
+            metrics.zero_bytes.inc_by(counts.zeros);
+            tracing::info!(source, bytes = counts.zeros, "zeros before a line were passed over");
+        }
         metrics.last_read.set(read_at / 1000);
         for (format, count) in &counts.events {
             metrics.events_parsed(format).inc_by(*count);

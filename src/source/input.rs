@@ -46,6 +46,12 @@ pub struct Stream {
     start: u64,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Bytes that were read in this thread: what work is measured by.
+    pub(super) static BYTES_READ: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 impl Input {
     /// Opens a file and looks at its first bytes to see whether it is compressed.
     pub fn open(path: &Path) -> io::Result<Input> {
@@ -92,6 +98,13 @@ impl Input {
 
     /// Fills `buffer` from an offset of the decompressed text; fewer bytes only at the end.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.read_some_at(buffer, offset);
+        #[cfg(test)]
+        BYTES_READ.set(BYTES_READ.get() + *read.as_ref().unwrap_or(&0) as u64);
+        read
+    }
+
+    fn read_some_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Input::Plain(file, bound) => {
                 let limit = bound.as_ref().map_or(u64::MAX, |bound| bound.load(Ordering::Acquire));

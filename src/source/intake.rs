@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::decode::Decoder;
 use super::journal_entry::Entry;
 use super::spool_line;
+use super::units::Units;
 use crate::parse::{Framing, Grammar, NO_TIME, Verdict};
 
 /// A stamp further ahead of the reading time than this is not believed.
@@ -136,9 +137,17 @@ impl Intake {
     /// How the record that starts with this line ends.
     pub fn framing(&self, line: &[u8]) -> Framing {
         match self.wrapping {
-            Wrapping::None => self.grammar.framing(line),
+            Wrapping::None => self.grammar.framing(&self.decoder.plain(line)),
             // One record a line, whatever is in it.
             Wrapping::Spool | Wrapping::Journal => Framing::Lines,
+        }
+    }
+
+    /// How characters lie in the file's bytes; in a spool they lie as they came only within a record.
+    pub fn units(&self) -> Units {
+        match self.wrapping {
+            Wrapping::None => self.decoder.units(),
+            Wrapping::Spool | Wrapping::Journal => Units::Single,
         }
     }
 
@@ -167,14 +176,23 @@ impl Intake {
     pub fn absorb(&mut self, record: &[u8], mut place: Place, events: &mut Vec<Event>) -> Verdict {
         let (record, told) = self.unwrap(record, &mut place);
         let record = &*record;
-        let mut bytes = record.strip_suffix(b"\r").unwrap_or(record);
+        let units = self.decoder.units();
+        let (end, mark): (&[u8], &[u8]) = match units {
+            Units::Utf16Le => (b"\r\0", b"\xff\xfe"),
+            Units::Utf16Be => (b"\0\r", b"\xfe\xff"),
+            _ => (b"\r", b"\xef\xbb\xbf"),
+        };
+        let mut bytes = record;
+        if record.len().is_multiple_of(units.width()) {
+            bytes = bytes.strip_suffix(end).unwrap_or(bytes);
+        }
         if place.offset == 0 {
-            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
         }
         // A file truncated under a writer that keeps its place starts with a hole that reads as NULs.
-        let nulls = bytes.iter().take_while(|byte| **byte == 0).count();
-        bytes = &bytes[nulls..];
-        if nulls > 0 && bytes.is_empty() {
+        let zeros = units.leading_zeros(bytes);
+        bytes = &bytes[zeros..];
+        if zeros > 0 && bytes.is_empty() {
             return Verdict::Skipped;
         }
         let (text, keep_bytes) = self.decoder.decode(bytes);

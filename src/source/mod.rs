@@ -15,10 +15,13 @@ mod journal_follow;
 mod merge;
 mod notice;
 mod position;
+#[cfg(test)]
+mod promises;
 mod reading;
 mod records;
 mod reread;
 mod rounds;
+mod search;
 mod spool;
 mod spool_bound;
 mod spool_file;
@@ -31,12 +34,13 @@ mod tailer;
 #[cfg(test)]
 mod tailer_tests;
 mod turn;
+mod units;
 mod whole;
 
 pub use attribute::{Attributed, attribute};
 pub use decode::Decoder;
 pub use discover::siblings;
-pub use framing::record_end;
+pub use framing::{Found, Scan};
 pub use inlet::Inlet;
 pub use input::{Compression, Input, is_no_answer};
 pub use intake::{Intake, Place, Wrapping, first_line_hash};
@@ -47,7 +51,8 @@ pub use position::{Position, digest};
 pub use reading::{BATCH_RECORDS, Counts, Reading};
 pub use reread::{Part, parts, reread};
 pub use spool::{FOLDER as SPOOL_FOLDER, Sealed, Spool, SpoolError};
-pub use spool_line::Received;
+pub use spool_line::{Received, Spooled, spooled, unwrap as unspooled};
 pub use standard_input::{Surroundings, read_lines};
 pub use tailer::{Followed, Tailer};
+pub use units::Units;
 pub use whole::{Step, WholeFile};

@@ -25,7 +25,7 @@ pub fn reread(
     events: &mut Vec<Event>,
 ) -> io::Result<(u64, Position)> {
     position.offset = segment.from;
-    position.line = segment.line - 1;
+    position.line = segment.line.saturating_sub(1);
     position.state.clone_from(&segment.state);
     let mut follower = Follower::new(input, position, source, tables)?;
     let mut buffer = Vec::new();

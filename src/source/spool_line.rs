@@ -40,12 +40,17 @@ impl<'r> Received<'r> {
 
 /// A spooled line read back.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Spooled<'l> {
-    pub(super) at: Millis,
-    pub(super) peer: Option<IpAddr>,
-    pub(super) payload: Cow<'l, [u8]>,
-    pub(super) cut: u64,
-    pub(super) partial: bool,
+pub struct Spooled<'l> {
+    /// When it came, in milliseconds since 1970.
+    pub at: Millis,
+    /// Who sent it.
+    pub peer: Option<IpAddr>,
+    /// The record.
+    pub payload: Cow<'l, [u8]>,
+    /// Bytes the receiver cut off.
+    pub cut: u64,
+    /// The connection ended in the middle of it.
+    pub partial: bool,
 }
 
 /// Lines of one write, all but the last of them ready.
@@ -125,6 +130,11 @@ impl Lines {
     }
 }
 
+/// Records as one write of a spool file.
+pub fn spooled(records: &[Received<'_>]) -> Vec<u8> {
+    Lines::of(records).finish()
+}
+
 /// Goes through the lines of a spool file and tells where whole writes end.
 pub(super) struct Wholeness {
     sum: Crc,
@@ -156,7 +166,7 @@ impl Wholeness {
 }
 
 /// Reads a line without its newline. Nothing where it is none of ours, as when a file was damaged by hand.
-pub(super) fn unwrap(line: &[u8]) -> Option<Spooled<'_>> {
+pub fn unwrap(line: &[u8]) -> Option<Spooled<'_>> {
     let space = memchr(b' ', line)?;
     let (head, rest) = (&line[..space], &line[space + 1..]);
     let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();

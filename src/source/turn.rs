@@ -1,5 +1,5 @@
-//! One turn of reading one file: a chunk of whole records, a line beyond all bounds, the rest of a file that is dead. Not for whose turn it is
-//! (`rounds`).
+//! One turn of reading one file: a chunk of whole records, a line beyond all bounds, the rest of a file that is dead. Not for whose turn it
+//! is (`rounds`), nor for a record whose end is not there yet (`search`).
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::follow::{CHUNK, Follower, SMALL_CHUNK};
+use super::framing::Scan;
 use super::input::Compression;
+use super::intake::Intake;
+use super::search::{Search, Searched};
+use super::units::Units;
+use crate::parse::Framing;
 
 /// What a turn of reading found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct Turn {
     pub records: u64,
     /// Of these, records no grammar accepted, by reason.
     pub rejected: Vec<&'static str>,
+    /// Of the bytes, zeros at the beginning of records that were passed over.
+    pub zeros: u64,
     /// There is more to read at once.
     pub more: bool,
     /// What was read before is not there any more: the file was truncated or overwritten in place.
@@ -47,12 +54,33 @@ impl Follower {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
             self.size = size;
-            if self.size == self.position.offset + self.looked as u64 {
+            if size < self.position.offset + self.search.looked {
+                self.search = Search::default();
+            }
+            if size == self.position.offset + self.search.looked && !self.ending {
                 return Ok(Turn::default());
             }
         }
         let chunk = if until == Millis::MAX { CHUNK } else { SMALL_CHUNK };
-        let capacity = self.looked.saturating_add(chunk).min(self.source.max_line + CHUNK);
+        let mut capacity = chunk;
+        if self.search.zeros > 0 {
+            return self.zeros(buffer);
+        }
+        if self.search.scan.is_some() {
+            match self.search_on(buffer)? {
+                // With its newline, and what follows.
+                Searched::Whole(length) => {
+                    self.search = Search::default();
+                    capacity = length + chunk;
+                }
+                Searched::Alone(length) => {
+                    self.search = Search { alone: true, ..Search::default() };
+                    capacity = length + chunk;
+                }
+                Searched::Overlong(length) => return self.overlong(length, buffer, read_at, events),
+                Searched::Open(more) => return Ok(Turn { more, ..Turn::default() }),
+            }
+        }
         buffer.resize(capacity, 0);
         let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
         if plain
@@ -62,16 +90,31 @@ impl Follower {
             return Ok(Turn { truncated: true, ..Turn::default() });
         }
         let bytes = &buffer[..filled];
-        let mut turn = Turn::default();
-        if self.intake.is_none() && !self.start_intake(bytes)? {
-            self.looked = filled;
-            turn.more = filled == capacity;
-            return Ok(turn);
+        let mut turn = Turn { more: filled == capacity, ..Turn::default() };
+        if self.intake.is_none() {
+            let Some(units) = self.units()? else {
+                self.search.looked = filled as u64;
+                return Ok(turn);
+            };
+            if units.leading_zeros(bytes) == 0 && !self.start_intake(units, bytes)? {
+                let mut scan = Scan::new(Framing::Lines, units);
+                scan.on(bytes);
+                self.search.begin(scan, None, bytes);
+                self.search.looked = filled as u64;
+                return Ok(turn);
+            }
         }
+        let units = self.intake.as_ref().map_or(Units::Mixed, Intake::units);
         let mut at = 0;
         while at < bytes.len() {
-            let searched = if at == 0 { self.searched.min(bytes.len()) } else { 0 };
-            let Some(end) = self.end_of(&bytes[at..], searched) else { break };
+            if bytes[at] == 0 && units.leading_zeros(&bytes[at..]) > 0 {
+                if at == 0 {
+                    return self.zeros(buffer);
+                }
+                turn.more = true;
+                break;
+            }
+            let Some(end) = self.end_of(units, &bytes[at..], at == 0) else { break };
             let record = &bytes[at..at + end];
             // In a sparse log the next record may be days on: it is looked at, and put back if other files come before it. The first of
             // a turn is always taken, so that every turn gets on.
@@ -91,61 +134,66 @@ impl Follower {
                 self.intake.as_mut().expect("it took the record").go_back(&state);
                 break;
             }
-            at += end + 1;
+            at += end + units.width();
         }
         if at > 0 {
-            (self.looked, self.searched) = (0, 0);
+            self.search = Search::default();
             self.content.advance(self.position.offset, &bytes[..at]);
             self.position.offset += at as u64;
             turn.bytes += at as u64;
-            turn.more |= filled == capacity;
-        } else if filled == capacity && filled > self.source.max_line {
-            return self.overlong(buffer, read_at, events);
         } else {
-            self.looked = filled;
-            self.searched = if memchr::memchr(b'\n', bytes).is_none() { filled } else { 0 };
-            turn.more = filled == capacity;
+            self.search.looked = self.search.looked.max(filled as u64);
         }
         Ok(turn)
     }
 
-    /// A line beyond `max_line`: its end is searched without keeping it, then its head is taken in.
-    fn overlong(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
+    /// Passes over zeros at the offset.
+    fn zeros(&mut self, buffer: &mut Vec<u8>) -> io::Result<Turn> {
+        let before = self.search.zeros;
+        let bytes = self.pass_zeros(buffer)?;
+        Ok(Turn { bytes, zeros: bytes, more: bytes > 0 || self.search.zeros > before, ..Turn::default() })
+    }
+
+    /// Takes in the head of a line beyond `max_line`.
+    fn overlong(
+        &mut self,
+        length: u64,
+        buffer: &mut Vec<u8>,
+        read_at: Millis,
+        events: &mut Vec<Event>,
+    ) -> io::Result<Turn> {
+        let mut turn = Turn { more: true, ..Turn::default() };
+        buffer.resize(self.source.max_line, 0);
+        let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
+        if self.intake.is_none() {
+            let units = self.units()?.unwrap_or_default();
+            self.start_intake(units, &buffer[..count])?;
+        }
+        let width = self.intake.as_ref().map_or(1, |intake| intake.units().width());
+        let record = std::mem::take(buffer);
+        self.take(&record[..count], 0, length - count as u64, false, read_at, events, &mut turn);
+        *buffer = record;
+        turn.bytes = length + width as u64;
+        self.position.offset += turn.bytes;
+        self.search = Search::default();
+        self.remember_content()?;
+        Ok(turn)
+    }
+
+    /// Takes in what stands after the last whole record of a file that is known dead: lines of a record that never ended, each for itself,
+    /// and at last what stands after the last newline.
+    pub fn remainder(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
+        self.ending = true;
+        self.search = Search::default();
         let mut turn = Turn::default();
-        let mut at = self.position.offset + self.searched as u64;
-        buffer.resize(CHUNK, 0);
-        // A turn is bounded here, too: the search goes on at the next.
-        for _ in 0..64 {
-            let filled = self.input.read_at(&mut buffer[..CHUNK], at)?;
-            if filled == 0 {
+        loop {
+            let next = self.turn(buffer, read_at, events)?;
+            let on = next.bytes > 0 || (next.more && !next.truncated);
+            turn.add(next);
+            if !on {
                 break;
             }
-            if let Some(newline) = memchr::memchr(b'\n', &buffer[..filled]) {
-                let end = at + newline as u64;
-                buffer.resize(self.source.max_line, 0);
-                let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
-                let cut = end - self.position.offset - count as u64;
-                let record = std::mem::take(buffer);
-                self.take(&record[..count], 0, cut, false, read_at, events, &mut turn);
-                *buffer = record;
-                turn.bytes = end + 1 - self.position.offset;
-                turn.more = true;
-                (self.looked, self.searched) = (0, 0);
-                self.position.offset = end + 1;
-                self.remember_content()?;
-                return Ok(turn);
-            }
-            at += filled as u64;
-            turn.more = filled == CHUNK;
         }
-        self.searched = usize::try_from(at - self.position.offset).unwrap_or(usize::MAX);
-        self.looked = self.searched;
-        Ok(turn)
-    }
-
-    /// Takes in what stands after the last newline of a file that is known dead.
-    pub fn remainder(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
-        let mut turn = Turn::default();
         buffer.resize(self.source.max_line, 0);
         let filled = self.input.read_at(&mut buffer[..], self.position.offset)?;
         if filled == 0 {
@@ -159,10 +207,19 @@ impl Follower {
         let cut = self.size.saturating_sub(self.position.offset + filled as u64);
         self.take(&record[..filled], 0, cut, true, read_at, events, &mut turn);
         *buffer = record;
-        turn.bytes = filled as u64 + cut;
-        self.position.offset += turn.bytes;
-        (self.looked, self.searched) = (0, 0);
+        turn.bytes += filled as u64 + cut;
+        self.position.offset += filled as u64 + cut;
+        self.search = Search::default();
         self.remember_content()?;
         Ok(turn)
+    }
+}
+
+impl Turn {
+    fn add(&mut self, next: Turn) {
+        self.bytes += next.bytes;
+        self.records += next.records;
+        self.zeros += next.zeros;
+        self.rejected.extend(next.rejected);
     }
 }

@@ -1,5 +1,6 @@
 //! The one integration binary; each file is a theme.
 
+mod checkpoint;
 mod command_line;
 mod corpus;
 mod crash;
