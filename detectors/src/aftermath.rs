@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bulk_export::taken_out;
+use crate::detector::Context;
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Severity};
@@ -52,22 +53,22 @@ impl Trace {
 }
 
 /// Records an event takes out as an act of exporting, or as a program reads them; a report looked at is none.
-pub(crate) fn records_taken(event: &Event) -> Option<f64> {
-    let (records, export) = taken_out(event)?;
+pub(crate) fn records_taken(event: &Event, context: &Context) -> Option<f64> {
+    let (records, export) = taken_out(event, context)?;
     let program = event.text(Field::EventAction) == Some("api-call")
         && !matches!(event.text(Field::UserAgentDevice), Some("desktop" | "mobile"));
     (export || program).then_some(records)
 }
 
 /// The step of an event that takes data out; its words say whether the network was strange.
-pub(crate) fn taken(event: &Event, strange: bool) -> Option<Step> {
-    Some(Step::of(event, records_taken(event)?, if strange { "strange" } else { "" }))
+pub(crate) fn taken(event: &Event, context: &Context, strange: bool) -> Option<Step> {
+    Some(Step::of(event, records_taken(event, context)?, if strange { "strange" } else { "" }))
 }
 
 /// A detection about what followed, with the evidence in it.
 pub(crate) fn resting(detection: Detection, event: &Event, followed: &Followed<'_>) -> Detection {
     Detection {
-        quiet: 12 * 3_600_000,
+        quiet: 25 * 3_600_000,
         parts: vec![("records", followed.amount)],
         ..detection.resting_on(followed.evidence(event), followed.cause.time, followed.end())
     }

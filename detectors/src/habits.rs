@@ -31,6 +31,10 @@ const RIPE: u32 = DAY;
 const DOUBTED: u32 = 14 * DAY;
 /// From so many entities on, for a day or longer, a network is the organisation's.
 const SHARED_BY: u32 = 3;
+/// Minutes within which the file of an export is fetched.
+const FILE_FOLLOWS: u32 = 10;
+/// No table stands in so few bytes.
+const SHORT_ANSWER: i64 = 1_024;
 const PEOPLE: usize = 1_000_000;
 const COMMON: usize = 50_000;
 
@@ -151,6 +155,8 @@ pub struct Habit {
     clock: [[u8; 24]; 2],
     /// Hours of the last day, which do not count yet: kind of day, hour, minute since 1970.
     today: Vec<(u8, u8, u32)>,
+    /// When an export was made whose answer was too short to hold it: the file follows.
+    exported: u32,
     /// What was learned last: a quick hash and the hour.
     recent: [(u32, u32); 4],
 }
@@ -208,6 +214,13 @@ impl Habit {
         self.thing(kind, value)
             .is_some_and(|thing| thing.first.saturating_add(RIPE) <= minute && thing.doubted <= minute)
     }
+}
+
+/// Whether an export's answer is too short to hold what was exported, and the log does not tell how much it was.
+fn promises_file(event: &Event) -> bool {
+    event.text(Field::EventAction) == Some("export")
+        && !event.has(Field::Records)
+        && event.integer(Field::HttpResponseBytes).is_some_and(|bytes| bytes < SHORT_ANSWER)
 }
 
 /// How common a thing is in the organisation.
@@ -283,6 +296,9 @@ impl Habits {
         let Some(key) = owner_key(event) else { return };
         let (minute, now) = (minute_of(event.time), quick(event));
         let hour = minute / HOUR;
+        if promises_file(event) {
+            self.entities.touch(&key, event.time).exported = minute;
+        }
         if let Some(habit) = self.entities.get(&key)
             && habit.recent.contains(&(now, hour))
         {
@@ -354,6 +370,12 @@ impl Habits {
     /// Whether anything ever succeeded under this entity's key, a day before `time` or earlier.
     pub fn knows(&self, key: &str, time: Millis) -> bool {
         self.entities.get(key).is_some_and(|habit| habit.first.saturating_add(RIPE) <= minute_of(time))
+    }
+
+    /// Whether a file that this entity downloads may be the one an export of the minutes before has made.
+    pub(crate) fn awaits_file(&self, event: &Event) -> bool {
+        let habit = owner_key(event).and_then(|key| self.entities.get(&key));
+        habit.is_some_and(|habit| habit.exported != 0 && minute_of(event.time).abs_diff(habit.exported) <= FILE_FOLLOWS)
     }
 
     /// For how many days the organisation has been watched, at `time`.

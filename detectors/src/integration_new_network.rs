@@ -91,7 +91,7 @@ impl Watch for IntegrationNewNetwork {
         if view.days() < LEAST_DAYS || !view.mature() || (!declared && view.new_agent()) || !view.strange_network() {
             return;
         }
-        let amount = taken_out(event).map_or(0.0, |(records, _)| records);
+        let amount = taken_out(event, context).map_or(0.0, |(records, _)| records);
         let other = view.new_agent() && view.new_country();
         let program = at.states.touch(&key, event.time);
         program.steps.add(Step::of(event, amount, event.text(Field::SourceAsOrg).unwrap_or_default()));

@@ -9,7 +9,7 @@
 //! # How it decides
 //! The people file says who is leaving: status `notice` or `disabled`, or a last day within 60 days. What such a person exports, downloads
 //! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day
-//! that raised no finding, it is medium; ten times `records`, or five times the largest day, is high. Those who have fewer than three
+//! (one that was reported counts once two were), it is medium; ten times `records`, or five times the largest day, is high. Those who have fewer than three
 //! days with exports behind them are measured at twice `records`. The limits lie below bulk-export's, because the reason is known.
 //!
 //! # False positives
@@ -20,7 +20,7 @@
 //! - Speak with the manager and the personnel department before speaking with the person.
 //!
 //! # Settings
-//! - `records` (500): records within 24 hours.
+//! - `records` (1000): records within 24 hours.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { records: 500.0 }
+        Settings { records: 1_000.0 }
     }
 }
 
@@ -89,9 +89,9 @@ impl Watch for LeaverExport {
     type Settings = Settings;
     type State = Leaver;
 
-    fn look(at: &mut Post<'_, Self>, event: &Event, _: &Context, out: &mut Vec<Detection>) {
+    fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let Some(person) = event.person.as_deref().filter(|person| is_leaving(person, event.time)) else { return };
-        let Some(records) = records_taken(event) else { return };
+        let Some(records) = records_taken(event, context) else { return };
         let leaver = at.states.touch(&person.user.to_lowercase(), event.time);
         leaver.steps.add(Step::of(event, records, event.text(Field::ObjectType).unwrap_or_default()));
         let number = event.time.div_euclid(DAY);
@@ -107,7 +107,9 @@ impl Watch for LeaverExport {
         }
         let window: Vec<&Step> = leaver.steps.fullest(event.time, DAY);
         let amount: f64 = window.iter().map(|step| step.amount).sum();
-        let earlier = leaver.days.iter().filter(|day| day.number < number - 1 && !day.told);
+        // What was told on two days is known.
+        let told = leaver.days.iter().filter(|day| day.told && day.number < number - 1).count() >= 2;
+        let earlier = leaver.days.iter().filter(|day| day.number < number - 1 && (told || !day.told));
         let (count, top) = earlier.fold((0, 0.0), |(count, top), day| (count + 1, day.amount.max(top)));
         let floor = if count >= 3 { at.settings.records } else { 2.0 * at.settings.records };
         if amount < floor || amount < 1.5 * top {
@@ -175,15 +177,15 @@ mod tests {
 
     #[test]
     fn a_farewell_export_is_found_far_below_what_others_may_take() {
-        assert_eq!(worst(&kept_promises(&make, story(&[900, 1_000], Status::Notice))), Some(Severity::Medium));
-        let found = kept_promises(&make, story(&[2_500, 4_000, 3_000], Status::Notice));
+        assert_eq!(worst(&kept_promises(&make, story(&[900, 1_000, 500], Status::Notice))), Some(Severity::Medium));
+        let found = kept_promises(&make, story(&[2_500, 4_000, 6_000], Status::Notice));
         assert_eq!((found.len(), worst(&found)), (1, Some(Severity::High)));
-        assert!(found[0].summary.en.contains("6,500"), "{}", found[0].summary.en);
+        assert!(found[0].summary.en.contains("12,500"), "{}", found[0].summary.en);
     }
 
     #[test]
     fn the_list_of_every_week_and_the_same_export_of_somebody_who_stays_are_nothing() {
-        assert_eq!(play_all(&make, story(&[420], Status::Notice)).len(), 0);
+        assert_eq!(play_all(&make, story(&[700], Status::Notice)).len(), 0);
         assert_eq!(play_all(&make, story(&[9_000], Status::Active)).len(), 0);
     }
 

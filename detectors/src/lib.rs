@@ -36,6 +36,8 @@ pub mod entity;
 pub mod entity_risk;
 pub mod episode;
 pub mod event;
+#[cfg(test)]
+mod everything;
 pub mod field;
 pub mod finding;
 pub mod first_seen_risk;

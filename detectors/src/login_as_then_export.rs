@@ -59,7 +59,7 @@ impl Watch for LoginAsThenExport {
     type Settings = Settings;
     type State = Trace;
 
-    fn look(at: &mut Post<'_, Self>, event: &Event, _: &Context, out: &mut Vec<Detection>) {
+    fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;
         }
@@ -68,7 +68,7 @@ impl Watch for LoginAsThenExport {
         let (names, step) = if login_as {
             (targets, Step::of(event, 0.0, &who(event)))
         } else {
-            let Some(mut step) = taken(event, false) else { return };
+            let Some(mut step) = taken(event, context, false) else { return };
             // The log says itself that one acts in the place of another: no address need agree.
             if !targets.is_empty() {
                 step.address = None;

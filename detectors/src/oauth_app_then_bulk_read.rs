@@ -103,7 +103,7 @@ impl Watch for OauthAppThenBulkRead {
                 true => return,
             };
             let view = context.view(event);
-            let Some(step) = taken(event, view.mature() && view.strange_network()) else { return };
+            let Some(step) = taken(event, context, view.mature() && view.strange_network()) else { return };
             (names, step)
         };
         let within = Millis::from(at.settings.hours) * 3_600_000;

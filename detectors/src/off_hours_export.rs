@@ -8,8 +8,8 @@
 //!
 //! # How it decides
 //! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
-//! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than one in a hundred of the
-//! person's active hours, so working late is not foreign. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
+//! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
+//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
 //! the hour are added up; from `records` on it is medium, and high from a network that is strange to the person. Programs work at night and are
 //! left out.
 //!
@@ -38,8 +38,8 @@ use crate::watch::{Post, Watch};
 use crate::wording::figure;
 
 const HOUR: Millis = 3_600_000;
-/// A foreign hour and those around it hold less of the active hours than this.
-const RARE: f64 = 0.01;
+/// A foreign hour and those around it hold less of the active hours than this: of two hundred hours not one.
+const RARE: f64 = 0.004;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,7 +78,8 @@ impl Watch for OffHoursExport {
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let program = event.person.as_ref().is_some_and(|person| person.is_program());
-        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event)) else {
+        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event, context))
+        else {
             return;
         };
         let view = context.view(event);

@@ -69,7 +69,7 @@ impl Watch for PrivilegeEscalationThenExport {
     type Settings = Settings;
     type State = Trace;
 
-    fn look(at: &mut Post<'_, Self>, event: &Event, _: &Context, out: &mut Vec<Detection>) {
+    fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;
         }
@@ -89,7 +89,7 @@ impl Watch for PrivilegeEscalationThenExport {
             let oneself = names.iter().any(|name| actor.contains(name));
             Step::of(event, 0.0, &if oneself { format!("{ONESELF}{right}") } else { right.to_owned() })
         } else {
-            let Some(step) = taken(event, false) else { return };
+            let Some(step) = taken(event, context, false) else { return };
             step
         };
         let within = Millis::from(at.settings.hours) * 3_600_000;

@@ -9,8 +9,9 @@
 //! # How it decides
 //! For each day what a person took out is written as the logarithm of 1 plus a hundredth of the records, compared with the mean and the spread of
 //! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
-//! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no month end of three days reaches `alarm`. While the sum
-//! is high nothing is learned. Besides, the days of the sum must hold `records` together, and the person must have been seen on ten days. It is medium; ten times
+//! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
+//! month and the first three of the next count for one at most, for then books are closed. Once the sum has reached `alarm`, nothing
+//! is learned. Besides, the days of the sum must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
 //! `records` are high. Days are those of UTC, weekends count only where something was taken out, and programs are left out.
 //!
 //! # False positives
@@ -45,10 +46,14 @@ const DAY: Millis = 86_400_000;
 const LEAST_DAYS: u32 = 10;
 /// Most spreads of one day.
 const CAP: f64 = 2.0;
+/// And of one around a month's end: eight such days in a row raise nothing.
+const CLOSE_CAP: f64 = 1.0;
 /// Least spread of the logarithms.
 const LEAST_SPREAD: f64 = 0.5;
 /// Weight of a day in the mean: half is forgotten in about a month of working days.
 const WEIGHT: f64 = 0.03;
+/// The days of the sum must hold so many times what they would hold anyway.
+const TIMES: f64 = 3.0;
 /// Peers' mean weighs like so many own days.
 const PEERS: f64 = 5.0;
 
@@ -73,6 +78,8 @@ pub struct Drip {
     days: f64,
     mean: f64,
     variance: f64,
+    /// Records a day, in plain numbers.
+    usual: f64,
     closed: i64,
     sum: f64,
     /// Records of the days in the sum, and the first of them.
@@ -98,6 +105,13 @@ fn is_weekend(day: i64) -> bool {
     matches!((day + 3).rem_euclid(7), 5 | 6)
 }
 
+/// Whether a day lies around a month's end, when books are closed: its last five days and the first three of the next.
+fn closes_a_month(day: i64) -> bool {
+    use chrono::Datelike;
+    let date = chrono::DateTime::from_timestamp(day * 86_400, 0).unwrap_or_default().date_naive();
+    date.day() <= 3 || (date + chrono::Days::new(5)).month() != date.month()
+}
+
 /// The sum with what it rests on.
 #[derive(Clone, Copy)]
 struct Sum {
@@ -110,18 +124,22 @@ impl Drip {
     fn learn(&mut self, y: f64) {
         self.days += 1.0;
         let weight = WEIGHT.max(1.0 / self.days);
+        self.usual += weight * (y.exp_m1() * 100.0 - self.usual);
         let step = y - self.mean;
         self.mean += weight * step;
         self.variance = (1.0 - weight) * (self.variance + weight * step * step);
     }
 
-    fn distance(&self, records: f64, peers: f64) -> f64 {
-        let mean = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
-        ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(CAP)
+    fn distance(&self, day: i64, records: f64, peers: f64) -> f64 {
+        // Peers tell a newcomer's mean; who is known to take out more than they do is measured by himself.
+        let with_peers = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
+        let mean = if self.days >= PEERS { with_peers.max(self.mean) } else { with_peers };
+        let cap = if closes_a_month(day) { CLOSE_CAP } else { CAP };
+        ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(cap)
     }
 
     fn grown(&self, sum: Sum, day: i64, records: f64, peers: f64, slack: f64) -> Sum {
-        let height = (sum.height + self.distance(records, peers) - slack).max(0.0);
+        let height = (sum.height + self.distance(day, records, peers) - slack).max(0.0);
         if height == 0.0 {
             return Sum { height, taken: 0.0, since: day + 1 };
         }
@@ -151,7 +169,7 @@ impl Drip {
             let before = Sum { height: self.sum, taken: self.taken, since: self.since };
             let after = self.grown(before, day, records, peers, settings.slack);
             (self.sum, self.taken, self.since) = (after.height, after.taken, after.since);
-            if self.sum <= settings.alarm / 2.0 {
+            if self.sum < settings.alarm {
                 // One wild day moves the mean no farther than three spreads.
                 let most = self.mean + 3.0 * self.variance.sqrt().max(LEAST_SPREAD);
                 let y = if self.days >= 5.0 { measure(records).min(most) } else { measure(records) };
@@ -183,7 +201,8 @@ impl Watch for SlowExfiltration {
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let program = event.person.as_ref().is_some_and(|person| person.is_program())
             || matches!(event.text(Field::UserAgentDevice), Some("crawler"));
-        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event)) else {
+        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event, context))
+        else {
             return;
         };
         let role = event.person.as_ref().and_then(|person| person.role.as_deref()).unwrap_or("everybody");
@@ -202,7 +221,9 @@ impl Watch for SlowExfiltration {
             sum = drip.grown(sum, *day, *taken, peers, at.settings.slack);
         }
         let severity = if sum.taken >= 10.0 * at.settings.records { Severity::High } else { Severity::Medium };
-        let alarm = sum.height >= at.settings.alarm && sum.taken >= at.settings.records;
+        // What he takes out anyway in so many days is not much more than usual.
+        let anyway = drip.usual * (today - sum.since + 1) as f64;
+        let alarm = sum.height >= at.settings.alarm && sum.taken >= at.settings.records.max(TIMES * anyway);
         // The days of the past on which he was at work and took out nothing are his history, too.
         let known = context.view(event).days() >= LEAST_DAYS;
         let again = drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst);
@@ -211,7 +232,7 @@ impl Watch for SlowExfiltration {
             let from = sum.since * DAY;
             let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
             let evidence = steps.filter(|one| one.id != event.id).collect();
-            let usual = drip.mean.exp_m1() * 100.0;
+            let usual = drip.usual;
             out.push(tell(event, severity, &sum, today, usual).resting_on(evidence, from, event.time));
         }
         if !lessons.is_empty() {
@@ -246,12 +267,13 @@ mod tests {
         crate::watch::build::<SlowExfiltration>(&serde_json::json!({})).expect("defaults fit")
     }
 
-    /// Four weeks with a list of some hundred records twice a week, then what is taken out on the following working days.
+    /// Five weeks with a list of some hundred records twice a week, then what is taken out on the following working days.
     fn story(daily: &[i64]) -> Vec<Event> {
         let mut events = fortnight("mia");
-        let weeks = (0..4).flat_map(|week| [0, 3].map(|day| (week * 7 + day, 400 + week * 20)));
+        let weeks = (0..5).flat_map(|week| [0, 3].map(|day| (week * 7 + day, 400 + week * 20)));
         events.extend(weeks.map(|(day, records)| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", records)));
-        let working = (28..).filter(|day| day % 7 < 5);
+        // The sixth of April and the days after: no month's end.
+        let working = (35..).filter(|day| day % 7 < 5);
         events.extend(
             working.zip(daily).map(|(day, records)| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", *records)),
         );
@@ -263,7 +285,7 @@ mod tests {
         let found = kept_promises(&make, story(&[2_000; 7]));
         assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
         let day = (found[0].time - crate::scenario::START) / 86_400_000;
-        assert!((31..=33).contains(&day), "on the fourth day or soon after: {day}");
+        assert!((38..=40).contains(&day), "on the fourth day or soon after: {day}");
         assert!(found[0].evidence.count() >= 3);
     }
 
@@ -279,7 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn a_close_of_a_whole_week_is_nothing() {
+        let mut events = story(&[]);
+        let close = [25, 28, 29, 30, 31, 32].map(|day| event(day * DAY_MINUTES + 700, "mia", BERLIN, "export", 9_000));
+        events.extend(close);
+        assert_eq!(play_all(&make, events).len(), 0);
+    }
+
+    #[test]
     fn somebody_who_came_last_week_is_not_judged() {
-        assert_eq!(play_all(&make, story(&[2_000; 7]).split_off(64)).len(), 0);
+        assert_eq!(play_all(&make, story(&[2_000; 7]).split_off(66)).len(), 0);
     }
 }

@@ -1,9 +1,7 @@
 //! Connections of a listener, one task each, with bounds that a slow or idle client cannot pass: their number, the time for TLS, for the
 //! head of a request, and for the end. Not for what is answered.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +10,6 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -91,26 +87,4 @@ async fn attend(
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
-}
-
-/// Makes TLS ready from PEM files.
-pub fn tls(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
-    let wrong = |path: &Path, error: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
-    };
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| wrong(certificate, &error))?;
-    if certificates.is_empty() {
-        return Err(wrong(certificate, &"there is no certificate in it"));
-    }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(certificate, &error))?
-        .with_no_client_auth()
-        .with_single_cert(certificates, private)
-        .map_err(|error| wrong(key, &error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

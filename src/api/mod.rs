@@ -14,6 +14,7 @@ mod routes;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,7 +26,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
 
-pub use connections::tls;
 pub use health::{ALIVE_FOR, Health};
 pub use push::{Entrance, Push};
 pub use push_proof::secret;
@@ -80,8 +80,8 @@ pub fn serve(listen: SocketAddr, state: ApiState) -> io::Result<Server> {
 }
 
 /// As [`serve`], but for push alone, and with TLS if wanted.
-pub fn serve_push(listen: SocketAddr, tls: Option<tokio_rustls::TlsAcceptor>, push: Push) -> io::Result<Server> {
-    start("crmwatch-push", listen, tls, |_| push.router())
+pub fn serve_push(listen: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>, push: Push) -> io::Result<Server> {
+    start("crmwatch-push", listen, tls.map(tokio_rustls::TlsAcceptor::from), |_| push.router())
 }
 
 fn start(

@@ -206,8 +206,9 @@ async fn read(
         .map_err(|_| refusal(StatusCode::TOO_MANY_REQUESTS, "busy", "too many pushes at once; send it again"))?;
     match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => Ok((bytes.into(), room)),
-        // The bound, or a sender that hung up and reads no answer.
-        Ok(Err(_)) => Err(too_large()),
+        Ok(Err(error)) if error.to_string().contains("length limit") => Err(too_large()),
+        // It will not read this.
+        Ok(Err(_)) => Err(refusal(StatusCode::BAD_REQUEST, "broken_off", "the body ended before its end")),
         Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "slow", "the body took too long")),
     }
 }

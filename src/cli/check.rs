@@ -63,7 +63,7 @@ impl Check {
             }
         }
         if let Some((certificate, key)) = config.push.as_ref().and_then(|push| push.tls.as_ref())
-            && let Err(error) = api::tls(certificate, key)
+            && let Err(error) = server_config(certificate, key, None)
         {
             wrong.push(format!("[push] {error}"));
         }

@@ -233,17 +233,27 @@ fn check_journal(source: &raw::Source, problems: &mut Problems<'_>) -> Vec<Strin
     matches.iter().map(|one| one.get_ref().clone()).collect()
 }
 
-/// The spool must hold what one push may bring. Gives the largest body.
-pub(super) fn check_spool(spool: &raw::Spool, push: &raw::Push, problems: &mut Problems<'_>) -> usize {
+/// A spool is no smaller than this.
+const LEAST_SPOOL: u64 = 16 << 20;
+
+/// A spool must hold what comes at once, or it would never take it. Gives the largest body.
+pub(super) fn check_spool(
+    spool: &raw::Spool,
+    push: &raw::Push,
+    sources: &[(super::Source, usize)],
+    problems: &mut Problems<'_>,
+) -> usize {
+    let lines = sources.iter().filter(|(source, _)| source.spooled()).map(|(source, _)| source.max_line as u64);
     let body = push.max_body.get_ref().0;
     if !(1 << 10..=256 << 20).contains(&body) {
         problems.at(push.max_body.span().start, "max_body is out of bounds", "choose between 1KiB and 256MiB");
     }
-    if spool.max_bytes.get_ref().0 < body.saturating_mul(4) {
+    let least = lines.max().unwrap_or(0).max(body).saturating_mul(4).max(LEAST_SPOOL);
+    if spool.max_bytes.get_ref().0 < least {
         problems.at(
             spool.max_bytes.span().start,
             format!("a spool of {} bytes is too small", spool.max_bytes.get_ref().0),
-            format!("choose at least four times [push] max_body: {} bytes", body.saturating_mul(4)),
+            format!("choose at least {least} bytes: 16 MiB, and four of the largest bodies ([push] max_body) and lines (max_line)"),
         );
     }
     usize::try_from(body).unwrap_or(usize::MAX)
@@ -386,7 +396,7 @@ mod tests {
         assert!(text("max_body = \"1TiB\"").expect_err("large").contains("out of bounds"));
         let small =
             parse("[[source]]\nname = \"a\"\nstdin = true\n[spool]\nmax_bytes = \"1MiB\"\n").expect_err("small");
-        assert!(small.contains("at least four times"), "{small}");
+        assert!(small.contains("at least 67108864 bytes"), "{small}");
         let two =
             parse("[[source]]\nname = \"a\"\nstdin = true\n[[source]]\nname = \"b\"\nstdin = true\n").expect_err("two");
         assert!(two.contains("standard input is read by source \"a\" already"), "{two}");

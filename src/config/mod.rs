@@ -284,7 +284,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
     if sources.is_empty() {
         problems.whole("no source is configured", "add a [[source]] with a name and paths");
     }
-    let push_body = arrival::check_spool(&file.spool, &file.push, problems);
+    let push_body = arrival::check_spool(&file.spool, &file.push, &sources, problems);
     let push = arrival::check_push(file.push, folder, problems);
     arrival::check_together(&sources, push.as_ref(), problems);
     let sources = sources.into_iter().map(|(source, _)| source).collect();

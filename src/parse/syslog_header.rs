@@ -300,6 +300,14 @@ const PROGRAM: usize = 64;
 /// `TAG[PID]: `, with or without the number, or without the colon if there is a number; and the message.
 fn program(text: &str) -> Option<(&str, &str, &str)> {
     let bytes = text.as_bytes();
+    if bytes.first() == Some(&b'[') {
+        let (name, message) = text[1..].split_once("]: ")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        return (name.len() <= PROGRAM
+            && name.bytes().all(plain)
+            && name.bytes().any(|byte| byte.is_ascii_alphabetic()))
+        .then_some((name, "", message));
+    }
     let ends = |byte: &u8| {
         byte.is_ascii_control() || matches!(byte, b' ' | b':' | b'[' | b'"' | b'{' | b'=' | b'|' | b',' | b'<')
     };

@@ -29,6 +29,7 @@ fn rfc_3164_is_read_with_whatever_is_missing() {
         (Some(MARCH), "203.0.113.7", "", "", "hello there")
     );
     assert_eq!(parts("<190>Mar  2 09:14:07 crm nginx[7] hello"), full);
+    assert_eq!(parts("Mar  2 09:14:07 [sshd]: hello"), (Some(MARCH), "", "sshd", "", "hello"));
     assert_eq!(parts("<190>nginx[7]: hello"), (None, "", "nginx", "7", "hello"));
     assert_eq!(parts("<13>hello there"), (None, "", "", "", "hello there"));
     assert_eq!(parts("<13>Mar  2 09:14:07 crm app:"), (Some(MARCH), "crm", "app", "", ""));

@@ -16,6 +16,7 @@ use super::receivers::{self, Receivers};
 use super::session::{Lasting, SessionError, session};
 use super::socket::Socket;
 use super::spools::Spools;
+use super::tend::tend;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
 use crate::api::{self, ApiState, Health};
 use crate::config::Config;
@@ -60,7 +61,7 @@ pub enum RunError {
     },
     /// A source that listens.
     #[error(transparent)]
-    Receive(#[from] crate::source::syslog::ListenError),
+    Receive(#[from] Box<crate::source::syslog::ListenError>),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -233,6 +234,9 @@ fn run_and_tell(
     drop(starting);
     let outcome = sessions(config, &lasting);
     // Also where nobody asked for the end: what comes now could not be read.
+    if !stop.load(Ordering::Relaxed) {
+        progress.ends_by_itself();
+    }
     stop.store(true, Ordering::Relaxed);
     receivers.end();
     if let Some(server) = push_server {
@@ -311,28 +315,32 @@ struct Alerting {
 
 impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
-        let mut stage = Some(alert_stage(config, metrics, store)?);
+        let stage = alert_stage(config, metrics, store)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, config, metrics, store) = (Arc::clone(&stop), config.clone(), metrics.clone(), store.clone());
-        // A stage that ends by a defect must not end in silence, nor alerting with it: it is begun anew from the ledger.
-        let work = move || {
-            while let Some(one) = stage.take() {
-                let run = std::panic::AssertUnwindSafe(|| one.run(&wake, &flag));
-                if std::panic::catch_unwind(run).is_ok() {
-                    return;
-                }
+        let fell = {
+            let metrics = metrics.clone();
+            move || {
                 metrics.alert_stage_faults_total.with_label_values(&["defect"]).inc();
                 tracing::error!(
                     "the alert stage ended by a fault of its own and is begun anew; this is a defect, please report it"
                 );
-                while stage.is_none() && !flag.load(Ordering::Relaxed) {
-                    std::thread::sleep(ALERT_REST);
-                    stage = alert_stage(&config, &metrics, &store)
-                        .inspect_err(|error| tracing::error!(%error, "the alert stage cannot be begun; trying again"))
-                        .ok();
-                }
             }
         };
+        let again = {
+            let flag = Arc::clone(&flag);
+            move || {
+                while !flag.load(Ordering::Relaxed) {
+                    std::thread::sleep(ALERT_REST);
+                    match alert_stage(&config, &metrics, &store) {
+                        Ok(stage) => return Some(stage),
+                        Err(error) => tracing::error!(%error, "the alert stage cannot be begun; trying again"),
+                    }
+                }
+                None
+            }
+        };
+        let work = move || tend(stage, |stage| stage.run(&wake, &flag), fell, again);
         let thread = std::thread::Builder::new().name("alert".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Alerting { stop, thread })
     }

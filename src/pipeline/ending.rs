@@ -57,6 +57,8 @@ struct State {
     indexed_events: AtomicU64,
     /// When the service manager and the log were last told of a replay.
     told: Mutex<Option<(Instant, Instant)>>,
+    /// The end has begun without an order.
+    by_itself: AtomicBool,
 }
 
 /// Shared by all stages. Cheap to clone.
@@ -137,6 +139,11 @@ impl Progress {
         true
     }
 
+    /// The daemon ends by a fault, though nobody ordered it to.
+    pub(super) fn ends_by_itself(&self) {
+        self.0.by_itself.store(true, Ordering::Release);
+    }
+
     fn unfinished(&self) -> Vec<&'static str> {
         let at_work = self.0.at_work.load(Ordering::Acquire);
         STAGES.iter().filter(|(stage, _)| at_work & (1 << *stage as u8) != 0).map(|(_, name)| *name).collect()
@@ -201,7 +208,9 @@ pub(super) fn watch(
         }
         let _ =
             sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("draining: making durable what was read")]);
-        tracing::info!(seconds = within.as_secs(), "told to stop: draining; a second signal ends at once");
+        if !progress.0.by_itself.load(Ordering::Acquire) {
+            tracing::info!(seconds = within.as_secs(), "told to stop: draining; a second signal ends at once");
+        }
         std::thread::sleep(within);
         let reporter =
             std::thread::Builder::new().name("report".to_owned()).spawn(move || report(&progress, &metrics, within));

@@ -26,6 +26,7 @@ mod recover;
 mod session;
 mod socket;
 mod spools;
+mod tend;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};

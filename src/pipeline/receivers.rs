@@ -49,7 +49,8 @@ pub(super) fn push_server(config: &Config, push: Option<Push>) -> Result<Option<
     let (Some(listener), Some(push)) = (&config.push, push) else { return Ok(None) };
     let tls = match &listener.tls {
         Some((certificate, key)) => {
-            Some(api::tls(certificate, key).map_err(|error| RunError::Configuration(format!("[push] {error}")))?)
+            let config = syslog::tls::server_config(certificate, key, None);
+            Some(config.map_err(|error| RunError::Configuration(format!("[push] {error}")))?)
         }
         None => None,
     };
@@ -81,7 +82,7 @@ impl Receivers {
                 Arrival::Files | Arrival::Push(_) => {}
                 Arrival::Syslog(syslog) => {
                     let inlet = inlet(source, syslog.endpoint.transport.word(), spools, metrics);
-                    listeners.push(Listener::bind(syslog, source.max_line, inlet, metrics)?);
+                    listeners.push(Listener::bind(syslog, source.max_line, inlet, metrics).map_err(Box::new)?);
                 }
                 Arrival::Stdin => receivers.standard_input(source, inlet(source, "stdin", spools, metrics), stop)?,
                 Arrival::Journal(matches) => {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::Event;
 
 use super::absorb::Minds;
+use super::carried;
 use super::index::payload;
 use super::now;
 use super::session::Lasting;
@@ -165,7 +166,7 @@ pub(super) fn recover(
         }
         let mut events = Vec::new();
         for segment in &batch.segments {
-            let lost = again(segment, batch, &positions, followed, &mut events, &mut reached)?;
+            let lost = again(segment, batch, &positions, followed, &mut events, reached.as_mut())?;
             if lost > 0 {
                 recovered.lost_bytes += lost;
                 let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
@@ -193,10 +194,13 @@ pub(super) fn recover(
         recovered.batches += 1;
         recovered.events += events.len() as u64;
         metrics.recovered_batches_total.inc();
-        if step.elapsed() >= STEP && batch.number < last {
+        if let Some(reached) = &reached
+            && step.elapsed() >= STEP
+            && batch.number < last
+        {
             // The index first: saved state must not be later than what the index has.
             if batch.number > index {
-                writer.commit(&payload(store_id, batch.number, &reached), now())?;
+                writer.commit(&payload(store_id, batch.number, reached), now())?;
             }
             if batch.number > detectors {
                 ledger.save_state(batch.number, &minds.changes())?;
@@ -215,12 +219,23 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-/// How far the logs had been read when the index was committed last.
-fn index_positions(store: &Store) -> Result<BTreeMap<u64, Position>, RecoverError> {
-    let Some(payload) = store.payload() else { return Ok(BTreeMap::new()) };
-    let positions: Vec<Position> = serde_json::from_str(&payload.positions)
-        .map_err(|error| store.damaged(format!("its positions cannot be read: {error}")))?;
-    Ok(positions.into_iter().map(|position| (position.generation, position)).collect())
+/// How far the logs had been read when the index was committed last. Nothing where the list beside the index cannot be read: then the
+/// ledger's is written at the end of recovery, and no steps are made before.
+fn index_positions(store: &Store) -> Result<Option<BTreeMap<u64, Position>>, RecoverError> {
+    let Some(payload) = store.payload() else { return Ok(Some(BTreeMap::new())) };
+    let mut asked = false;
+    let read = carried::read(&payload.positions, |name| {
+        asked = true;
+        store.beside(name)
+    });
+    match read {
+        Ok(positions) => Ok(Some(positions)),
+        Err(error) if asked => {
+            tracing::error!(%error, "the list of positions beside the index cannot be read; it is written anew from the ledger's");
+            Ok(None)
+        }
+        Err(error) => Err(store.damaged(format!("its positions cannot be read: {error}")).into()),
+    }
 }
 
 /// Reads one stretch again; gives the number of bytes that are gone.
@@ -230,7 +245,7 @@ fn again(
     positions: &BTreeMap<u64, Position>,
     followed: &[Followed],
     events: &mut Vec<Event>,
-    reached: &mut BTreeMap<u64, Position>,
+    reached: Option<&mut BTreeMap<u64, Position>>,
 ) -> Result<u64, RecoverError> {
     let whole = segment.to.saturating_sub(segment.from);
     let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
@@ -256,7 +271,9 @@ fn again(
     {
         Ok((lost, reread)) => {
             let finished_at = position.finished_at.filter(|_| reread.offset >= position.offset);
-            reached.insert(segment.generation, Position { finished_at, ..reread });
+            if let Some(reached) = reached {
+                reached.insert(segment.generation, Position { finished_at, ..reread });
+            }
             Ok(lost)
         }
         // The disk's word, or the kernel's: it may be another one in a moment.

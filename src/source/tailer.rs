@@ -148,6 +148,11 @@ impl Tailer {
                 forgotten.push(generation);
             }
         }
+        for generation in self.left_spools() {
+            self.known.remove(&generation);
+            self.dirty.remove(&generation);
+            forgotten.push(generation);
+        }
         let dirty = std::mem::take(&mut self.dirty);
         let positions = dirty
             .into_iter()
@@ -160,6 +165,18 @@ impl Tailer {
             })
             .collect();
         (positions, forgotten)
+    }
+
+    /// Finished files of spools that are deleted: nobody makes copies of them, so that their positions would only push out those of real
+    /// logs. The greatest generation stays, so that its number does not come again.
+    fn left_spools(&self) -> Vec<u64> {
+        let spooled = |name: &str| self.sources.iter().any(|one| one.source.spooled() && one.source.name == name);
+        self.known
+            .values()
+            .filter(|position| position.finished_at.is_some() && position.generation + 1 < self.next_generation)
+            .filter(|position| spooled(&position.source) && !Path::new(&position.path).exists())
+            .map(|position| position.generation)
+            .collect()
     }
 
     /// Bytes not read yet, by source.

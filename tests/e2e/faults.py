@@ -120,6 +120,8 @@ class Story(threading.Thread):
         )
         test.assertEqual({victim: found[victim] for victim in self.victims}, dict.fromkeys(self.victims, 1))
         test.assertFalse(daemon.metric("crmwatch_lost_bytes_total"), "nothing was lost")
+        # The alert stage lived through it all, too: no finding is left without an incident.
+        until("every finding has its incident", lambda: all(one["incident"] for one in daemon.findings(limit=10000)))
 
     def _events(self, daemon):
         return daemon.search("event.action:view")

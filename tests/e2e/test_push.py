@@ -1,9 +1,11 @@
 """Records pushed with curl: over TLS, packed, as a list; who gets in; and that a killed daemon has kept what it acknowledged."""
 
 import gzip
+import hashlib
 import json
 import socket
 import subprocess
+import time
 
 import attacks
 from case import EndToEnd
@@ -101,6 +103,32 @@ class Push(EndToEnd):
         self.assertEqual(subprocess.run(["curl", "-so", "/dev/null", "-w", "%{http_code}", "-H", "Host: logs.example.com", metrics], capture_output=True, text=True).stdout, "421")
         until("the one is searchable", lambda: self.numbers(daemon) == [1])
         self.assertEqual(daemon.metric("crmwatch_refused_total", source="app", cause="token"), 2)
+
+    def test_a_signed_delivery_is_known_again_when_it_is_repeated(self):
+        daemon = self.daemon()
+        daemon.configure({})
+        (daemon.credentials / "jdy-secret").write_text("s3cret\n")
+        source = '\n[[source]]\nname = "app"\nformat = "jiandaoyun"\npush = true\n'
+        source += 'signature = "jiandaoyun"\nsignature_credential = "jdy-secret"\n'
+        daemon.config.write_text(daemon.config.read_text() + source)
+        daemon.start()
+        made = attacks.ago(5).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        maker = {"_id": "5e0000000000000000000001", "name": "小云", "username": "R-1001"}
+        data = {"_id": "640000000000000000000001", "formName": "客户", "creator": maker, "createTime": made}
+        body = json.dumps({"op": "data_create", "data": data}, ensure_ascii=False)
+        stamp, nonce = str(int(time.time())), "0f5ade"
+        signature = hashlib.sha1(f"{nonce}:{body}:s3cret:{stamp}".encode()).hexdigest()
+        url = f"http://127.0.0.1:{daemon.port}/api/v1/push/app?timestamp={stamp}&nonce={nonce}"
+        headers = ["--header", "Content-Type: application/json", "--header", "X-JDY-DeliverId: d-1"]
+        signed = [*headers, "--header", f"X-JDY-Signature: {signature}"]
+        for _ in range(2):
+            self.assertEqual(self.curl(*signed, "--data-binary", body, token=None, url=url), (200, {"accepted": 1}))
+        self.assertEqual(self.curl(*signed, "--data-binary", body + " ", token=None, url=url)[0], 403)
+        self.assertEqual(self.curl(*headers, "--data-binary", body, token=None, url=url)[0], 401)
+        until("both are searchable", lambda: len(daemon.search("event.action:create")) == 2)
+        events = daemon.search("event.action:create")
+        self.assertEqual([event["user.full_name"] for event in events], ["小云", "小云"])
+        self.assertEqual(sorted(event.get("crm.duplicate", False) for event in events), [False, True])
 
     def test_broken_json_is_kept_and_lands_in_quarantine(self):
         daemon = self.pushed_to().start()

@@ -22,7 +22,8 @@ fn house() -> House {
     let mut event = Event::new("{\"n\":300}");
     event.time = 1_772_445_247_000;
     writer.add(&event).expect("adds");
-    writer.commit(&store.payload().expect("committed"), 0).expect("commits");
+    let now = chrono::Utc::now().timestamp_millis();
+    writer.commit(&store.payload().expect("committed"), now).expect("commits");
     drop((writer, store));
     house.append(301..400);
     house.run_until(399);
@@ -75,6 +76,12 @@ fn plain(house: &House, ran: &Ran) -> String {
     }
     let mut told = String::new();
     for line in text.lines() {
+        // How many rules are shipped and how much detectors keep in mind grows with time.
+        let line = match (line.strip_prefix("rules: "), line.strip_prefix("right  memory: ")) {
+            (Some(_), _) => "rules: N",
+            (_, Some(_)) => "right  memory: N pieces of detectors and enrichment read",
+            _ => line,
+        };
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let sized =
             line.starts_with("right  partition") || line.contains(" free") || line.contains("the journal begins");
@@ -147,8 +154,10 @@ fn the_partition_that_is_written_to_can_be_moved_away_and_is_read_again_from_the
     assert!(ran.out.contains("the index is older"), "{}", ran.out);
     let done = house.run(&["recover", "--from", "index"]);
     assert_eq!(done.code, Some(0), "{}{}", done.out, done.err);
-    house.run_until(399);
-    house.assert_once(0..400);
+    // New lines come after what is read again.
+    house.append(400..410);
+    house.run_until(409);
+    house.assert_once(0..410);
     assert_eq!(check(&house).code, Some(0), "{}", check(&house).out);
 }
 

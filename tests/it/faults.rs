@@ -214,6 +214,30 @@ fn memory_that_cannot_be_read_is_told_and_the_rest_is_kept() {
 }
 
 #[test]
+fn a_clock_that_jumped_while_the_daemon_stood_still_makes_no_partition_too_old() {
+    const DAY: &str = "1772445247000";
+    let house = House::new("");
+    replace(&house.config(), "days = 36500", "days = 10\npartition_events = 100");
+    house.append(0..150);
+    house.run_until(150);
+    assert_eq!(partitions(&house).len(), 2);
+    // The events are of that day, and the daemon is said to have run then: the clock of today is months ahead.
+    let known = |known: &str| {
+        let put = "INSERT INTO meta VALUES ('clock_known', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        ledger(&house).execute(put, [known]).expect("changed");
+    };
+    known(DAY);
+    while_running(&house, "it doubts the clock", || house.told().contains("the clock jumped by more than a day"));
+    assert_eq!(partitions(&house).len(), 2, "{}", house.told());
+    let kept: String = ledger(&house)
+        .query_row("SELECT value FROM meta WHERE key = 'clock_known'", [], |row| row.get(0))
+        .expect("read");
+    assert_eq!(kept, DAY, "what is doubted is not remembered");
+    known(&chrono::Utc::now().timestamp_millis().to_string());
+    while_running(&house, "a partition past its days goes", || partitions(&house).len() == 1);
+}
+
+#[test]
 fn a_ledger_held_by_another_program_stops_reading_and_it_goes_on_by_itself() {
     let house = house(100);
     let mut child = house.start_and_wait();

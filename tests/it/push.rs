@@ -13,6 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crmwatch::ledger::Ledger;
 use crmwatch::store::{Store, StoreOptions};
 use crmwatch_detectors::Field;
 
@@ -247,6 +248,9 @@ fn what_was_read_leaves_the_spool_and_nobody_misses_it() {
     house.wait_for_lines(1);
     end(child, &house);
     assert!(!house.log().contains("lines were lost"), "{}", house.log());
+    // Of four files begun, the last of each run is remembered.
+    let positions = Ledger::open(&house.state()).unwrap().positions().unwrap();
+    assert!(positions.len() <= 2, "{positions:?}");
     let seen = house.indexed();
     assert_eq!((seen.len() as u64, seen.values().all(|count| *count == 1)), (n, true));
 }

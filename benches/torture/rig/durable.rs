@@ -78,6 +78,17 @@ impl Durable {
         Ok(!generations.is_empty())
     }
 
+    /// The number of the last batch in the journal; 0 where there is none, or none that can be asked.
+    pub fn last_batch(&self) -> u64 {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let ledger = Connection::open_with_flags(self.state.join(crmwatch::ledger::FILE), flags);
+        let last = ledger.and_then(|ledger| {
+            ledger.busy_timeout(Duration::from_secs(2))?;
+            ledger.query_row("SELECT max(number) FROM batches", [], |row| row.get::<_, Option<u64>>(0))
+        });
+        last.ok().flatten().unwrap_or(0)
+    }
+
     /// Events the index has committed: the sum over the segments that the newest commits name.
     pub fn committed(&self) -> u64 {
         let Ok(partitions) = fs::read_dir(self.state.join("events")) else { return 0 };

@@ -13,6 +13,9 @@ use super::numbers::Numbers;
 /// How long a daemon that is told to stop may take.
 const FAREWELL: Duration = Duration::from_secs(60);
 
+/// How long a daemon that is to be killed while it reads may take to start; it is killed then all the same.
+const START: Duration = Duration::from_secs(8);
+
 /// What was done to the daemon.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Ends {
@@ -39,6 +42,8 @@ pub struct Process {
     /// Where it logs.
     pub log: PathBuf,
     child: Option<Child>,
+    /// The last batch at the last end.
+    batch: u64,
     /// What was done to it.
     pub ends: Ends,
 }
@@ -46,7 +51,7 @@ pub struct Process {
 impl Process {
     /// Not started yet.
     pub fn new(binary: PathBuf, configuration: PathBuf, log: PathBuf) -> Process {
-        Process { binary, configuration, log, child: None, ends: Ends::default() }
+        Process { binary, configuration, log, child: None, batch: 0, ends: Ends::default() }
     }
 
     /// Starts it.
@@ -118,11 +123,19 @@ impl Process {
                     self.ends.at_rolls += 1;
                 }
             }
-            _ => sleep(numbers.about(mean.mul_f64(1.2))),
+            // While it reads, however long the start takes on this machine.
+            _ => {
+                let until = Instant::now() + START;
+                while Instant::now() < until && durable.last_batch() <= self.batch {
+                    sleep(Duration::from_millis(10));
+                }
+                sleep(numbers.about(mean));
+            }
         }
         if let Some(status) = self.ended() {
             return Err(io::Error::other(format!("it ended by itself with {status}")));
         }
+        self.batch = self.batch.max(durable.last_batch());
         if numbers.once_in(16) {
             self.stop()?;
         } else {
