@@ -14,9 +14,16 @@ use super::position::Position;
 use super::tailer::{CLOSED, Open, Tailer};
 use crate::config::Start;
 
+/// What tells a compressed file from plain text, in bytes.
+const MAGIC: u64 = 4;
+
 impl Tailer {
     /// A file that is not being read: one known from before, a copy, a compressed sibling, or new.
     pub(super) fn meet(&mut self, found: &Found, notices: &mut Vec<Notice>) -> io::Result<()> {
+        // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
+        if found.size < MAGIC && found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst") {
+            return Ok(());
+        }
         let mut input = Input::open(&found.path)?;
         if input.compression() != Compression::None {
             return self.meet_compressed(found, input, notices);

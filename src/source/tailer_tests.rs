@@ -237,3 +237,19 @@ fn a_copy_made_a_moment_before_the_last_lines_that_were_read_is_not_read_again()
         run(&[CopyWriteTruncate(1, seen_before), Read, CopyWriteTruncate(30, seen_before), Restart]);
     }
 }
+
+#[test]
+fn a_compressed_file_that_is_empty_when_it_is_first_seen_is_not_taken_for_plain_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log.1.gz");
+    let file = File::create(&path).expect("made");
+    let (mut reader, mut kept, mut seen) = (tailer(folder.path(), BTreeMap::new()), BTreeMap::new(), Vec::new());
+    reader.look(0, &mut Vec::new());
+    drain(&mut reader, &mut kept, &mut seen);
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    encoder.write_all(b"{\"event.action\":\"view\"}\n").expect("written");
+    encoder.finish().expect("whole");
+    reader.look(0, &mut Vec::new());
+    drain(&mut reader, &mut kept, &mut seen);
+    assert_eq!(seen, ["{\"event.action\":\"view\"}"]);
+}
