@@ -43,7 +43,7 @@ fn house() -> (House, PathBuf) {
     (house, backup)
 }
 
-fn restore_index(house: &House, backup: &PathBuf) {
+fn restore_index(house: &House, backup: &Path) {
     fs::remove_dir_all(house.state().join("events")).expect("removed");
     copy(&backup.join("events"), &house.state().join("events"));
 }
@@ -54,7 +54,7 @@ fn remove_ledger(house: &House) {
     }
 }
 
-fn restore_ledger(house: &House, backup: &PathBuf) {
+fn restore_ledger(house: &House, backup: &Path) {
     remove_ledger(house);
     fs::copy(backup.join("ledger.sqlite"), house.state().join("ledger.sqlite")).expect("copied");
 }
@@ -75,7 +75,7 @@ fn plain(house: &House, text: &str) -> String {
     let mut told = String::new();
     let mut words = text.split_inclusive([' ', '\n']).peekable();
     let mut before = String::new();
-    while let Some(word) = words.next() {
+    for word in words {
         let bare = word.trim_end_matches([' ', '\n', ',', ';', ':', ')']);
         let number = before.trim() == "batch" && bare.bytes().all(|byte| byte.is_ascii_digit());
         let id = bare.len() >= 8 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -65,7 +65,7 @@ pub enum ListenError {
         /// The source.
         name: String,
         /// Which of them, and why.
-        error: TlsError,
+        error: Box<TlsError>,
     },
     /// The configuration lets none through.
     #[error("source {name:?} listens with TLS and has no tls_certificate and tls_key")]
