@@ -81,6 +81,7 @@ metrics! {
     rotations_total: IntCounterVec = "rotations_total" ["source"] "Files renamed and begun anew.";
     files_open: IntGaugeVec = "files_open" ["source"] "Files being followed.";
     held_deleted_bytes: IntGaugeVec = "held_deleted_bytes" ["source"] "Unread bytes of deleted files that are kept open until they are read.";
+    inotify_available: IntGauge = "inotify_available" [] "1 if the kernel tells at once what changes in the watched folders, 0 if files are looked at once a second.";
     queue_depth: IntGaugeVec = "queue_depth" ["queue"] "What waits between two stages.";
     queue_capacity: IntGaugeVec = "queue_capacity" ["queue"] "What may wait between two stages.";
     pipeline_heartbeat_timestamp_seconds: IntGauge = "pipeline_heartbeat_timestamp_seconds" [] "When the pipeline last completed a turn.";

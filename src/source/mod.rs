@@ -9,17 +9,23 @@ mod framing;
 mod identity;
 mod input;
 mod intake;
+mod known;
+mod look;
 mod merge;
 mod notice;
 mod position;
+#[cfg(test)]
+mod quiet_tests;
 mod reading;
 mod records;
 mod reread;
 mod rounds;
+mod shelf;
 mod tailer;
 #[cfg(test)]
 mod tailer_tests;
 mod turn;
+mod whereabouts;
 mod whole;
 
 pub use attribute::{Attributed, attribute};

@@ -68,7 +68,7 @@ impl Follower {
             // An over-long first line identifies the file by its first `max_line` bytes.
             let end = match memchr::memchr(b'\n', bytes) {
                 Some(end) => end,
-                None if bytes.len() > self.source.max_line => self.source.max_line,
+                None if bytes.len() >= self.source.max_line => self.source.max_line,
                 None => return Ok(false),
             };
             let line = bytes[..end.min(self.source.max_line)].to_vec();

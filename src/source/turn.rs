@@ -2,7 +2,6 @@
 //! (`rounds`).
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 
 use crmwatch_detectors::{Event, Field, Millis};
 
@@ -41,31 +40,45 @@ impl Follower {
         events: &mut Vec<Event>,
     ) -> io::Result<Turn> {
         let plain = self.input.compression() == Compression::None;
-        if plain {
-            let size = self.input.metadata()?.size();
+        let mut size = self.size;
+        if plain && (self.rewritten || size <= self.position.offset + self.looked as u64) {
+            size = self.look()?;
             if size < self.position.offset || self.rewritten {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
-            self.size = size;
-            if self.size == self.position.offset + self.looked as u64 {
+            if size < self.position.offset + self.looked as u64 {
+                // The beginning of a line that was looked at is not there any more.
+                (self.looked, self.searched) = (0, 0);
+                if !self.content.holds(self.position.offset, &mut self.input)? {
+                    return Ok(Turn { truncated: true, ..Turn::default() });
+                }
+            }
+            if size == self.position.offset + self.looked as u64 {
                 return Ok(Turn::default());
             }
         }
+        if self.searched > self.source.max_line {
+            return self.overlong(buffer, read_at, events);
+        }
         let chunk = if until == Millis::MAX { CHUNK } else { SMALL_CHUNK };
+        if (1..=self.source.max_line).contains(&self.looked) && !self.has_newline(buffer, chunk)? {
+            let more = plain && self.size > self.position.offset + self.looked as u64;
+            return Ok(Turn { more: more || self.looked > self.source.max_line, ..Turn::default() });
+        }
+        // No more memory than there is to read.
+        let there = if plain { usize::try_from(size - self.position.offset).unwrap_or(usize::MAX) } else { usize::MAX };
         let capacity = self.looked.saturating_add(chunk).min(self.source.max_line + CHUNK);
         buffer.resize(capacity, 0);
-        let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
-        if plain
-            && (self.input.metadata()?.size() < self.position.offset + filled as u64
-                || !self.content.holds(self.position.offset, &mut self.input)?)
-        {
+        let filled = self.input.read_at(&mut buffer[..capacity.min(there)], self.position.offset)?;
+        if plain && !self.still_holds(filled)? {
             return Ok(Turn { truncated: true, ..Turn::default() });
         }
+        let there = if plain { self.size > self.position.offset + filled as u64 } else { filled == capacity };
         let bytes = &buffer[..filled];
         let mut turn = Turn::default();
         if self.intake.is_none() && !self.start_intake(bytes)? {
-            self.looked = filled;
-            turn.more = filled == capacity;
+            (self.looked, self.searched) = (filled, filled);
+            turn.more = there;
             return Ok(turn);
         }
         let mut at = 0;
@@ -98,15 +111,43 @@ impl Follower {
             self.content.advance(self.position.offset, &bytes[..at]);
             self.position.offset += at as u64;
             turn.bytes += at as u64;
-            turn.more |= filled == capacity;
+            turn.more |= there;
         } else if filled == capacity && filled > self.source.max_line {
             return self.overlong(buffer, read_at, events);
         } else {
             self.looked = filled;
             self.searched = if memchr::memchr(b'\n', bytes).is_none() { filled } else { 0 };
-            turn.more = filled == capacity;
+            turn.more = there;
         }
         Ok(turn)
+    }
+
+    /// Whether what was read before is still there, after `filled` bytes beyond the offset were read.
+    fn still_holds(&mut self, filled: usize) -> io::Result<bool> {
+        let size = self.look()?;
+        let holds = size >= self.position.offset + filled as u64
+            && self.content.holds(self.position.offset, &mut self.input)?;
+        if holds {
+            self.sound = size;
+        }
+        Ok(holds)
+    }
+
+    /// Searches what was added to the beginning of a record for a newline, so that a line written in many pieces is read again only when it
+    /// is whole. In UTF-16 a newline may straddle the pieces: the last byte of what was looked at is searched again.
+    fn has_newline(&mut self, buffer: &mut Vec<u8>, chunk: usize) -> io::Result<bool> {
+        buffer.resize(chunk.max(buffer.len()), 0);
+        let from = self.looked - 1;
+        let filled = self.input.read_at(&mut buffer[..chunk], self.position.offset + from as u64)?;
+        let found = memchr::memchr(b'\n', &buffer[..filled]).is_some();
+        if !found {
+            let looked = self.looked.max(from + filled);
+            if self.searched == self.looked {
+                self.searched = looked;
+            }
+            self.looked = looked;
+        }
+        Ok(found)
     }
 
     /// A line beyond `max_line`: its end is searched without keeping it, then its head is taken in.
@@ -122,10 +163,16 @@ impl Follower {
             }
             if let Some(newline) = memchr::memchr(b'\n', &buffer[..filled]) {
                 let end = at + newline as u64;
+                if self.input.compression() == Compression::None && !self.still_holds(0)? {
+                    return Ok(Turn { truncated: true, ..turn });
+                }
                 buffer.resize(self.source.max_line, 0);
                 let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
                 let cut = end - self.position.offset - count as u64;
                 let record = std::mem::take(buffer);
+                if self.intake.is_none() {
+                    self.start_intake(&record[..count])?;
+                }
                 self.take(&record[..count], 0, cut, false, read_at, events, &mut turn);
                 *buffer = record;
                 turn.bytes = end + 1 - self.position.offset;
