@@ -37,8 +37,8 @@ impl Tailer {
         // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
         let here = found.path.to_string_lossy();
         let replaced = by_inode.iter().filter(|generation| self.missing.contains(generation));
-        let replaced = replaced.filter_map(|generation| self.known.get(*generation));
-        let replaced = replaced.filter(|position| position.offset > 0 && position.path == here).last().cloned();
+        let mut replaced = replaced.filter_map(|generation| self.known.get(*generation));
+        let replaced = replaced.find(|position| position.offset > 0 && position.path == here).cloned();
         if let Some(position) = replaced {
             let unread = (position.size > position.offset).then(|| position.size - position.offset);
             let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
