@@ -74,6 +74,7 @@ metrics! {
     duplicates_total: IntCounterVec = "duplicates_total" ["source"] "Copies of events already delivered: indexed, not given to detectors.";
     lines_cut_total: IntCounterVec = "lines_cut_total" ["source"] "Lines longer than max_line, cut and marked.";
     lost_bytes_total: IntCounterVec = "lost_bytes_total" ["source", "cause"] "Bytes that can no longer be read, as far as they can be known.";
+    zero_bytes_total: IntCounterVec = "zero_bytes_total" ["source"] "Zeros before a record that were passed over: holes left by a truncation, or by a power cut.";
     source_lag_bytes: IntGaugeVec = "source_lag_bytes" ["source"] "Bytes written to the source's files and not read yet.";
     source_last_event_timestamp_seconds: IntGaugeVec = "source_last_event_timestamp_seconds" ["source"] "Time of the source's newest event.";
     source_last_read_timestamp_seconds: IntGaugeVec = "source_last_read_timestamp_seconds" ["source"] "When a record of the source was last read.";
@@ -82,9 +83,18 @@ metrics! {
     files_open: IntGaugeVec = "files_open" ["source"] "Files being followed.";
     held_deleted_bytes: IntGaugeVec = "held_deleted_bytes" ["source"] "Unread bytes of deleted files that are kept open until they are read.";
     inotify_available: IntGauge = "inotify_available" [] "1 if the kernel tells at once what changes in the watched folders, 0 if files are looked at once a second.";
+    received_total: IntCounterVec = "received_total" ["source", "transport"] "Records received and on the disk, by how they travelled.";
+    connections: IntGaugeVec = "connections" ["source"] "Syslog connections that are open.";
+    refused_total: IntCounterVec = "refused_total" ["source", "cause"] "Records or requests not taken in: spool full, fault of the disk, no or a wrong token, ...";
+    spool_bytes: IntGaugeVec = "spool_bytes" ["source"] "Bytes in the source's spool: received and not read yet, or possibly to be read again.";
+    spool_capacity_bytes: IntGaugeVec = "spool_capacity_bytes" ["source"] "Bytes the source's spool may hold; beyond, nothing is taken in.";
     queue_depth: IntGaugeVec = "queue_depth" ["queue"] "What waits between two stages.";
     queue_capacity: IntGaugeVec = "queue_capacity" ["queue"] "What may wait between two stages.";
     pipeline_heartbeat_timestamp_seconds: IntGauge = "pipeline_heartbeat_timestamp_seconds" [] "When the pipeline last completed a turn.";
+    pipeline_stopped: IntGauge = "pipeline_stopped" [] "1 while nothing is read because of a fault; it goes on by itself when the fault has passed.";
+    pipeline_faults_total: IntCounterVec = "pipeline_faults_total" ["part"] "Times reading stopped: ledger, index, logs (cannot be read again), state, configuration, defect.";
+    alert_stage_faults_total: IntCounterVec = "alert_stage_faults_total" ["cause"] "Times alerts could not be worked on: ledger (tried again), defect (begun anew).";
+    clock_doubted: IntGauge = "clock_doubted" [] "1 while the clock is more than a day from what it was: no event is dropped for its age.";
     batches_total: IntCounter = "batches_total" [] "Batches recorded in the journal.";
     recovered_batches_total: IntCounter = "recovered_batches_total" [] "Batches read again after a crash.";
     journal_seconds: Histogram = "journal_seconds" [] "Time to make a batch durable in the ledger.";
@@ -92,9 +102,11 @@ metrics! {
     snapshot_seconds: Histogram = "snapshot_seconds" [] "Time to save what detectors and enrichment remember.";
     last_commit_timestamp_seconds: IntGauge = "last_commit_timestamp_seconds" [] "When the index was last committed, or had nothing to commit.";
     detector_state_entries: IntGaugeVec = "detector_state_entries" ["owner"] "Entries a detector or a part of enrichment remembers.";
+    memory_lost_total: IntCounterVec = "memory_lost_total" ["owner"] "Saved pieces of memory that could not be read at a start; they are learned again.";
     index_bytes: IntGauge = "index_bytes" [] "Size of the index on disk.";
     index_events: IntGauge = "index_events" [] "Events in the index.";
     partitions: IntGauge = "partitions" [] "Partitions of the index.";
+    partitions_unreadable: IntGauge = "partitions_unreadable" [] "Partitions that cannot be read, and so not searched; the log names them.";
     oldest_event_timestamp_seconds: IntGauge = "oldest_event_timestamp_seconds" [] "Time of the oldest event kept.";
     retention_dropped_events_total: IntCounterVec = "retention_dropped_events_total" ["reason"] "Events dropped by retention: too old (age), too many bytes (size), too little free space (space).";
     storage_free_bytes: IntGauge = "storage_free_bytes" [] "Free bytes of the state directory's file system.";
@@ -131,6 +143,12 @@ impl Metrics {
             .registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
             .expect("the process's names are its own");
+        for part in ["ledger", "index", "logs", "state", "configuration", "defect"] {
+            metrics.pipeline_faults_total.with_label_values(&[part]);
+        }
+        for cause in ["ledger", "defect"] {
+            metrics.alert_stage_faults_total.with_label_values(&[cause]);
+        }
         metrics.config_last_reload_successful.set(1);
         metrics.set_country_database("none");
         for severity in [Severity::Low, Severity::Medium, Severity::High, Severity::Critical] {
@@ -155,6 +173,7 @@ impl Metrics {
             bytes_read: self.bytes_read_total.with_label_values(&[name]),
             duplicates: self.duplicates_total.with_label_values(&[name]),
             lines_cut: self.lines_cut_total.with_label_values(&[name]),
+            zero_bytes: self.zero_bytes_total.with_label_values(&[name]),
             lag_bytes: self.source_lag_bytes.with_label_values(&[name]),
             last_event: self.source_last_event_timestamp_seconds.with_label_values(&[name]),
             last_read: self.source_last_read_timestamp_seconds.with_label_values(&[name]),
@@ -231,6 +250,8 @@ pub struct SourceMetrics {
     pub last_event: IntGauge,
     /// When last read, seconds.
     pub last_read: IntGauge,
+    /// Zeros passed over.
+    pub zero_bytes: IntCounter,
     /// Truncations noticed.
     pub truncations: IntCounter,
     /// Rotations noticed.

@@ -209,6 +209,10 @@ impl Detector for BruteForceSuccess {
         }]
     }
 
+    fn actions(&self) -> &'static [&'static str] {
+        &["login"]
+    }
+
     fn observe(&mut self, event: &Event, _: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventAction) != Some("login") {
             return;

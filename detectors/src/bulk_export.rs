@@ -11,7 +11,7 @@
 //! Every event is counted in records: exports and bulk jobs in full, a report by half, five rows of a list as one, wide tables more; where only
 //! bytes are known, 350 are one record. From the sixty-first page turned within an hour on, rows count in full: nobody reads so fast. Records that are
 //! written back in bulk after being read are worked on and not taken out. Failed requests do not count. The sums of the last hour and the last day slide with the events' own
-//! times, so there are no edges to hide between. Nothing below `floor_records_per_hour` and `floor_records_per_day` is ever reported.
+//! times, so there are no edges to hide between. Where an export is answered with the name of a file, the file fetched within ten minutes counts by its size. Nothing below `floor_records_per_hour` and `floor_records_per_day` is ever reported.
 //! Above, these points are added: how improbable the amount is by the entity's own history, which starts from that of its role, department or
 //! organisation (up to 6, and not more than 2
 //! beyond its rarity among peers; less where its own days are few or several of theirs have reached it), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
@@ -165,6 +165,19 @@ impl BulkExport {
     }
 }
 
+/// Whether an event is the download of a file that an export just before has made.
+fn awaited(event: &Event, context: &Context) -> bool {
+    event.text(Field::EventAction) == Some("file-download")
+        && context.habits.is_some_and(|habits| habits.awaits_file(event))
+}
+
+/// The records one event took out, weighted as this rule does without an operator's settings, and whether it was an act of exporting.
+pub(crate) fn taken_out(event: &Event, context: &Context) -> Option<(f64, bool)> {
+    static DEFAULTS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(Settings::default);
+    let awaited = awaited(event, context);
+    volume::of(event, false, awaited, &DEFAULTS).map(|volume| (volume.records, volume.export || awaited))
+}
+
 /// What an event shows of ways and kinds of data.
 fn kinds(event: &Event) -> [Option<u32>; 4] {
     [Field::EventAction, Field::ObjectType, Field::ReportId, Field::OauthClientId]
@@ -228,7 +241,8 @@ impl Detector for BulkExport {
         }
         let harvest =
             volume::page(event).is_some_and(|page| self.exporters.touch(&key, event.time).pages.turn(page, event.time));
-        let Some(volume) = volume::of(event, harvest, &self.settings) else { return };
+        let exported = awaited(event, context);
+        let Some(volume) = volume::of(event, harvest, exported, &self.settings) else { return };
         let seconds = u32::try_from((event.time / 1_000).max(0)).unwrap_or(u32::MAX);
         let exporter = self.exporters.touch(&key, event.time);
         if volume::program(event) || key.starts_with("app:") {
@@ -242,7 +256,8 @@ impl Detector for BulkExport {
         let dues = exporter.open(event.time, volume.records, volume.export);
         self.due.extend(dues.into_iter().flatten().map(|due| (due, Box::from(key.as_ref()))));
         let mut fresh = 0.0;
-        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS) {
+        // The file of an export is no way of its own.
+        for (kind, points) in kinds(event).into_iter().zip(KIND_POINTS).skip(usize::from(exported)) {
             let Some(kind) = kind else { continue };
             exporter.known.note(kind, seconds, KNOWN);
             if !exporter.known.known(kind, seconds, RIPE) {

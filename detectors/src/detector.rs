@@ -3,13 +3,23 @@
 
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Severity};
+use crate::habits::{Habits, View};
 use crate::manual::Manual;
 
 /// What a detector may know besides the event.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Context {
+pub struct Context<'h> {
     /// No event older than this is expected any more: what baselines may learn.
     pub watermark: Millis,
+    /// What is usual for whom, before this event.
+    pub habits: Option<&'h Habits>,
+}
+
+impl<'h> Context<'h> {
+    /// How usual this event's surroundings are for whom it is about.
+    pub fn view(&self, event: &Event) -> View<'h> {
+        View::of(self.habits, event)
+    }
 }
 
 /// One rule as `crmwatch detectors list` shows it.
@@ -56,8 +66,20 @@ pub trait Detector: Send {
     /// The rules it decides on.
     fn rules(&self) -> Vec<Rule>;
 
+    /// The values of `event.action` it looks at; none for all. The engine does not show it any other event.
+    fn actions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Looks at one event. Events come in the order of arrival, up to their source's lateness behind each other.
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>);
+
+    /// Hears what others have just found at this event, those before it in the list; what it finds itself is added.
+    fn hear(&mut self, _found: &[Detection], _event: &Event, _context: &Context, _out: &mut Vec<Detection>) {}
+
+    /// Hears that time has passed though nothing may have happened: `now` is no event's time but the pipeline's, and journalled like an
+    /// event. What it finds is decided by an event that stands for the silence.
+    fn tick(&mut self, _now: Millis, _out: &mut Vec<(Event, Detection)>) {}
 
     /// State changed since the last call, in an order that depends on nothing but the state.
     fn changes(&mut self) -> Vec<StateChange>;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use ahash::AHashMap;
+
+use crate::allowance::Allowances;
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::episode::{self, Episodes};
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Finding};
+use crate::finding::{Detection, Finding, Severity};
+use crate::habits::{self, Habits};
 use crate::registry::{self, SettingsError};
 
 const OWNER: &str = "engine";
@@ -17,9 +21,15 @@ pub type Settings = BTreeMap<String, serde_json::Value>;
 /// The detectors at work.
 pub struct Engine {
     detectors: Vec<Box<dyn Detector>>,
+    /// Which detectors look at events of an action; those that look at all are in every list.
+    by_action: AHashMap<&'static str, Vec<usize>>,
+    /// Which look at events of any other action, or none.
+    otherwise: Vec<usize>,
+    habits: Habits,
+    allowances: Allowances,
     episodes: Episodes,
-    context: Context,
-    context_changed: bool,
+    watermark: Millis,
+    watermark_changed: bool,
     found: Vec<Detection>,
     finished: Vec<Finding>,
 }
@@ -37,14 +47,31 @@ impl Engine {
 
     /// An engine over some detectors only, for tests and backtests.
     pub fn with(detectors: Vec<Box<dyn Detector>>) -> Engine {
+        let everything =
+            |index: &usize| -> bool { detectors.get(*index).is_some_and(|detector| detector.actions().is_empty()) };
+        let otherwise: Vec<usize> = (0..detectors.len()).filter(everything).collect();
+        let mut by_action: AHashMap<&'static str, Vec<usize>> = AHashMap::new();
+        for action in detectors.iter().flat_map(|detector| detector.actions()) {
+            let looking = |index: &usize| everything(index) || detectors[*index].actions().contains(action);
+            by_action.insert(action, (0..detectors.len()).filter(looking).collect());
+        }
         Engine {
             detectors,
+            by_action,
+            otherwise,
+            habits: Habits::default(),
+            allowances: Allowances::default(),
             episodes: Episodes::default(),
-            context: Context { watermark: Millis::MIN },
-            context_changed: false,
+            watermark: Millis::MIN,
+            watermark_changed: false,
             found: Vec::new(),
             finished: Vec::new(),
         }
+    }
+
+    /// What the operator allows: findings that it covers are not made.
+    pub fn allow(&mut self, allowances: Allowances) {
+        self.allowances = allowances;
     }
 
     /// All rules, in the order of their detectors.
@@ -58,15 +85,55 @@ impl Engine {
             return;
         }
         let watermark = event.time.saturating_sub(event.origin.lateness);
-        if watermark > self.context.watermark {
-            self.context.watermark = watermark;
-            self.context_changed = true;
+        if watermark > self.watermark {
+            self.watermark = watermark;
+            self.watermark_changed = true;
         }
+        let context = Context { watermark: self.watermark, habits: Some(&self.habits) };
+        let action = event.text(Field::EventAction);
+        let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
+        for index in looking {
+            self.detectors[*index].observe(event, &context, &mut self.found);
+        }
+        if !self.found.is_empty() {
+            self.allowances.sift(&mut self.found, event);
+            self.told(event);
+        }
+        self.habits.learn(event);
+    }
+
+    /// Lets the detectors hear what was found, and makes findings of it.
+    fn told(&mut self, event: &Event) {
+        let context = Context { watermark: self.watermark, habits: Some(&self.habits) };
         for detector in &mut self.detectors {
-            detector.observe(event, &self.context, &mut self.found);
+            if self.found.is_empty() {
+                break;
+            }
+            let mut more = Vec::new();
+            detector.hear(&self.found, event, &context, &mut more);
+            if !more.is_empty() {
+                self.allowances.sift(&mut more, event);
+                self.found.append(&mut more);
+            }
+        }
+        if self.found.iter().any(|detection| detection.severity >= Severity::Medium) {
+            self.habits.doubt(event);
         }
         for detection in self.found.drain(..) {
             self.episodes.raise(detection, event, &mut self.finished);
+        }
+    }
+
+    /// Says that it is `now`, for what is decided by the absence of events. The pipeline calls it in event time's stead, journalled.
+    pub fn tick(&mut self, now: Millis) {
+        let mut found = Vec::new();
+        for detector in &mut self.detectors {
+            detector.tick(now, &mut found);
+        }
+        for (event, detection) in found {
+            self.found.push(detection);
+            self.allowances.sift(&mut self.found, &event);
+            self.told(&event);
         }
     }
 
@@ -80,11 +147,12 @@ impl Engine {
     /// State changed since the last call, to be saved with the number of the batch it belongs to.
     pub fn changes(&mut self) -> Vec<StateChange> {
         let mut changes = self.episodes.changes();
+        changes.extend(self.habits.changes());
         for detector in &mut self.detectors {
             changes.extend(detector.changes());
         }
-        if std::mem::take(&mut self.context_changed) {
-            let value = Some(self.context.watermark.to_le_bytes().to_vec());
+        if std::mem::take(&mut self.watermark_changed) {
+            let value = Some(self.watermark.to_le_bytes().to_vec());
             changes.push(StateChange { owner: OWNER.to_owned(), key: "watermark".to_owned(), value });
         }
         changes
@@ -95,14 +163,60 @@ impl Engine {
         let damaged = || RestoreError { owner: owner.to_owned(), key: key.to_owned() };
         match owner {
             OWNER => {
-                self.context.watermark = Millis::from_le_bytes(value.try_into().map_err(|_| damaged())?);
+                self.watermark = Millis::from_le_bytes(value.try_into().map_err(|_| damaged())?);
                 Ok(())
             }
             episode::OWNER => self.episodes.restore(key, value),
+            habits::OWNER => self.habits.restore(key, value),
             _ => match self.detectors.iter_mut().find(|detector| detector.id() == owner) {
                 Some(detector) => detector.restore(key, value),
                 None => Ok(()),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{BERLIN, event};
+
+    struct Counts(&'static [&'static str], std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Detector for Counts {
+        fn id(&self) -> &'static str {
+            "counts"
+        }
+
+        fn rules(&self) -> Vec<Rule> {
+            Vec::new()
+        }
+
+        fn actions(&self) -> &'static [&'static str] {
+            self.0
+        }
+
+        fn observe(&mut self, _: &Event, _: &Context, _: &mut Vec<Detection>) {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+
+        fn changes(&mut self) -> Vec<StateChange> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &str, _: &[u8]) -> Result<(), RestoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_detector_is_shown_the_actions_it_names_and_one_that_names_none_is_shown_all() {
+        let counts = [(); 3].map(|()| std::sync::Arc::<std::sync::atomic::AtomicUsize>::default());
+        let of = |actions, nth: usize| -> Box<dyn Detector> { Box::new(Counts(actions, counts[nth].clone())) };
+        let mut engine = Engine::with(vec![of(&["login"], 0), of(&[], 1), of(&["login", "export"], 2)]);
+        for action in ["login", "export", "view", "login"] {
+            engine.observe(&event(0, "mia", BERLIN, action, -1));
+        }
+        assert_eq!(counts.map(|count| count.load(std::sync::atomic::Ordering::Relaxed)), [2, 4, 3]);
     }
 }

@@ -212,6 +212,30 @@ impl Event {
         &self.text[..self.raw_end as usize]
     }
 
+    /// Makes the raw record the one that carried what the event was made over (a syslog header before it, a collector's JSON around it).
+    /// Values go on pointing at what they are part of.
+    pub fn carried_in(&mut self, record: &str) {
+        let inner = self.raw_end;
+        let at = if record.ends_with(self.raw()) {
+            self.text.insert_str(0, &record[..record.len() - inner as usize]);
+            record.len() - inner as usize
+        } else {
+            self.text.insert_str(0, record);
+            record.len()
+        };
+        let by = u32::try_from(at).unwrap_or(u32::MAX);
+        self.raw_end = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        for (key, slot) in &mut self.values {
+            if key.field.is_none() {
+                key.start += by;
+            }
+            if let Slot::Text(span) = slot {
+                span.start += by;
+                span.end += by;
+            }
+        }
+    }
+
     /// Whether the field is there.
     pub fn has(&self, field: Field) -> bool {
         self.slots[field as usize] != ABSENT
@@ -531,6 +555,24 @@ mod tests {
         assert_eq!(event.text(Field::UserName), Some("Bob"));
         assert_eq!(event.values().count(), 1);
         assert_eq!(event.raw(), raw);
+    }
+
+    #[test]
+    fn an_event_carried_in_another_record_keeps_its_values() {
+        for (record, unchanged) in [("<13>host alice 203.0.113.7", true), ("{\"log\":\"alice 203.0.113.7\"}", false)] {
+            let raw = "alice 203.0.113.7";
+            let mut event = Event::new(raw);
+            event.set_part(Field::UserName, raw, &raw[..5]);
+            event.set(Field::EventAction, "login");
+            event.set_other("own.name", Value::Text("kept"));
+            let length = event.text.len();
+            event.carried_in(record);
+            assert_eq!(event.raw(), record);
+            assert_eq!(event.text(Field::UserName), Some("alice"));
+            assert_eq!(event.text(Field::EventAction), Some("login"));
+            assert_eq!(event.named("own.name"), Some(Value::Text("kept")));
+            assert_eq!(event.text.len() - length == record.len() - raw.len(), unchanged, "nothing is there twice");
+        }
     }
 
     #[test]

@@ -178,6 +178,8 @@ fields! {
     LoginType = 103, "crm.login_type", Keyword;
     VendorScore = 104, "crm.vendor.score", Float;
     Department = 105, "crm.department", Keyword;
+    /// Who handed the record in, where it came over the network.
+    LogSourceAddress = 106, "log.source.address", Keyword;
 }
 
 #[cfg(test)]

@@ -207,6 +207,40 @@ pub struct Detection {
     pub quiet: Millis,
 }
 
+impl Detection {
+    /// What is the same for every detection about an event's own entity; the sentences are to be filled in.
+    pub fn about(event: &Event, rule: &'static str, severity: Severity) -> Detection {
+        let mut entity = Identities::default();
+        entity.add_event(event);
+        let primary = crate::entity::primary_field(event).name();
+        Detection {
+            rule: rule.into(),
+            severity,
+            entity,
+            primary,
+            subject: crate::entity::entity_key(event).into_owned(),
+            summary: Sentence::default(),
+            observed: Sentence::default(),
+            expected: Sentence::default(),
+            window: (event.time, event.time),
+            evidence: Vec::new(),
+            evidence_count: 1,
+            techniques: Vec::new(),
+            parts: Vec::new(),
+            quiet: 3_600_000,
+        }
+    }
+
+    /// The same with the window and the events it rests on.
+    #[must_use]
+    pub fn resting_on(mut self, evidence: Vec<Reference>, from: Millis, to: Millis) -> Detection {
+        self.evidence_count = evidence.len() as u64 + 1;
+        self.evidence = evidence;
+        self.window = (from.min(self.window.0), to.max(from));
+        self
+    }
+}
+
 /// An episode of one rule about one entity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {

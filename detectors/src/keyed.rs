@@ -70,6 +70,13 @@ impl<V: Resident> Keyed<V> {
         }
     }
 
+    /// All keys, in their order.
+    pub fn keys(&self) -> Vec<Box<str>> {
+        let mut keys: Vec<Box<str>> = self.entries.keys().cloned().collect();
+        keys.sort_unstable();
+        keys
+    }
+
     /// How many keys are held.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -9,35 +9,78 @@
 //! | how detections become findings | [`episode`], [`finding`] |
 //! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept and saved | [`keyed`] |
+//! | what is usual for whom | [`habits`] |
+//! | sequences: one thing and then another | [`steps`] |
+//! | what the operator allows | [`allowance`] |
 //! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
 //! | how figures and times are written in sentences | [`wording`] |
 
+mod aftermath;
+pub mod allowance;
+pub mod anonymiser_login;
+pub mod api_token_created;
+pub mod audit_disabled_then_activity;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
 pub mod codec;
+pub mod concurrent_sessions;
 #[cfg(test)]
 mod cost;
+pub mod credential_stuffing;
 pub mod detector;
+pub mod distinct;
+pub mod dormant_account;
 pub mod engine;
 pub mod entity;
+pub mod entity_risk;
 pub mod episode;
 pub mod event;
+#[cfg(test)]
+mod everything;
 pub mod field;
 pub mod finding;
+pub mod first_seen_risk;
+pub mod guest_enumeration;
+pub mod habits;
 pub mod honeytoken_touched;
 pub mod impossible_travel;
+pub mod integration_new_network;
 pub mod json;
 pub mod keyed;
+pub mod leaver_export;
+pub mod login_as_then_export;
 pub mod manual;
+mod mass;
+pub mod mass_delete;
+pub mod mass_share;
+pub mod mass_update;
+pub mod mfa_fatigue;
+pub mod mfa_removed_then_login;
+pub mod names;
+pub mod oauth_app_then_bulk_read;
+pub mod off_hours_export;
 pub mod password_spray;
 pub mod person;
 pub mod place;
+pub mod privilege_escalation_then_export;
+pub mod public_exposure;
+pub mod query_reconnaissance;
+pub mod record_enumeration;
+pub mod record_snooping;
 pub mod registry;
 #[cfg(test)]
 mod scenario;
+pub mod seats;
+pub mod session_hijack;
 pub mod sigma;
+pub mod slow_exfiltration;
+pub mod source_silent;
+pub mod steps;
+pub mod success_after_attack;
 pub mod usual;
+pub mod watch;
+pub mod web_attack;
 pub mod window;
 pub mod wording;
 

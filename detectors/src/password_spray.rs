@@ -627,6 +627,10 @@ impl Detector for PasswordSpray {
         }]
     }
 
+    fn actions(&self) -> &'static [&'static str] {
+        &["login"]
+    }
+
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventAction) != Some("login") {
             return;

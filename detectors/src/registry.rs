@@ -3,6 +3,7 @@
 use crate::detector::Detector;
 use crate::engine::Settings;
 use crate::sigma::{self, Sigma};
+use crate::watch::{self, Watch};
 
 /// Makes a detector from its settings (a JSON object; empty for the defaults).
 pub type Build = fn(&serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error>;
@@ -23,7 +24,41 @@ pub const DETECTORS: &[Registration] = &[
     Registration { id: crate::brute_force_success::ID, build: crate::brute_force_success::BruteForceSuccess::build },
     Registration { id: crate::honeytoken_touched::ID, build: crate::honeytoken_touched::HoneytokenTouched::build },
     Registration { id: crate::password_spray::ID, build: crate::password_spray::PasswordSpray::build },
+    watched::<crate::credential_stuffing::CredentialStuffing>(),
+    watched::<crate::anonymiser_login::AnonymiserLogin>(),
+    watched::<crate::api_token_created::ApiTokenCreated>(),
+    watched::<crate::integration_new_network::IntegrationNewNetwork>(),
+    watched::<crate::audit_disabled_then_activity::AuditDisabledThenActivity>(),
+    watched::<crate::leaver_export::LeaverExport>(),
+    watched::<crate::off_hours_export::OffHoursExport>(),
+    watched::<crate::login_as_then_export::LoginAsThenExport>(),
+    watched::<crate::oauth_app_then_bulk_read::OauthAppThenBulkRead>(),
+    watched::<crate::privilege_escalation_then_export::PrivilegeEscalationThenExport>(),
+    watched::<crate::concurrent_sessions::ConcurrentSessions>(),
+    watched::<crate::dormant_account::DormantAccount>(),
+    watched::<crate::first_seen_risk::FirstSeenRisk>(),
+    watched::<crate::guest_enumeration::GuestEnumeration>(),
+    watched::<crate::public_exposure::PublicExposure>(),
+    watched::<crate::query_reconnaissance::QueryReconnaissance>(),
+    watched::<crate::slow_exfiltration::SlowExfiltration>(),
+    watched::<crate::record_enumeration::RecordEnumeration>(),
+    watched::<crate::record_snooping::RecordSnooping>(),
+    watched::<crate::session_hijack::SessionHijack>(),
+    watched::<crate::mass_delete::MassDelete>(),
+    watched::<crate::mass_share::MassShare>(),
+    watched::<crate::mass_update::MassUpdate>(),
+    watched::<crate::mfa_fatigue::MfaFatigue>(),
+    watched::<crate::mfa_removed_then_login::MfaRemovedThenLogin>(),
+    watched::<crate::source_silent::SourceSilent>(),
+    watched::<crate::web_attack::WebAttack>(),
+    // Those that hear what others found stand last, the one that adds everything up at the very end.
+    watched::<crate::success_after_attack::SuccessAfterAttack>(),
+    watched::<crate::entity_risk::EntityRisk>(),
 ];
+
+const fn watched<W: Watch>() -> Registration {
+    Registration { id: W::ID, build: watch::build::<W> }
+}
 
 /// A detector's settings do not fit.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +137,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_rule_of_the_design_is_there() {
+        let all: Vec<&str> = ids().collect();
+        for id in [
+            "impossible-travel",
+            "session-hijack",
+            "concurrent-sessions",
+            "first-seen-risk",
+            "brute-force",
+            "brute-force-success",
+            "password-spray",
+            "credential-stuffing",
+            "success-after-attack",
+            "mfa-fatigue",
+            "mfa-removed-then-login",
+            "bulk-export",
+            "slow-exfiltration",
+            "leaver-export",
+            "off-hours-export",
+            "oauth-app-then-bulk-read",
+            "integration-new-network",
+            "privilege-escalation-then-export",
+            "login-as-then-export",
+            "mass-delete",
+            "mass-update",
+            "mass-share",
+            "record-snooping",
+            "record-enumeration",
+            "query-reconnaissance",
+            "dormant-account",
+            "audit-disabled-then-activity",
+            "api-token-created",
+            "public-exposure",
+            "guest-enumeration",
+            "anonymiser-login",
+            "honeytoken-touched",
+            "web-attack",
+            "source-silent",
+            "entity-risk",
+        ] {
+            assert!(all.contains(&id), "{id}");
+        }
+        assert_eq!(all.len(), 35);
     }
 
     #[test]

@@ -116,3 +116,75 @@ pub fn play_with_cuts(make: fn() -> Box<dyn Detector>, events: &[Event], cuts: &
     }
     last.into_values().filter(|finding| finding.severity >= Severity::Medium).collect()
 }
+
+/// Findings at whatever severity, in their last form, of events in the order of their times.
+pub fn play_all(make: &dyn Fn() -> Box<dyn Detector>, mut events: Vec<Event>) -> Vec<Finding> {
+    events.sort_by_key(|event| event.time);
+    shown(make, &events, &[])
+}
+
+fn shown(make: &dyn Fn() -> Box<dyn Detector>, events: &[Event], cuts: &[usize]) -> Vec<Finding> {
+    let mut saved = std::collections::BTreeMap::new();
+    let mut engine = Engine::with(vec![make()]);
+    let mut last = std::collections::BTreeMap::new();
+    for (index, event) in events.iter().enumerate() {
+        if cuts.contains(&index) {
+            for change in engine.changes() {
+                match change.value {
+                    Some(value) => saved.insert((change.owner, change.key), value),
+                    None => saved.remove(&(change.owner, change.key)),
+                };
+            }
+            engine = Engine::with(vec![make()]);
+            for ((owner, key), value) in &saved {
+                engine.restore(owner, key, value).expect("what was saved is readable");
+            }
+        }
+        engine.observe(event);
+        last.extend(engine.drain().into_iter().map(|finding| (finding.id, finding)));
+    }
+    last.into_values().collect()
+}
+
+/// Shows a story that must be found, and checks the promises every detector makes: a cut and restore anywhere near its end changes
+/// nothing, and events up to nine minutes late end in the same findings about the same entities.
+pub fn kept_promises(make: &dyn Fn() -> Box<dyn Detector>, mut events: Vec<Event>) -> Vec<Finding> {
+    events.sort_by_key(|event| event.time);
+    let whole = shown(make, &events, &[]);
+    let from = events.len().saturating_sub(4);
+    for cut in (from..events.len()).chain([events.len() / 2]) {
+        assert_eq!(shown(make, &events, &[cut]), whole, "cut at {cut} of {}", events.len());
+    }
+    let mut late: Vec<(Millis, Event)> = events
+        .iter()
+        .enumerate()
+        .map(|(nth, event)| (event.time + (nth as i64 * 7919 % 10) * 60_000, event.clone()))
+        .collect();
+    late.sort_by_key(|(arrival, event)| (*arrival, event.time));
+    let late: Vec<Event> = late.into_iter().map(|(_, event)| event).collect();
+    let about = |findings: &[Finding]| -> std::collections::BTreeSet<(String, Severity)> {
+        findings.iter().map(|finding| (finding.primary_value().to_owned(), finding.severity)).collect()
+    };
+    assert_eq!(about(&shown(make, &late, &[])), about(&whole), "late events");
+    for finding in &whole {
+        assert!(!finding.summary.zh.is_empty() && finding.summary.en.len() > 20, "{:?}", finding.summary);
+        assert!(!finding.observed.en.is_empty() && !finding.expected.zh.is_empty(), "{:?}", finding.expected);
+        assert!(!finding.techniques.is_empty(), "{}", finding.rule);
+    }
+    whole
+}
+
+/// The worst severity found.
+pub fn worst(findings: &[Finding]) -> Option<Severity> {
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+/// A failed one.
+pub fn failed(event: Event) -> Event {
+    with(event, Field::EventOutcome, "failure")
+}
+
+/// Two weeks of office days with one browser: what makes somebody's surroundings known.
+pub fn fortnight(user: &str) -> Vec<Event> {
+    office(0..14, user, BERLIN, 120).into_iter().map(|event| with(event, Field::UserAgent, CHROME)).collect()
+}

@@ -1,14 +1,17 @@
 //! What a fuzz target runs on its bytes, and what must hold whatever they are. `tests/it/corpus.rs` includes this file.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use chrono_tz::Tz;
 use crmwatch::config::Config;
+use crmwatch::ledger::Segment;
 use crmwatch::parse::web::Tables;
-use crmwatch::parse::{self, Options, Verdict};
+use crmwatch::parse::{self, Framing, Options, Verdict};
 use crmwatch::query::Query;
-use crmwatch::source::{Decoder, record_end};
+use crmwatch::source::syslog::{Deframer, Frame};
+use crmwatch::source::{Decoder, Found, Input, Position, Received, Scan, Units, spooled, unspooled};
 use crmwatch_detectors::{Event, codec, json as event_json, sigma};
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::shipped);
@@ -16,7 +19,7 @@ const NOW: i64 = 1_772_442_847_000;
 
 /// Formats of one event a line, and the finding out which it is.
 pub fn lines(bytes: &[u8]) {
-    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "auto"] {
+    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "syslog", "auto"] {
         file(format, bytes);
     }
 }
@@ -35,6 +38,35 @@ pub fn csv(bytes: &[u8]) {
     }
 }
 
+/// Syslog: headers of every kind, before messages of every kind.
+pub fn syslog(bytes: &[u8]) {
+    for format in ["syslog", "auto", "nginx", "odoo", "json"] {
+        file(format, bytes);
+    }
+    stream(bytes);
+}
+
+/// Bytes of a syslog connection: however they are cut into reads, the same messages come out, within their bound.
+fn stream(bytes: &[u8]) {
+    const LONGEST: usize = 64;
+    let frames = |read: usize| {
+        let mut deframer = Deframer::new(LONGEST);
+        let mut told = Vec::new();
+        let mut give = |frame: Frame<'_>| told.push((frame.message.to_vec(), frame.cut, frame.partial));
+        for piece in bytes.chunks(read.max(1)) {
+            deframer.push(piece, &mut give);
+            assert!(deframer.held() <= 2 * LONGEST, "no more is held than may be kept");
+        }
+        deframer.finish(&mut give);
+        told
+    };
+    let whole = frames(bytes.len());
+    assert!(whole.iter().all(|(message, ..)| !message.is_empty() && message.len() <= LONGEST));
+    for read in [1, 3, 7] {
+        assert!(frames(read) == whole, "cut into reads of {read} bytes the messages are others");
+    }
+}
+
 /// Reads bytes as a file of that format, record by record, and is stopped and resumed at each.
 fn file(format: &str, bytes: &[u8]) {
     let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, ..Options::default() };
@@ -44,8 +76,12 @@ fn file(format: &str, bytes: &[u8]) {
     while !rest.is_empty() {
         let line = &rest[..memchr_line(rest)];
         let framing = grammar.framing(line);
-        let end = record_end(framing, rest, 0).unwrap_or(rest.len());
-        let (text, _) = Decoder::of("auto").decode(&rest[..end]);
+        let end = match Scan::new(framing, Units::Mixed).on(rest) {
+            Found::End(end) => end,
+            Found::Never => line.len(),
+            Found::Open => rest.len(),
+        };
+        let (text, _) = Decoder::Auto.decode(&rest[..end]);
         let mut resumed = parse::grammar(format, &options).expect("a format of the list");
         resumed.resume(&grammar.state());
         let before = events.len();
@@ -65,6 +101,111 @@ fn file(format: &str, bytes: &[u8]) {
 
 fn memchr_line(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len())
+}
+
+const UNITS: [Units; 6] = [Units::Mixed, Units::Single, Units::Double, Units::ShiftJis, Units::Utf16Le, Units::Utf16Be];
+const FRAMINGS: [Framing; 3] = [Framing::Lines, Framing::QuotedCsv, Framing::Json];
+
+/// Where records end. The first byte says how bytes are characters and how records end, the second into what pieces the rest is cut.
+pub fn framing(bytes: &[u8]) -> Vec<usize> {
+    let [kind, cut, text @ ..] = bytes else { return Vec::new() };
+    let units = UNITS[usize::from(*kind) % UNITS.len()];
+    let framing = FRAMINGS[usize::from(*kind) / UNITS.len() % FRAMINGS.len()];
+    let piece = usize::from(*cut) % 17 + 1;
+    let (mut at, mut ends) = (0, Vec::new());
+    while at < text.len() {
+        let whole = Scan::new(framing, units).on(&text[at..]);
+        let mut scan = Scan::new(framing, units);
+        let (mut given, mut found) = (at, Found::Open);
+        while found == Found::Open && given < text.len() {
+            given = (given + piece).min(text.len());
+            found = scan.on(&text[at + scan.seen()..given]);
+        }
+        assert_eq!(found, whole, "{units:?} {framing:?}: the end of a record depends on how it came");
+        let Found::End(end) = whole.or_first_line(units, &text[at..]) else { break };
+        assert!(units.newline(&text[at + end..], 0) == Some(0), "a record ends before a newline");
+        assert_eq!(units.newlines(&text[at..at + end]) == 0, units.newline(&text[at..at + end], 0).is_none());
+        at += end + units.width();
+        ends.push(at);
+    }
+    ends
+}
+
+trait OrFirstLine {
+    fn or_first_line(self, units: Units, text: &[u8]) -> Found;
+}
+
+impl OrFirstLine for Found {
+    /// What never ends is taken line by line.
+    fn or_first_line(self, units: Units, text: &[u8]) -> Found {
+        match self {
+            Found::Never => units.newline(text, 0).map_or(Found::Open, Found::End),
+            other => other,
+        }
+    }
+}
+
+/// Bytes to text and back. The first byte names an encoding.
+pub fn decode(bytes: &[u8]) {
+    const LABELS: [&str; 9] =
+        ["auto", "utf-16le", "utf-16be", "gb18030", "gbk", "big5", "shift_jis", "windows-1252", "utf-8"];
+    let [label, bytes @ ..] = bytes else { return };
+    let label = LABELS[usize::from(*label) % LABELS.len()];
+    let Some(decoder) = Decoder::of(label, bytes) else { return };
+    let (text, keep) = decoder.decode(bytes);
+    // Text that stands alone must lead back to the bytes.
+    if !keep && !text.contains('\u{fffd}') {
+        let back = match decoder.units() {
+            Units::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Units::Utf16Be => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            Units::Mixed if std::str::from_utf8(bytes).is_err() => encoding_rs::GB18030.encode(&text).0.into_owned(),
+            Units::Mixed => text.as_bytes().to_vec(),
+            _ => {
+                let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).expect("a label of the list");
+                encoding.encode(&text).0.into_owned()
+            }
+        };
+        assert!(back == bytes, "{label}: {bytes:?} is kept as {text:?} only");
+    }
+    decoder.plain(bytes);
+    let units = decoder.units();
+    assert!(units.leading_zeros(bytes) <= bytes.len());
+    if let Some(at) = units.last_newline(bytes) {
+        assert!(units.newline(bytes, at) == Some(at) && units.newlines(bytes) > 0);
+    }
+}
+
+/// What came over the wire, written to the spool and read back: the same. And what never was a spool line.
+pub fn spool(bytes: &[u8]) {
+    let payloads: Vec<&[u8]> = bytes.split(|byte| *byte == 0xfe).collect();
+    let records: Vec<Received<'_>> =
+        payloads.iter().map(|payload| Received::new(NOW, Some([192, 0, 2, 1].into()), payload)).collect();
+    let written = spooled(&records);
+    let mut lines = written.split(|byte| *byte == b'\n');
+    for payload in payloads {
+        let line = lines.next().expect("a line a record");
+        let back = unspooled(line).expect("one of ours");
+        assert!(back.payload == payload && back.at == NOW && back.peer == Some([192, 0, 2, 1].into()));
+    }
+    assert!(lines.next().is_some_and(<[u8]>::is_empty) && lines.next().is_none());
+    bytes.split(|byte| *byte == b'\n').for_each(|line| drop(unspooled(line)));
+}
+
+/// What the ledger keeps of files and batches, damaged.
+pub fn positions(bytes: &[u8]) {
+    if let Ok(position) = serde_json::from_slice::<Position>(bytes) {
+        let text = serde_json::to_string(&position).expect("positions serialise");
+        assert_eq!(serde_json::from_str::<Position>(&text).expect("what was written can be read"), position);
+        let mut file = tempfile::NamedTempFile::new().expect("made");
+        file.write_all(bytes).expect("written");
+        let mut input = Input::open(file.path()).expect("opened");
+        let _ = position.fits(&mut input);
+        let _ = position.shorter_copy(&mut input);
+    }
+    if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
+        let text = serde_json::to_string(&segments).expect("segments serialise");
+        assert_eq!(serde_json::from_str::<Vec<Segment>>(&text).expect("what was written can be read"), segments);
+    }
 }
 
 /// What the stages behind the parsers do with an event.

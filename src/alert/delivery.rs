@@ -45,6 +45,10 @@ fn pause(message_id: &str, attempts: u32) -> Millis {
 
 impl AlertStage {
     pub(super) fn deliver(&mut self, now: Millis) -> Result<(), LedgerError> {
+        while let Some((message, outcome)) = self.unrecorded.last() {
+            self.ledger.record_attempt(*message, outcome, now)?;
+            self.unrecorded.pop();
+        }
         for index in 0..self.channels.len() {
             for _ in 0..PER_TURN {
                 let outlet = &self.channels[index];
@@ -100,7 +104,9 @@ impl AlertStage {
             }
         };
         self.metrics.alerts_sent_total.with_label_values(&[channel, word]).inc();
-        self.ledger.record_attempt(message.id, &outcome, now)
+        self.ledger
+            .record_attempt(message.id, &outcome, now)
+            .inspect_err(|_| self.unrecorded.push((message.id, outcome)))
     }
 }
 

@@ -28,7 +28,8 @@ impl Wave {
         // After a restart the ledger knows of some and we do not know since when: a wave starts now.
         let first = *self.first.get_or_insert(now);
         let last = *self.last.get_or_insert(now);
-        now.saturating_sub(last) >= QUIET || now.saturating_sub(first) >= LONGEST
+        // A clock that was set back must not keep the wave open until it is there again.
+        now < first || now.saturating_sub(last) >= QUIET || now.saturating_sub(first) >= LONGEST
     }
 }
 

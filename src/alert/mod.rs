@@ -29,7 +29,7 @@ pub use email::{EmailChannel, EmailError};
 pub use evidence::{EventLookup, EvidenceLine, LINES_KEPT};
 
 use crate::config::Alerts;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Outcome};
 use crate::metrics::Metrics;
 
 /// Knows the zone a person works in, by any of his names.
@@ -62,6 +62,8 @@ pub struct AlertStage {
     lookup: Box<dyn EventLookup>,
     metrics: Metrics,
     wave: historic::Wave,
+    /// Attempts that were made and could not be written down: nothing more is sent before they are, or it would be sent again and again.
+    unrecorded: Vec<(i64, Outcome)>,
 }
 
 /// A rest after the ledger could not be used; the next turn does all that is still to be done.
@@ -88,17 +90,22 @@ impl AlertStage {
             lookup,
             metrics,
             wave: historic::Wave::default(),
+            unrecorded: Vec::new(),
         }
     }
 
     /// Does all there is to do now; `now` is the clock's.
     pub fn work(&mut self, now: Millis) -> Result<(), LedgerError> {
-        self.absorb(now)?;
-        self.copy_lines(now)?;
-        self.write_due(now)?;
-        self.sum_up_historic(now)?;
-        self.deliver(now)?;
-        self.measure(now)
+        // A step that fails does not keep the others from what they can do: what waits to be sent goes out on a full disk, too.
+        let steps = [
+            self.absorb(now),
+            self.copy_lines(now),
+            self.write_due(now),
+            self.sum_up_historic(now),
+            self.deliver(now),
+            self.measure(now),
+        ];
+        steps.into_iter().collect()
     }
 
     /// Works at each signal and each second until told to stop, or until nobody can signal any more. The last turn takes in what is
@@ -111,7 +118,14 @@ impl AlertStage {
             }
             if let Err(error) = self.work(clock()) {
                 tracing::error!(%error, "alerts cannot be worked on; trying again");
+                self.metrics.alert_stage_faults_total.with_label_values(&["ledger"]).inc();
                 std::thread::sleep(AFTER_ERROR);
+                match self.ledger.again() {
+                    Ok(ledger) => self.ledger = ledger,
+                    Err(error) => {
+                        tracing::error!(%error, "the ledger cannot be opened again; trying on with the old connection")
+                    }
+                }
             }
         }
         if let Err(error) = self.absorb(clock()).and_then(|()| self.measure(clock())) {

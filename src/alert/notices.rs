@@ -67,6 +67,15 @@ impl Plan {
                 || worth.rules.iter().any(|rule| !notice.told_rules.contains(rule)))
     }
 
+    /// Nothing is planned further ahead than this: a notice beyond it was planned while the clock was ahead, and is due.
+    fn furthest(&self) -> Millis {
+        self.wait.saturating_add(self.interval).saturating_add(HOUR)
+    }
+
+    fn is_due(&self, due: Millis, now: Millis) -> bool {
+        due <= now || due > now.saturating_add(self.furthest())
+    }
+
     /// Sets when the channel is to be told of an incident that changed.
     pub(super) fn schedule(&self, transaction: &Transaction<'_>, incident: i64, now: Millis) -> rusqlite::Result<()> {
         let mut notice = ledger::notice(transaction, incident, self.channel)?;
@@ -77,7 +86,7 @@ impl Plan {
         if !open || !self.wants(&notice, &worth(transaction, incident)?) {
             return Ok(());
         }
-        let after_last = notice.told_at.map_or(now, |told| told.saturating_add(self.interval));
+        let after_last = notice.told_at.map_or(now, |told| told.min(now).saturating_add(self.interval));
         notice.due = Some(now.saturating_add(self.wait).max(after_last));
         ledger::put_notice(transaction, incident, self.channel, &notice)
     }
@@ -109,7 +118,7 @@ impl AlertStage {
     /// Writes and queues every message that is due.
     pub(super) fn write_due(&mut self, now: Millis) -> Result<(), LedgerError> {
         for (index, plan) in self.plans().iter().enumerate() {
-            for incident in due(&self.ledger, plan.channel, now)? {
+            for incident in due(&self.ledger, plan, now)? {
                 self.write(index, plan, incident, now)?;
             }
             self.sum_up_limited(index, plan, now)?;
@@ -136,9 +145,9 @@ impl AlertStage {
         let metrics = &self.metrics;
         self.ledger.transaction(|transaction| {
             let mut notice = ledger::notice(transaction, id, plan.channel)?;
-            let Some(due) = notice.due.filter(|due| *due <= now) else { return Ok(()) };
+            let Some(due) = notice.due.filter(|due| plan.is_due(*due, now)) else { return Ok(()) };
             // The index commits about once a second; a mail is worth that wait, but not a longer one.
-            if waits && now < due.saturating_add(PATIENCE) {
+            if waits && due <= now && now < due.saturating_add(PATIENCE) {
                 return Ok(());
             }
             notice.due = None;
@@ -192,7 +201,7 @@ impl AlertStage {
     /// One message about the incidents that were beyond the limit.
     fn sum_up_limited(&mut self, index: usize, plan: &Plan, now: Millis) -> Result<(), LedgerError> {
         let since = oldest_limited(&self.ledger, plan.channel)?;
-        if since.is_none_or(|since| since.saturating_add(plan.interval) > now) {
+        if since.is_none_or(|since| since <= now && since.saturating_add(plan.interval) > now) {
             return Ok(());
         }
         let outlet = &self.channels[index];
@@ -202,7 +211,7 @@ impl AlertStage {
             let last: Option<Millis> = transaction
                 .prepare_cached("SELECT max(created) FROM outbox WHERE channel = ?1 AND key LIKE 'limited-%'")?
                 .query_row([plan.channel], |row| row.get(0))?;
-            if last.is_some_and(|last| last.saturating_add(SUM_UP_EVERY) > now) {
+            if last.is_some_and(|last| last <= now && last.saturating_add(SUM_UP_EVERY) > now) {
                 return Ok(());
             }
             let ids: Vec<i64> = transaction
@@ -262,14 +271,14 @@ fn told_all(notice: &mut Notice, worth: Worth, now: Millis) {
     }
 }
 
-fn due(ledger: &Ledger, channel: &str, now: Millis) -> Result<Vec<i64>, LedgerError> {
+fn due(ledger: &Ledger, plan: &Plan, now: Millis) -> Result<Vec<i64>, LedgerError> {
     let read = || {
         ledger
             .connection
             .prepare_cached(
-                "SELECT incident FROM notices JOIN incidents ON id = incident WHERE channel = ?1 AND due <= ?2 ORDER BY severity DESC, id",
+                "SELECT incident FROM notices JOIN incidents ON id = incident WHERE channel = ?1 AND (due <= ?2 OR due > ?3) ORDER BY severity DESC, id",
             )?
-            .query_map((channel, now), |row| row.get(0))?
+            .query_map((plan.channel, now, now.saturating_add(plan.furthest())), |row| row.get(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()
     };
     read().map_err(|source| ledger.error(source))

@@ -245,6 +245,46 @@ fn an_update_is_sent_when_it_became_worse_or_another_rule_joined_and_not_for_mer
 }
 
 #[test]
+fn a_clock_that_was_a_year_ahead_for_a_while_holds_no_message_back_for_a_year() {
+    const YEAR: Millis = 365 * 24 * 60 * MINUTE;
+    let mut house = House::new(2);
+    *house.post.weather.lock().expect("whole") = Weather::Down;
+    // One message is written and tried, one is only planned, when the clock comes back.
+    house.record(&finding("bulk-export", "j.doe", Severity::High, START + YEAR, 1), START + YEAR);
+    house.run(START + YEAR, START + YEAR + 20_000);
+    house.record(&finding("bulk-export", "k.roe", Severity::High, START + YEAR + 20_000, 2), START + YEAR + 20_000);
+    house.work(START + YEAR + 21_000);
+    *house.post.weather.lock().expect("whole") = Weather::Fine;
+    house.run(START + MINUTE, START + 3 * MINUTE);
+    assert_eq!(house.post.subjects().len(), 2, "{:?}", house.post.subjects());
+    // And what was sent while it was ahead does not count against the hour's limit for a year.
+    house.record(&finding("bulk-export", "l.poe", Severity::High, START + 90 * MINUTE, 3), START + 90 * MINUTE);
+    house.run(START + 90 * MINUTE, START + 92 * MINUTE);
+    assert_eq!(house.post.subjects().len(), 3, "{:?}", house.post.subjects());
+}
+
+#[test]
+fn a_message_whose_sending_cannot_be_written_down_is_not_sent_again_and_again() {
+    let mut house = House::new(60);
+    *house.post.weather.lock().expect("whole") = Weather::Down;
+    house.record(&finding("bulk-export", "j.doe", Severity::High, START, 1), START);
+    house.run(START, START + MINUTE);
+    *house.post.weather.lock().expect("whole") = Weather::Fine;
+    let other = house.ledger();
+    other.connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let stage = house.stage.as_mut().expect("there");
+    stage.ledger.connection.busy_timeout(Duration::ZERO).expect("set");
+    for second in 0..200 {
+        stage.work(START + 2 * MINUTE + second * 1_000).expect_err("nothing can be written");
+    }
+    assert_eq!(house.post.subjects().len(), 1, "what was written before goes out, once");
+    other.connection.execute_batch("ROLLBACK").expect("free");
+    house.run(START + 6 * MINUTE, START + 20 * MINUTE);
+    assert_eq!(house.post.subjects().len(), 1);
+    assert_eq!(house.ledger().waiting("email").expect("read").queued, 0);
+}
+
+#[test]
 fn low_severity_wakes_nobody_until_it_rises() {
     let mut house = House::new(60);
     let mut one = finding("bulk-export", "j.doe", Severity::Low, START, 1);

@@ -1,7 +1,7 @@
 //! What the pipeline says of itself to whoever asks whether it is well. Not for the answer's form (`mod.rs`).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crmwatch_detectors::Millis;
 
@@ -13,6 +13,7 @@ struct State {
     beat: AtomicI64,
     caught_up: AtomicBool,
     writable: AtomicBool,
+    stopped: Mutex<Option<String>>,
 }
 
 /// Shared between the pipeline, which writes it, and those who ask. Cheap to clone.
@@ -40,6 +41,11 @@ impl Health {
         self.0.writable.store(writable, Ordering::Relaxed);
     }
 
+    /// Why nothing is read at the moment; nothing once it is again.
+    pub fn set_stopped(&self, why: Option<String>) {
+        *self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     /// When the pipeline last completed a turn; 0 if never.
     pub fn last_beat(&self) -> Millis {
         self.0.beat.load(Ordering::Relaxed)
@@ -60,7 +66,9 @@ impl Health {
     /// What keeps it from being ready, if anything.
     pub fn unready(&self, now: Millis) -> Option<String> {
         self.ailment(now).or_else(|| {
-            if !self.0.writable.load(Ordering::Relaxed) {
+            if let Some(why) = &*self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(format!("reading is stopped: {why}"))
+            } else if !self.0.writable.load(Ordering::Relaxed) {
                 Some("the index takes no events".to_owned())
             } else if !self.0.caught_up.load(Ordering::Relaxed) {
                 Some("still reading what was written before the start".to_owned())
@@ -86,6 +94,11 @@ mod tests {
         health.set_index_writable(true);
         assert!(health.unready(2_000).expect("not yet").contains("before the start"));
         health.set_caught_up(true);
+        assert_eq!(health.unready(2_000), None);
+        health.set_stopped(Some("the disk is full".to_owned()));
+        assert_eq!(health.unready(2_000).as_deref(), Some("reading is stopped: the disk is full"));
+        assert_eq!(health.ailment(2_000), None, "waiting is not being dead");
+        health.set_stopped(None);
         assert_eq!(health.unready(2_000), None);
     }
 }

@@ -3,13 +3,18 @@
 //! It listens on loopback. A web page in an administrator's browser must not reach it through a name that suddenly points there (DNS
 //! rebinding): a request whose `Host` is not this machine is refused. There is no CORS, so no page can read an answer.
 
+mod connections;
 pub mod desk;
 mod health;
+mod push;
+mod push_body;
+mod push_proof;
 mod routes;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +27,8 @@ use axum::routing::get;
 use tokio::sync::oneshot;
 
 pub use health::{ALIVE_FOR, Health};
+pub use push::{Entrance, Push};
+pub use push_proof::secret;
 
 use crate::metrics::Metrics;
 
@@ -36,6 +43,8 @@ pub struct ApiState {
     pub state_dir: PathBuf,
     /// The language of findings, unless a request asks for another.
     pub locale: String,
+    /// Sources that are pushed to here.
+    pub push: Option<Push>,
 }
 
 /// Requests that read the ledger at the same time; more wait.
@@ -67,18 +76,32 @@ impl Server {
 
 /// Listens at once, so that a port that is taken is an error of the start, and serves in a thread of its own.
 pub fn serve(listen: SocketAddr, state: ApiState) -> io::Result<Server> {
+    start("crmwatch-http", listen, None, |address| router(state, address.ip()))
+}
+
+/// As [`serve`], but for push alone, and with TLS if wanted.
+pub fn serve_push(listen: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>, push: Push) -> io::Result<Server> {
+    start("crmwatch-push", listen, tls.map(tokio_rustls::TlsAcceptor::from), |_| push.router())
+}
+
+fn start(
+    name: &str,
+    listen: SocketAddr,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    router: impl FnOnce(SocketAddr) -> Router,
+) -> io::Result<Server> {
     let listener = TcpListener::bind(listen)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(READERS)
+        .max_blocking_threads(READERS + push::WRITERS)
         .thread_name("crmwatch-api")
         .build()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let router = router(state, address.ip());
-    let thread = std::thread::Builder::new().name("crmwatch-http".to_owned()).spawn(move || {
+    let router = router(address);
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let served = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let (say_farewell, mut farewell) = tokio::sync::watch::channel(false);
@@ -87,14 +110,20 @@ pub fn serve(listen: SocketAddr, state: ApiState) -> io::Result<Server> {
                 stopped.await.ok();
                 say_farewell.send_replace(true);
             };
-            let serving = axum::serve(listener, router).with_graceful_shutdown(ending);
+            let serving = connections::serve(listener, tls, router, farewell.clone());
+            let telling = async {
+                ending.await;
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
-                served = serving => served,
+                () = serving => {}
+                () = telling => {}
                 () = async {
                     farewell.wait_for(|said| *said).await.ok();
                     tokio::time::sleep(FAREWELL).await;
-                } => Ok(()),
+                } => {}
             }
+            io::Result::Ok(())
         });
         if let Err(error) = served {
             tracing::error!(%error, "the HTTP face stopped: no metrics until the next start");
@@ -105,7 +134,8 @@ pub fn serve(listen: SocketAddr, state: ApiState) -> io::Result<Server> {
 }
 
 fn router(state: ApiState, bound: IpAddr) -> Router {
-    Router::new()
+    let push = state.push.clone().map_or_else(Router::new, Push::router);
+    let api = Router::new()
         .route("/metrics", get(routes::metrics))
         .route("/healthz", get(routes::healthz))
         .route("/readyz", get(routes::readyz))
@@ -113,7 +143,8 @@ fn router(state: ApiState, bound: IpAddr) -> Router {
         .route("/api/v1/incidents/{id}", get(routes::incident))
         .route("/api/v1/findings", get(routes::findings))
         .with_state(state)
-        .layer(from_fn_with_state(bound, guard))
+        .layer(from_fn_with_state(bound, guard));
+    api.merge(push)
 }
 
 /// Refuses what did not mean this machine, and tells browsers to do nothing with an answer but show it.

@@ -43,6 +43,7 @@ fn house() -> House {
         health: health.clone(),
         state_dir: folder.path().to_owned(),
         locale: "en".to_owned(),
+        push: None,
     };
     let server = serve(SocketAddr::from(([127, 0, 0, 1], 0)), state).expect("listening");
     House { server, health, _folder: folder }

@@ -3,6 +3,7 @@
 pub mod alerts;
 mod alerts_command;
 mod check;
+mod check_deep;
 mod demo;
 mod desk;
 mod detectors;
@@ -75,7 +76,7 @@ enum Command {
     Alerts(alerts_command::Alerts),
     /// What is watched, with thresholds and reasons.
     Detectors(detectors::Detectors),
-    /// Validate configuration and rules.
+    /// Validate configuration and rules; with --deep, the state directory.
     Check(check::Check),
     /// Bring together an index and a ledger of different age.
     Recover(recover::Recover),

@@ -1,6 +1,7 @@
 //! The typed configuration: read from one TOML file, checked once, handed on as types that cannot be wrong.
 //! Every mistake is reported with file, line, column and what mends it, all of them together. No other module reads configuration.
 
+mod arrival;
 mod error;
 mod files;
 mod raw;
@@ -14,10 +15,11 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use crmwatch_detectors::{Field, Severity};
 
+pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
 use error::Problems;
 pub use error::{ConfigError, nearest};
 pub use files::{DetectionError, FileError};
-pub use raw::Start;
+pub use raw::{Start, Watch};
 pub use units::{Size, Span};
 
 /// Where the configuration is when nobody says otherwise.
@@ -30,6 +32,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// `en` or `zh-CN`.
     pub locale: String,
+    /// How long draining may take when the daemon stops.
+    pub stop_timeout: Duration,
     /// The logs.
     pub sources: Vec<Source>,
     /// Where metrics and API listen.
@@ -52,6 +56,12 @@ pub struct Config {
     pub detectors: BTreeMap<String, serde_json::Value>,
     /// Folders of Sigma rules beside the shipped ones.
     pub rule_directories: Vec<PathBuf>,
+    /// What may wait in the spool of each source, in bytes.
+    pub spool_bytes: u64,
+    /// The listener of its own for push, if wanted.
+    pub push: Option<PushListener>,
+    /// The largest body of a push, in bytes.
+    pub push_body: usize,
 }
 
 /// One log.
@@ -59,7 +69,9 @@ pub struct Config {
 pub struct Source {
     /// The name in metrics and events.
     pub name: String,
-    /// Globs of the files.
+    /// How its records arrive.
+    pub arrival: Arrival,
+    /// Globs of the files; of the spool's, where records do not arrive in files.
     pub paths: Vec<String>,
     /// A format's name, or `auto`.
     pub format: String,
@@ -83,13 +95,19 @@ pub struct Source {
     pub user_from: Option<String>,
     /// Proxies whose X-Forwarded-For is believed: address and prefix length.
     pub trusted_proxies: Vec<(std::net::IpAddr, u8)>,
+    /// How the daemon learns that something was written.
+    pub watch: Watch,
 }
+
+/// Room for what the spool writes around a line, beside its escapes.
+const SPOOL_ROOM: usize = 256;
 
 impl Source {
     /// A source with every default, for `scan` and tests.
     pub fn named(name: &str) -> Source {
         Source {
             name: name.to_owned(),
+            arrival: Arrival::Files,
             paths: Vec::new(),
             format: "auto".to_owned(),
             timezone: Tz::UTC,
@@ -102,7 +120,35 @@ impl Source {
             urls: None,
             user_from: None,
             trusted_proxies: Vec::new(),
+            watch: Watch::Auto,
         }
+    }
+
+    /// The source as the tailer follows it: one whose records do not arrive in files has those of its spool.
+    pub fn followed(&self, state_dir: &Path) -> Source {
+        let mut source = self.clone();
+        if self.spooled() {
+            source.paths = vec![crate::source::Spool::pattern(state_dir, &self.name)];
+            source.start = Start::Beginning;
+            // What arrived was cut already: with the spool's words around it and its escapes it must not be cut again.
+            source.max_line = 2 * self.max_line + SPOOL_ROOM;
+        }
+        source
+    }
+
+    /// Names of the secrets that are asked of who pushes to it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let Arrival::Push(door) = &self.arrival else { return None.into_iter().chain(None) };
+        let token = match &door.token {
+            Token::Credential(name) => Some(name.as_str()),
+            Token::NotAsked => None,
+        };
+        token.into_iter().chain(door.signature.as_ref().map(|(_, name)| name.as_str()))
+    }
+
+    /// Whether its records go through a spool.
+    pub fn spooled(&self) -> bool {
+        self.arrival != Arrival::Files
     }
 }
 
@@ -166,6 +212,8 @@ pub struct Retention {
     pub max_bytes: u64,
     /// What must stay free on its file system.
     pub min_free_bytes: u64,
+    /// A partition with so many events is followed by another before the day is over.
+    pub partition_events: u64,
 }
 
 impl Config {
@@ -233,11 +281,16 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
                 "give each source its own name",
             );
         }
-        sources.push(check_source(source, folder, problems));
+        let place = source.name.span().start;
+        sources.push((check_source(source, folder, problems), place));
     }
     if sources.is_empty() {
         problems.whole("no source is configured", "add a [[source]] with a name and paths");
     }
+    let push_body = arrival::check_spool(&file.spool, &file.push, &sources, problems);
+    let push = arrival::check_push(file.push, folder, problems);
+    arrival::check_together(&sources, push.as_ref(), problems);
+    let sources = sources.into_iter().map(|(source, _)| source).collect();
     let listen = file.http.listen.get_ref().parse().unwrap_or_else(|_| {
         problems.at(
             file.http.listen.span().start,
@@ -273,7 +326,16 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         }
         detectors.insert(id, settings);
     }
+    let stop_timeout = file.stop_timeout.get_ref().0;
+    if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&stop_timeout) {
+        problems.at(
+            file.stop_timeout.span().start,
+            "stop_timeout must be between 100ms and 10m".to_owned(),
+            "it is best left out; where it is more than 25s, raise TimeoutStopSec= of the unit above it".to_owned(),
+        );
+    }
     Config {
+        stop_timeout,
         state_dir: folder.join(file.state_dir),
         locale: file.locale.into_inner(),
         sources,
@@ -294,9 +356,13 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             days: file.retention.days,
             max_bytes: file.retention.max_bytes.0,
             min_free_bytes: file.retention.min_free_bytes.0,
+            partition_events: file.retention.partition_events.get(),
         },
         detectors,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),
+        spool_bytes: file.spool.max_bytes.get_ref().0,
+        push,
+        push_body,
     }
 }
 
@@ -310,9 +376,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
             "use up to 64 letters, digits, dots, dashes and underscores: it stands in metrics and paths",
         );
     }
-    if source.paths.is_empty() {
-        problems.at(source.name.span().start, format!("source {name:?} has no paths"), "add paths = [\"/var/log/…\"]");
-    }
+    let arrival = arrival::check(&source, folder, problems);
     for path in &source.paths {
         if let Err(error) = glob::Pattern::new(path.get_ref()) {
             problems.at(
@@ -343,10 +407,11 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         Tz::UTC
     });
     let encoding = encoding_rs::Encoding::for_label(source.encoding.get_ref().as_bytes());
-    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible()) {
+    let wide = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE];
+    if encoding.is_some_and(|encoding| !encoding.is_ascii_compatible() && !wide.contains(&encoding)) {
         problems.at(
             source.encoding.span().start,
-            format!("logs in {} cannot be read yet: their lines end in more than one byte", source.encoding.get_ref()),
+            format!("logs in {} cannot be read: what a byte means depends on all before it", source.encoding.get_ref()),
             "let the writer write UTF-8, or convert the file before it is read",
         );
     }
@@ -386,6 +451,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
     }
     Source {
         name: source.name.into_inner(),
+        arrival,
         paths: source
             .paths
             .into_iter()
@@ -402,6 +468,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
         urls: source.urls.map(|urls| urls.into_iter().map(toml::Spanned::into_inner).collect()),
         user_from: source.user_from,
         trusted_proxies,
+        watch: source.watch,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration file as it is written: every key, its type, its default. Not for what the values mean together (`mod.rs`).
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -15,6 +16,8 @@ pub(super) struct File {
     pub state_dir: PathBuf,
     #[serde(default = "locale")]
     pub locale: Spanned<String>,
+    #[serde(default = "stop_timeout")]
+    pub stop_timeout: Spanned<Span>,
     #[serde(default)]
     pub source: Vec<Source>,
     #[serde(default)]
@@ -32,6 +35,10 @@ pub(super) struct File {
     pub detectors: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default)]
     pub rules: Rules,
+    #[serde(default)]
+    pub spool: Spool,
+    #[serde(default)]
+    pub push: Push,
 }
 
 fn state_dir() -> PathBuf {
@@ -40,6 +47,10 @@ fn state_dir() -> PathBuf {
 
 fn locale() -> Spanned<String> {
     Spanned::new(0..0, "en".to_owned())
+}
+
+fn stop_timeout() -> Spanned<Span> {
+    Spanned::new(0..0, Span(std::time::Duration::from_secs(20)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +83,35 @@ pub(super) struct Source {
     /// Proxies whose X-Forwarded-For is believed, as CIDR.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
+    /// Where syslog arrives: `udp://`, `tcp://` or `tls://` and an address with a port.
+    pub syslog: Option<Spanned<String>>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Senders must show a certificate this authority signed.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Records arrive at `/api/v1/push/<name>`.
+    pub push: Option<Spanned<bool>>,
+    pub token_credential: Option<String>,
+    /// How the sender signs what it sends.
+    pub signature: Option<Spanned<String>>,
+    pub signature_credential: Option<String>,
+    /// Records arrive on standard input.
+    pub stdin: Option<Spanned<bool>>,
+    /// Records are the journal's entries that match.
+    pub journal: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub watch: Watch,
+}
+
+/// How the daemon learns that something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// The kernel says so; the files are looked at once a second all the same.
+    #[default]
+    Auto,
+    /// Only by looking: nothing is asked of the kernel.
+    Poll,
 }
 
 /// Where reading starts the first time.
@@ -196,11 +236,17 @@ pub(super) struct Retention {
     pub days: u32,
     pub max_bytes: Size,
     pub min_free_bytes: Size,
+    pub partition_events: NonZeroU64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, max_bytes: Size(200 << 30), min_free_bytes: Size(5 << 30) }
+        Retention {
+            days: 400,
+            max_bytes: Size(200 << 30),
+            min_free_bytes: Size(5 << 30),
+            partition_events: NonZeroU64::new(20_000_000).expect("not zero"),
+        }
     }
 }
 
@@ -209,4 +255,34 @@ impl Default for Retention {
 pub(super) struct Rules {
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Spool {
+    /// For each source, what may wait to be read.
+    pub max_bytes: Spanned<Size>,
+}
+
+impl Default for Spool {
+    fn default() -> Spool {
+        Spool { max_bytes: Spanned::new(0..0, Size(1 << 30)) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Push {
+    /// A listener of its own, which serves nothing else.
+    pub listen: Option<Spanned<String>>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// The largest body, compressed or not.
+    pub max_body: Spanned<Size>,
+}
+
+impl Default for Push {
+    fn default() -> Push {
+        Push { listen: None, certificate: None, key: None, max_body: Spanned::new(0..0, Size(16 << 20)) }
+    }
 }

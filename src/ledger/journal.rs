@@ -84,7 +84,7 @@ impl Ledger {
         Ok(match last {
             Some(last) => last,
             // All rows are behind both consumers and were dropped.
-            None => self.meta("last_batch")?.and_then(|text| text.parse().ok()).unwrap_or(0),
+            None => self.meta_number("last_batch")?.unwrap_or(0),
         })
     }
 
@@ -115,6 +115,18 @@ impl Ledger {
                 super::set_meta(transaction, "last_batch", &last.to_string())?;
             }
             transaction.prepare_cached("DELETE FROM batches WHERE number <= ?1")?.execute([up_to])?;
+            Ok(())
+        })
+    }
+
+    /// Notes that nothing more can come from a file, as when a spool file was read to its end and is about to be deleted.
+    pub fn finish_file(&mut self, generation: u64, at: Millis) -> Result<(), LedgerError> {
+        self.transaction(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE files SET position = json_set(position, '$.finished_at', ?2) WHERE generation = ?1",
+                )?
+                .execute((generation, at))?;
             Ok(())
         })
     }

@@ -11,12 +11,14 @@ mod outbox;
 mod silences;
 mod state;
 mod trail;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+pub use adopt::Adopted;
 pub use findings::FindingRow;
 pub(crate) use findings::findings_in;
 pub use incidents::{HistoryEntry, Incident, IncidentFilter, IncidentState, Reason, Settlement};
@@ -26,6 +28,7 @@ pub use outbox::{ChannelCount, Letter, MessageRow, Outcome};
 pub(crate) use outbox::{NewMessage, Notice, notice, put_notice, queue, queued_since};
 pub(crate) use silences::silence_of;
 pub use silences::{NewSilence, Silence};
+pub use verify::{Reckoning, Soundness};
 
 /// The schema, one step per version; a step is never changed once released.
 const STEPS: &[&str] = &["
@@ -109,7 +112,7 @@ pub const FILE: &str = "ledger.sqlite";
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// SQLite's own word.
-    #[error("ledger {path}: {source}")]
+    #[error("ledger {path}: {source}{}", mend(source))]
     Database {
         /// The file.
         path: PathBuf,
@@ -130,13 +133,41 @@ pub enum LedgerError {
     #[error("{0}")]
     Refused(String),
     /// A row that cannot be read.
-    #[error("ledger {path}: {what} cannot be read; `crmwatch recover` shows what can be resumed from")]
+    #[error(
+        "ledger {path}: {what} cannot be read; restore the state directory from a backup, or see what `crmwatch recover` can go on from"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Which row.
         what: String,
     },
+}
+
+fn mend(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            "; it is damaged: restore the state directory from a backup, or move the ledger away and see `crmwatch recover`"
+        }
+        Some(DiskFull) => "; free space on its file system",
+        Some(SystemIoFailure) => "; the kernel's log tells more",
+        _ => "",
+    }
+}
+
+impl LedgerError {
+    /// Whether only a person can mend it. Anything else, a full disk or a lock, is a fault that passes.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            LedgerError::Newer { .. } | LedgerError::Damaged { .. } => true,
+            LedgerError::Database { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            ),
+            LedgerError::Refused(_) => false,
+        }
+    }
 }
 
 /// One connection to the ledger.
@@ -172,6 +203,23 @@ impl Ledger {
             transaction.commit().map_err(wrong)?;
         }
         Ok(Ledger { connection, path })
+    }
+
+    /// Another connection to the same ledger. After an error the old one is not to be trusted.
+    pub fn again(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open(self.folder())
+    }
+
+    /// The state directory it is in.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// A remembered number; nothing where there is none.
+    pub(crate) fn meta_number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, LedgerError> {
+        let Some(text) = self.meta(key)? else { return Ok(None) };
+        // Taken for zero it would have everything read again, or skipped.
+        text.parse().map(Some).map_err(|_| self.damaged(format!("the number {key}")))
     }
 
     pub(crate) fn error(&self, source: rusqlite::Error) -> LedgerError {

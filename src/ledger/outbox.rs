@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::incidents::severity;
 use super::{Ledger, LedgerError, add_history};
 
+/// No attempt is planned further ahead than this.
+const FURTHEST: Millis = 2 * 3_600_000;
+
 /// A message in the form in which it is sent, each time the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
@@ -188,8 +191,9 @@ pub(crate) fn queue(transaction: &Transaction<'_>, new: &NewMessage<'_>, now: Mi
 /// How many messages about single incidents were queued for a channel since a time.
 pub(crate) fn queued_since(connection: &Connection, channel: &str, since: Millis) -> rusqlite::Result<u32> {
     connection
-        .prepare_cached("SELECT count(*) FROM outbox WHERE channel = ?1 AND created > ?2 AND incident IS NOT NULL")?
-        .query_row((channel, since), |row| row.get(0))
+        .prepare_cached("SELECT count(*) FROM outbox WHERE channel = ?1 AND created > ?2 AND created <= ?3 AND incident IS NOT NULL")?
+        // What was queued while the clock was far ahead does not count for ever.
+        .query_row((channel, since, since.saturating_add(FURTHEST)), |row| row.get(0))
 }
 
 /// Drops what has not been sent about an incident, and forgets that more was due.
@@ -245,8 +249,9 @@ impl Ledger {
     pub fn due_message(&self, channel: &str, now: Millis) -> Result<Option<MessageRow>, LedgerError> {
         Ok(self
             .messages_where(
-                "channel = ?1 AND state = 'queued' AND next <= ?2 ORDER BY severity DESC, id LIMIT 1",
-                (channel, now),
+                "channel = ?1 AND state = 'queued' AND (next <= ?2 OR next > ?3) ORDER BY severity DESC, id LIMIT 1",
+                // Further ahead than any pause: the clock was set back meanwhile.
+                (channel, now, now.saturating_add(FURTHEST)),
             )?
             .pop())
     }

@@ -1,10 +1,11 @@
 //! What detectors and enrichment remember, saved piece by piece in a transaction of its own, with the number of the batch it belongs to.
 
-use crmwatch_detectors::StateChange;
+use crmwatch_detectors::{Millis, StateChange};
 
 use super::{Ledger, LedgerError, set_meta};
 
 const BATCH: &str = "snapshot_batch";
+const CLOCK: &str = "clock_known";
 
 impl Ledger {
     /// Saves the changed pieces as of a batch.
@@ -26,7 +27,17 @@ impl Ledger {
 
     /// The batch the saved state belongs to; 0 where none was saved.
     pub fn state_batch(&self) -> Result<u64, LedgerError> {
-        Ok(self.meta(BATCH)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+        Ok(self.meta_number(BATCH)?.unwrap_or(0))
+    }
+
+    /// The time that was believed last, by which old events are let go.
+    pub fn clock_known(&self) -> Result<Option<Millis>, LedgerError> {
+        self.meta_number(CLOCK)
+    }
+
+    /// Remembers it.
+    pub fn set_clock_known(&mut self, known: Millis) -> Result<(), LedgerError> {
+        self.set_meta(CLOCK, &known.to_string())
     }
 
     /// How many pieces each owner has saved, by owner.

@@ -40,8 +40,14 @@ impl Auto {
         Auto::among(options, FORMATS)
     }
 
-    fn among(options: &Options, formats: &'static [super::Format]) -> Auto {
+    /// Starts with nothing chosen, to choose among some of the formats.
+    pub(super) fn among(options: &Options, formats: &'static [super::Format]) -> Auto {
         Auto { options: options.clone(), formats, chosen: None }
+    }
+
+    /// Whether a format is chosen.
+    pub(super) fn has_chosen(&self) -> bool {
+        self.chosen.is_some()
     }
 
     /// The formats that may fit, the surest first, each with how sure it is.

@@ -15,7 +15,7 @@ use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 use super::target::{locate, request, set, without_port};
-use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, ip, proxy_manager, time, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, ip, proxy_manager, syslog_header, time, wrap};
 
 /// nginx access logs.
 pub const NGINX: Format = Format {
@@ -164,8 +164,8 @@ fn who<'l>(head: &'l str, access: &mut Access<'l>, wrapped: bool) {
         return named(access);
     }
     if wrapped && !is_address(first) {
-        if let Some((_, message)) = wrap::syslog(head) {
-            return who(message, access, false);
+        if let Some(header) = syslog_header::header(head, Tz::UTC).filter(|header| !header.program.is_empty()) {
+            return who(header.message, access, false);
         }
         if let Some(message) = wrap::compose(head) {
             return who(message, access, false);

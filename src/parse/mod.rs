@@ -5,23 +5,36 @@ pub mod actions;
 pub mod auto;
 mod clf;
 mod csv;
+mod entra;
 mod error_log;
+mod google_workspace;
 #[cfg(test)]
 mod hostile;
+mod hubspot;
 pub mod ip;
+mod jiandaoyun;
+mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod login_history;
 pub mod m365;
 mod odoo;
 mod proxy_manager;
 mod salesforce;
+mod salesforce_objects;
+mod sheet;
+mod spoken_time;
 mod suitecrm;
+pub mod syslog;
+mod syslog_header;
 mod target;
 pub mod time;
 #[cfg(test)]
 mod trial;
+mod vendor;
 pub mod web;
 mod wrap;
+mod zoho;
 
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
@@ -97,6 +110,7 @@ pub trait Grammar: Send {
 pub const NO_TIME: crmwatch_detectors::Millis = crmwatch_detectors::Millis::MIN;
 
 /// A format.
+#[derive(Clone, Copy)]
 pub struct Format {
     /// As it stands in the configuration.
     pub name: &'static str,
@@ -112,7 +126,16 @@ pub struct Format {
 #[rustfmt::skip]
 pub const FORMATS: &[Format] = &[
     salesforce::ELF,
+    salesforce_objects::FORMAT,
     m365::FORMAT,
+    entra::FORMAT,
+    google_workspace::FORMAT,
+    hubspot::FORMAT,
+    jiandaoyun::FORMAT,
+    jiandaoyun_log::FORMAT,
+    zoho::FORMAT,
+    zoho::API,
+    login_history::VTIGER,
     odoo::ODOO,
     suitecrm::SUITECRM,
     clf::NGINX,
@@ -120,6 +143,8 @@ pub const FORMATS: &[Format] = &[
     error_log::NGINX,
     error_log::APACHE,
     json_lines::FORMAT,
+    login_history::FORMAT,
+    syslog::FORMAT,
 ];
 
 /// A format by name.
@@ -127,11 +152,16 @@ pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`).
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with a
+/// syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
     match name {
         auto::NAME => Some(Box::new(auto::Auto::new(options))),
-        name => format(name).map(|format| (format.grammar)(options)),
+        syslog::NAME => Some(Box::new(syslog::Syslog::lenient(options))),
+        name => format(name).map(|format| {
+            let carried = syslog::Carried::new((format.grammar)(options), options);
+            Box::new(carried) as Box<dyn Grammar>
+        }),
     }
 }
 

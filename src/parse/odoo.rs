@@ -12,7 +12,7 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::time::{self, YearClock};
-use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, clf, ip, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, clf, ip, syslog_header, wrap};
 
 /// Odoo's server log.
 pub const ODOO: Format = Format {
@@ -70,12 +70,12 @@ impl Grammar for Odoo {
     }
 
     fn state(&self) -> String {
-        if self.started { self.clock.year.to_string() } else { String::new() }
+        if self.started { self.clock.to_string() } else { String::new() }
     }
 
     fn resume(&mut self, state: &str) {
-        if let Ok(year) = state.parse() {
-            self.clock = YearClock::new(year);
+        if let Ok(clock) = state.parse() {
+            self.clock = clock;
             self.started = true;
         }
     }
@@ -122,15 +122,13 @@ fn entry<'l>(line: &'l str, zone: Tz, clock: &mut YearClock) -> Option<Entry<'l>
     if let Some(entry) = dated(bare, zone) {
         return Some(entry);
     }
-    let (time, rest) = match wrap::header(bare, zone) {
-        Some((stamp, rest)) => {
+    let (time, rest) = match syslog_header::header(bare, zone) {
+        Some(header) => {
             // Behind a header stands either form.
-            if let Some(at) = memmem::find(rest.as_bytes(), b": ")
-                && let Some(entry) = dated(rest[at + 2..].trim_start(), zone)
-            {
+            if let Some(entry) = dated(header.message.trim_start(), zone) {
                 return Some(entry);
             }
-            (stamp.moment(clock, zone).unwrap_or(NO_TIME), rest)
+            (header.stamp.and_then(|stamp| stamp.moment(clock, zone)).unwrap_or(NO_TIME), header.behind_host)
         }
         None => (NO_TIME, bare),
     };

@@ -12,6 +12,7 @@ use crmwatch_detectors::{Event, Field, Value};
 use sha2::{Digest, Sha256};
 
 use self::map::Column;
+pub(super) use self::map::long_id;
 use super::json::Reader;
 use super::json_lines::SYNTAX;
 use super::{Format, Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, csv, ip, time};
@@ -203,7 +204,7 @@ fn columns(event: &mut Event, raw: &str, row: &Row<'_>) {
                     event.set_integer(field, number.saturating_mul(1_000_000));
                 }
             }
-            Column::Id(field) => event.set(field, &map::long_id(cell)),
+            Column::Id(field) => event.set(field, &long_id(cell)),
             Column::Agent => agent(event, raw, cell),
             Column::Kept => {
                 let key = format!("salesforce.{}", name.to_ascii_lowercase());
@@ -226,12 +227,12 @@ fn agent(event: &mut Event, raw: &str, cell: &str) {
 }
 
 fn people(event: &mut Event, raw: &str, kind: &str, row: &Row<'_>) {
-    let id = row.first(&["USER_ID_DERIVED", "USER_ID"]).map(map::long_id);
+    let id = row.first(&["USER_ID_DERIVED", "USER_ID"]).map(long_id);
     let name = row.first(&["USER_NAME", "USERNAME"]);
     if kind.eq_ignore_ascii_case("LoginAs") {
         // The administrator is the delegated user; the row's user is the one taken over.
         if let Some(id) = row.first(&["DELEGATED_USER_ID_DERIVED", "DELEGATED_USER_ID"]) {
-            event.set(Field::UserId, &map::long_id(id));
+            event.set(Field::UserId, &long_id(id));
         }
         if let Some(name) = row.get("DELEGATED_USER_NAME") {
             user_name(event, raw, name);
@@ -301,7 +302,7 @@ fn particulars(event: &mut Event, raw: &str, kind: &str, row: &Row<'_>) {
         }
         let id = row.get("URI").and_then(|uri| uri.trim_start_matches('/').split(['?', '/']).next());
         if let Some(id) = id.filter(|id| id.starts_with("00O") && !event.has(Field::ReportId)) {
-            event.set(Field::ReportId, &map::long_id(id));
+            event.set(Field::ReportId, &long_id(id));
         }
     }
     if kind.eq_ignore_ascii_case("ContentDocumentLink") {

@@ -10,7 +10,7 @@ use nom::combinator::opt;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, time, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, spoken_time, time, wrap};
 
 /// SuiteCRM's and SugarCRM's log.
 pub const SUITECRM: Format = Format {
@@ -97,7 +97,7 @@ fn entry(line: &str, zone: Tz) -> Option<Entry<'_>> {
     let (at, (message, (pid, user, level))) = memmem::find_iter(line.as_bytes(), b" [")
         .take_while(|at| *at < 60)
         .find_map(|at| Some((at, marks(&line[at..]).ok()?)))?;
-    let time = loose(&line[..at], zone).unwrap_or(NO_TIME);
+    let time = spoken_time::moment(&line[..at], zone).unwrap_or(NO_TIME);
     Some(Entry { time, pid: Some(pid), user, logger: "", level, message: message.trim_ascii() })
 }
 
@@ -109,60 +109,6 @@ fn marks(input: &str) -> IResult<&str, (&str, &str, &str)> {
     let (rest, level) =
         terminated(take_while1(|one: char| one.is_ascii_uppercase() || one == ' '), char(']')).parse(rest)?;
     Ok((rest, (pid, user, level.trim_ascii())))
-}
-
-/// Stamps of other locales: a clock time, a year, a day and a month's name or number in any order.
-fn loose(text: &str, zone: Tz) -> Option<Millis> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    // Where German, French, Spanish, Italian and Dutch begin otherwise.
-    const OTHERS: [(&str, i64); 16] = [
-        ("mär", 3),
-        ("mai", 5),
-        ("okt", 10),
-        ("dez", 12),
-        ("fév", 2),
-        ("avr", 4),
-        ("jui", 6),
-        ("aoû", 8),
-        ("déc", 12),
-        ("ene", 1),
-        ("abr", 4),
-        ("ago", 8),
-        ("dic", 12),
-        ("gen", 1),
-        ("mag", 5),
-        ("mrt", 3),
-    ];
-    let (mut clock, mut year, mut day, mut month, mut half) = (None, None, None, None, None);
-    for word in text.split([' ', ',', '/']).map(|word| word.trim_end_matches('.')).filter(|word| !word.is_empty()) {
-        let lower = word.to_lowercase();
-        let start: String = lower.chars().take(3).collect();
-        if word.contains(':') {
-            let mut parts = word.split(':').map(|part| part.parse::<i64>().ok());
-            clock = Some((parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)));
-        } else if let Some([one, two, three]) = word.split('.').collect::<Vec<_>>().first_chunk::<3>() {
-            (day, month, year) = (one.parse().ok(), two.parse().ok(), three.parse().ok());
-        } else if let Ok(number) = word.parse::<i64>() {
-            *(if number > 31 { &mut year } else { &mut day }) = Some(number);
-        } else if lower == "am" || lower == "pm" {
-            half = Some(lower == "pm");
-        } else if lower.starts_with("juil") {
-            month = Some(7);
-        } else if month.is_none() && day.is_some() || start != "mar" {
-            // `mar` before the day is a Tuesday in three languages.
-            let known = MONTHS.iter().position(|name| *name == start).map(|at| at as i64 + 1);
-            month =
-                month.or(known).or_else(|| OTHERS.iter().find(|(name, _)| *name == start).map(|(_, number)| *number));
-        } else {
-            month = Some(3);
-        }
-    }
-    let (hour, minute, second) = clock?;
-    let hour = match half {
-        Some(afternoon) if (1..=12).contains(&hour) => hour % 12 + if afternoon { 12 } else { 0 },
-        _ => hour,
-    };
-    Some(time::local(time::civil(year?, month?, day?, hour, minute, second, 0)?, zone))
 }
 
 /// `[STAMP] CHANNEL.LEVEL: MESSAGE CONTEXT EXTRA`

@@ -1,6 +1,10 @@
 //! Every way logs write a time, to milliseconds UTC. Hand-written for the common shapes: stamps are the dearest part of a line.
 //! Not for judging whether a time is believable; the source stage does.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use crmwatch_detectors::Millis;
@@ -237,9 +241,42 @@ impl YearClock {
     }
 }
 
+/// As it is carried over a restart: the year in force, with month and day of the last stamp once there was one.
+impl fmt::Display for YearClock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last {
+            Some((month, day)) => write!(out, "{}-{month:02}-{day:02}", self.year),
+            None => write!(out, "{}", self.year),
+        }
+    }
+}
+
+impl FromStr for YearClock {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<YearClock, ParseIntError> {
+        let mut parts = text.splitn(3, '-');
+        let mut clock = YearClock::new(parts.next().unwrap_or_default().parse()?);
+        if let (Some(month), Some(day)) = (parts.next(), parts.next()) {
+            clock.last = Some((month.parse()?, day.parse()?));
+        }
+        Ok(clock)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_carried_over_a_restart_at_new_year_goes_on_in_the_new_one() {
+        let mut clock = YearClock::new(2025);
+        clock.year_of(12, 31);
+        let mut carried: YearClock = clock.to_string().parse().expect("a clock");
+        assert_eq!(carried.year_of(1, 1), 2026);
+        assert_eq!("2025".parse(), Ok(YearClock::new(2025)));
+        assert!("2025-x-1".parse::<YearClock>().is_err());
+    }
 
     #[test]
     fn the_shapes_of_a_stamp_all_mean_the_same_moment() {

@@ -1,11 +1,15 @@
 //! The middle stage: enriches, detects, and makes each batch durable in the ledger before it goes to the index. Not for reading or indexing.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::ending::Progress;
+use super::spools::Spools;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
 use crate::ledger::{Ledger, LedgerError};
@@ -46,18 +50,24 @@ impl Minds {
         changes
     }
 
-    /// Takes back everything the ledger remembers.
-    pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+    /// Takes back everything the ledger remembers; gives how many pieces of whom cannot be read.
+    pub(crate) fn restore(&mut self, ledger: &Ledger) -> Result<BTreeMap<String, u64>, LedgerError> {
+        let mut lost: BTreeMap<String, u64> = BTreeMap::new();
         ledger.each_state(|owner, key, value| {
-            let restored = match self.enricher.restore(owner, key, value) {
-                Ok(true) => Ok(()),
-                Ok(false) => self.engine.restore(owner, key, value),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = restored {
-                tracing::warn!(%error, "a piece of memory is lost; it is learned again");
+            if let Err(error) = self.take_back(owner, key, value) {
+                tracing::debug!(%error, "a piece of memory cannot be read");
+                *lost.entry(owner.to_owned()).or_default() += 1;
             }
-        })
+        })?;
+        Ok(lost)
+    }
+
+    /// Takes back one piece, whosever it is.
+    pub(crate) fn take_back(&mut self, owner: &str, key: &str, value: &[u8]) -> Result<(), RestoreError> {
+        match self.enricher.restore(owner, key, value)? {
+            true => Ok(()),
+            false => self.engine.restore(owner, key, value),
+        }
     }
 }
 
@@ -75,6 +85,10 @@ pub(super) struct Surroundings<'s> {
     pub(super) index_ended: &'s AtomicBool,
     /// Wakes the alert stage.
     pub(super) alert: &'s Sender<()>,
+    /// What was read of them may be deleted once it is behind index and detectors.
+    pub(super) spools: &'s Spools,
+    /// Told what is durable.
+    pub(super) progress: &'s Progress,
 }
 
 /// Runs until no more batches come, then saves everything.
@@ -126,6 +140,7 @@ fn record(
     ledger.record_batch(&batch, &positions, &forgotten, &findings)?;
     timer.observe_duration();
     around.metrics.batches_total.inc();
+    around.progress.recorded(batch.number, events.len());
     if !findings.is_empty() {
         let _ = around.alert.try_send(());
     }
@@ -159,6 +174,7 @@ impl Snapshot {
             let timer = around.metrics.snapshot_seconds.start_timer();
             ledger.save_state(batch, &changes)?;
             ledger.forget_batches(batch)?;
+            around.spools.release(ledger, around.metrics)?;
             timer.observe_duration();
             self.batch = batch;
             if self.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {

@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 use crmwatch_detectors::{Event, EventId};
 use crossbeam_channel::{Receiver, bounded};
 
-use super::session::{Lasting, session};
+use super::ending::{Orders, Progress, Stage, farewell, watch};
+use super::receivers::{self, Receivers};
+use super::session::{Lasting, SessionError, session};
 use super::socket::Socket;
+use super::spools::Spools;
+use super::tend::tend;
 use crate::alert::{AlertSettings, AlertStage, Channel, EmailChannel, EventLookup};
 use crate::api::{self, ApiState, Health};
 use crate::config::Config;
@@ -46,13 +50,18 @@ pub enum RunError {
     #[error("{0}")]
     Configuration(String),
     /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; another program may have it (http.listen in the configuration)")]
+    #[error(
+        "cannot listen on {address}: {error}; another program may have it (http.listen and push.listen in the configuration)"
+    )]
     Listen {
         /// Which.
         address: std::net::SocketAddr,
         /// Why.
         error: std::io::Error,
     },
+    /// A source that listens.
+    #[error(transparent)]
+    Receive(#[from] Box<crate::source::syslog::ListenError>),
     /// The index.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,7 +71,7 @@ pub enum RunError {
     /// A thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// What only a person can mend.
+    /// What only a person can mend, or a fault that had not passed when it was told to stop.
     #[error("{0}")]
     Session(String),
 }
@@ -90,7 +99,7 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
                 Some(urls) => Tables::load(urls).map_err(|error| RunError::Configuration(error.to_string()))?,
                 None => Tables::shipped(),
             };
-            Ok(Followed { source: Arc::new(source.clone()), tables: Arc::new(tables) })
+            Ok(Followed { source: Arc::new(source.followed(&config.state_dir)), tables: Arc::new(tables) })
         })
         .collect()
 }
@@ -98,13 +107,21 @@ pub fn followed(config: &Config) -> Result<Vec<Followed>, RunError> {
 /// Faults that pass are waited for this long at first, then twice as long each time.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// But never longer.
-const PATIENCE_LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE_LIMIT: Duration = Duration::from_secs(10);
+/// Before an alert stage that failed is begun anew.
+const ALERT_REST: Duration = Duration::from_secs(5);
 /// How long a mail that is being sent may hold up the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs until `stop` is set and everything read is durable.
-pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> Result<(), RunError> {
-    run_and_tell(config, stop, |_| {})
+/// Runs until it is ordered to stop and everything read is durable. If that takes longer than the configuration allows, the process ends
+/// with `exit_code` all the same, after saying what did not finish.
+pub fn run(config: &Config, orders: Orders, exit_code: u8) -> Result<(), RunError> {
+    let (metrics, progress) = (Metrics::new(), Progress::default());
+    let stop = Arc::clone(&orders.stop);
+    watch(orders, config.stop_timeout, progress.clone(), metrics.clone(), exit_code).map_err(RunError::Thread)?;
+    run_and_tell(config, &stop, &metrics, &progress, |_| {})?;
+    farewell(&config.state_dir, &metrics);
+    Ok(())
 }
 
 /// What a daemon shows to the program that started it.
@@ -145,7 +162,9 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     let (tell, told) = bounded(1);
     let thread = std::thread::Builder::new()
         .name("daemon".to_owned())
-        .spawn(move || run_and_tell(&config, &flag, |started| drop(tell.send(started))))
+        .spawn(move || {
+            run_and_tell(&config, &flag, &Metrics::new(), &Progress::default(), |started| drop(tell.send(started)))
+        })
         .map_err(RunError::Thread)?;
     match told.recv() {
         Ok(started) => Ok(Running { started, stop, thread }),
@@ -157,9 +176,15 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     }
 }
 
-fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Started)) -> Result<(), RunError> {
+fn run_and_tell(
+    config: &Config,
+    stop: &Arc<AtomicBool>,
+    metrics: &Metrics,
+    progress: &Progress,
+    tell: impl FnOnce(Started),
+) -> Result<(), RunError> {
+    let starting = progress.at(Stage::Start);
     let _lock = lock(&config.state_dir)?;
-    let metrics = Metrics::new();
     let health = Health::new();
     let followed = followed(config)?;
     let enrich = Settings::of(config);
@@ -170,36 +195,59 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
-    let store = Store::open(&config.state_dir, StoreOptions::default())?;
+    let spools = Spools::open(config)?;
+    let store = Store::open(
+        &config.state_dir,
+        StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() },
+    )?;
     let (alert_sender, alert_receiver) = bounded(1);
-    let alerting = Alerting::start(config, &metrics, &store, alert_receiver)?;
+    let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
+    let push = receivers::push(config, &spools, metrics);
     let state = ApiState {
         metrics: metrics.clone(),
         health: health.clone(),
         state_dir: config.state_dir.clone(),
         locale: config.locale.clone(),
+        push: push.clone().filter(|_| config.push.is_none()),
     };
     let server =
         api::serve(config.listen, state).map_err(|error| RunError::Listen { address: config.listen, error })?;
     tracing::info!(address = %server.address(), "listening");
+    let push_server = receivers::push_server(config, push)?;
     tell(Started { metrics: metrics.clone(), address: server.address() });
+    let receivers = Receivers::start(config, &spools, metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
         state_dir: &config.state_dir,
         followed: &followed,
         enrich: &enrich,
         retention: config.retention,
-        metrics: &metrics,
+        metrics,
         health: &health,
         store: &store,
         stop,
         alert: &alert_sender,
+        spools: &spools,
+        progress,
     };
+    let (alerts, answers) = (progress.at(Stage::Alerts), progress.at(Stage::Answers));
+    drop(starting);
     let outcome = sessions(config, &lasting);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // Also where nobody asked for the end: what comes now could not be read.
+    if !stop.load(Ordering::Relaxed) {
+        progress.ends_by_itself();
+    }
+    stop.store(true, Ordering::Relaxed);
+    receivers.end();
+    if let Some(server) = push_server {
+        server.stop();
+    }
+    // The last findings are recorded: now the alert stage takes them in. Questions and metrics are answered to the last.
+    alerting.stop();
+    drop(alerts);
     socket.close();
     server.stop();
-    alerting.stop();
+    drop(answers);
     outcome
 }
 
@@ -207,16 +255,24 @@ fn run_and_tell(config: &Config, stop: &Arc<AtomicBool>, tell: impl FnOnce(Start
 fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
-        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
         let began = Instant::now();
-        let error = match session(lasting, engine) {
+        let ended = config.engine().map_err(SessionError::from).and_then(|engine| session(lasting, engine));
+        let error = match ended {
             Ok(()) => return Ok(()),
-            Err(error) if error.needs_a_person() => return Err(RunError::Session(error.to_string())),
             Err(error) => error,
         };
+        lasting.metrics.pipeline_stopped.set(1);
+        lasting.metrics.pipeline_faults_total.with_label_values(&[error.part()]).inc();
+        if error.needs_a_person() {
+            return Err(RunError::Session(error.to_string()));
+        }
         lasting.health.set_index_writable(false);
         lasting.health.set_caught_up(false);
-        tracing::error!(%error, "the pipeline stopped; nothing is read until it goes on from what is durable");
+        // Files, keys and people's words do not stand in these errors, but a path may.
+        let why = crate::text::one_line(&error.to_string()).into_owned();
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&format!("reading is stopped: {why}"))]);
+        lasting.health.set_stopped(Some(why));
+        tracing::error!(%error, part = error.part(), "the pipeline stopped; nothing is read until it goes on from what is durable");
         if began.elapsed() > PATIENCE_LIMIT {
             patience = PATIENCE;
         }
@@ -227,11 +283,28 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
             }
             // Waiting for a fault to pass is not being stuck.
             lasting.health.beat(super::now());
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            let more = sd_notify::NotifyState::ExtendTimeoutUsec(60_000_000);
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog, more]);
             std::thread::sleep(Duration::from_millis(50));
         }
         patience = (patience * 2).min(PATIENCE_LIMIT);
     }
+}
+
+/// A new alert stage over a ledger connection of its own.
+fn alert_stage(config: &Config, metrics: &Metrics, store: &Store) -> Result<AlertStage, RunError> {
+    let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
+    let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
+    settings.zone_of = Settings::of(config).zone_of().map_err(|error| RunError::Configuration(error.to_string()))?;
+    settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    let mut channels: Vec<Box<dyn Channel>> = Vec::new();
+    if let Some(email) = &config.email {
+        let channel = EmailChannel::new(email.clone()).map_err(|error| RunError::Configuration(error.to_string()))?;
+        channels.push(Box::new(channel));
+    }
+    let ledger = Ledger::open(&config.state_dir)?;
+    let lookup = Box::new(Lookup(store.clone()));
+    Ok(AlertStage::new(ledger, settings, channels, lookup, metrics.clone()))
 }
 
 /// The alert stage in its thread.
@@ -242,26 +315,33 @@ struct Alerting {
 
 impl Alerting {
     fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
-        let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
-        let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
-        settings.zone_of =
-            Settings::of(config).zone_of().map_err(|error| RunError::Configuration(error.to_string()))?;
-        settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
-        let mut channels: Vec<Box<dyn Channel>> = Vec::new();
-        if let Some(email) = &config.email {
-            let channel =
-                EmailChannel::new(email.clone()).map_err(|error| RunError::Configuration(error.to_string()))?;
-            channels.push(Box::new(channel));
-        }
-        let ledger = Ledger::open(&config.state_dir)?;
-        let lookup = Box::new(Lookup(store.clone()));
-        let stage = AlertStage::new(ledger, settings, channels, lookup, metrics.clone());
+        let stage = alert_stage(config, metrics, store)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("alert".to_owned())
-            .spawn(move || stage.run(&wake, &flag))
-            .map_err(RunError::Thread)?;
+        let (flag, config, metrics, store) = (Arc::clone(&stop), config.clone(), metrics.clone(), store.clone());
+        let fell = {
+            let metrics = metrics.clone();
+            move || {
+                metrics.alert_stage_faults_total.with_label_values(&["defect"]).inc();
+                tracing::error!(
+                    "the alert stage ended by a fault of its own and is begun anew; this is a defect, please report it"
+                );
+            }
+        };
+        let again = {
+            let flag = Arc::clone(&flag);
+            move || {
+                while !flag.load(Ordering::Relaxed) {
+                    std::thread::sleep(ALERT_REST);
+                    match alert_stage(&config, &metrics, &store) {
+                        Ok(stage) => return Some(stage),
+                        Err(error) => tracing::error!(%error, "the alert stage cannot be begun; trying again"),
+                    }
+                }
+                None
+            }
+        };
+        let work = move || tend(stage, |stage| stage.run(&wake, &flag), fell, again);
+        let thread = std::thread::Builder::new().name("alert".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Alerting { stop, thread })
     }
 

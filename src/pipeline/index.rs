@@ -1,15 +1,20 @@
 //! The last stage: adds recorded batches to the index and commits about once a second, with the positions in the same commit.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crmwatch_detectors::Event;
+use crmwatch_detectors::{Event, Millis, json};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::carried::Carried;
+use super::clock::Trust;
+use super::ending::Progress;
 use super::{Recorded, now};
 use crate::config::Retention;
+use crate::ledger::Ledger;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::source::Position;
 use crate::store::{Cause, Keep, Payload, Store, StoreError, Writer};
@@ -36,8 +41,14 @@ pub(super) struct Index<'i> {
     /// Told the last batch committed.
     pub(super) committed: &'i AtomicU64,
     pub(super) metrics: &'i Metrics,
+    /// Told what is committed.
+    pub(super) progress: &'i Progress,
     /// Takes back events that are in the index, to be dropped by the thread that made them.
     pub(super) spent: Sender<Vec<Event>>,
+    /// By which time old events go.
+    pub(super) trust: Cell<Trust>,
+    /// Counts the looks at closed partitions.
+    pub(super) turn: Cell<usize>,
 }
 
 impl Index<'_> {
@@ -45,28 +56,26 @@ impl Index<'_> {
     pub(super) fn run(
         &self,
         mut writer: Writer,
-        mut positions: BTreeMap<u64, Position>,
+        positions: BTreeMap<u64, Position>,
         recorded: Receiver<Recorded>,
     ) -> Result<(), StoreError> {
         let mut sources: BTreeMap<Box<str>, SourceMetrics> = BTreeMap::new();
         let mut waiting: Option<(u64, Instant)> = None;
+        let mut events = 0;
+        let mut carried = Carried::new(positions);
         let mut looked: Option<Instant> = None;
         let mut retained: Option<Instant> = None;
         loop {
             let patience = waiting.map_or(COMMIT, |(_, since)| COMMIT.saturating_sub(since.elapsed()));
             let ended = match recorded.recv_timeout(patience) {
-                Ok(batch) => {
+                Ok(mut batch) => {
                     for event in &batch.events {
                         writer.add(event)?;
                     }
                     count(&batch, &mut sources, self.metrics);
+                    events += batch.events.len() as u64;
+                    carried.take(&mut batch);
                     let _ = self.spent.try_send(batch.events);
-                    for generation in &batch.forgotten {
-                        positions.remove(generation);
-                    }
-                    for position in batch.positions {
-                        positions.insert(position.generation, position);
-                    }
                     let since = waiting.map_or_else(Instant::now, |(_, since)| since);
                     waiting = Some((batch.number, since));
                     false
@@ -78,8 +87,9 @@ impl Index<'_> {
                 && (ended || since.elapsed() >= COMMIT)
             {
                 let timer = self.metrics.commit_seconds.start_timer();
-                writer.commit(&payload(self.store_id, batch, &positions), now())?;
+                carried.commit(&mut writer, self.store_id, batch, now())?;
                 timer.observe_duration();
+                self.progress.indexed(batch, std::mem::take(&mut events));
                 self.committed.store(batch, Ordering::Release);
                 waiting = None;
             }
@@ -107,10 +117,39 @@ impl Index<'_> {
         self.metrics.index_bytes.set(whole(statistics.bytes));
         self.metrics.partitions.set(i64::try_from(statistics.partitions).unwrap_or(i64::MAX));
         self.metrics.oldest_event_timestamp_seconds.set(statistics.oldest.unwrap_or(0) / 1000);
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        if let Some(error) = self.store.look(turn) {
+            tracing::error!(%error, "a partition cannot be read, and searches that touch it fail");
+        }
+        let unreadable = self.store.unreadable_partitions();
+        self.metrics.partitions_unreadable.set(i64::try_from(unreadable).unwrap_or(i64::MAX));
         self.metrics.storage_min_free_bytes.set(whole(self.retention.min_free_bytes));
         if let Some(free) = free_bytes(self.state_dir) {
             self.metrics.storage_free_bytes.set(whole(free));
         }
+    }
+
+    /// The time by which events are old; remembered, so that a jump over a restart is seen, too.
+    fn time(&self) -> Millis {
+        let mut trust = self.trust.get();
+        let (was_doubted, clock) = (trust.is_doubted(), now());
+        let time = trust.believe(clock, Instant::now());
+        self.trust.set(trust);
+        self.metrics.clock_doubted.set(i64::from(trust.is_doubted()));
+        if trust.is_doubted() && !was_doubted {
+            tracing::warn!(
+                clock = json::timestamp(clock),
+                known = trust.known().map(json::timestamp),
+                "the clock jumped by more than a day; by its time no event is dropped for its age until it has held for a day"
+            );
+        }
+        let kept = Ledger::open(self.state_dir)
+            .and_then(|mut ledger| trust.known().map_or(Ok(()), |known| ledger.set_clock_known(known)));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the time cannot be remembered; trying again");
+        }
+        time
     }
 
     /// Drops what may not or cannot be kept. A fault here stops nothing: it is tried again.
@@ -122,7 +161,7 @@ impl Index<'_> {
             min_free_bytes: self.retention.min_free_bytes,
             free_bytes,
         };
-        match self.store.retain(now(), keep) {
+        match self.store.retain(self.time(), keep) {
             Ok(dropped) => {
                 for one in dropped {
                     let reason = match one.cause {

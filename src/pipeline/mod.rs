@@ -11,20 +11,29 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod bridge;
+mod carried;
 mod choose;
+mod clock;
 mod daemon;
+pub mod deep;
+mod ending;
 mod index;
 mod once;
 mod reader;
+mod receivers;
 mod recover;
 mod session;
 mod socket;
+mod spools;
+mod tend;
 mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
-pub use choose::{Choice, Gap, Holdings, Side};
+pub use choose::{Choice, Gap, Holdings, Relation, Side};
 pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
+pub use ending::Orders;
 pub use once::{COUNTED, Report, once};
 pub use recover::RecoverError;
 pub use socket::{NAME as SOCKET, ask};

@@ -8,6 +8,7 @@ use crmwatch_detectors::Event;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::session::Either;
+use super::spools::Spools;
 use super::wake::Wake;
 use super::{ReadBatch, now};
 use crate::api::Health;
@@ -34,6 +35,7 @@ pub(super) fn read(
 ) {
     let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
+    watch.spools.wake(wake.sender());
     let mut number = last_batch;
     let mut notices = Vec::new();
     let mut looked: Option<Instant> = None;
@@ -48,7 +50,7 @@ pub(super) fn read(
             everything = false;
             tailer.look(now(), &mut notices);
             looked = Some(Instant::now());
-            wake.watch(tailer.folders(), watch.metrics);
+            wake.watch(&tailer.watched_folders(), watch.metrics);
             watch.gauge(&tailer, &sources);
         } else {
             // What is open is read anyway; of the rest only what was told of is looked at.
@@ -105,6 +107,10 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
         let Some(metrics) = sources.get(*source) else { continue };
         metrics.lines_read.inc_by(counts.records);
         metrics.bytes_read.inc_by(counts.bytes);
+        if counts.zeros > 0 {
+            metrics.zero_bytes.inc_by(counts.zeros);
+            tracing::info!(source, bytes = counts.zeros, "zeros before a line were passed over");
+        }
         metrics.last_read.set(read_at / 1000);
         for (format, count) in &counts.events {
             metrics.events_parsed(format).inc_by(*count);
@@ -126,6 +132,7 @@ fn finish(tailer: &mut Tailer, reading: Reading, number: u64, sources: &[SourceM
 pub(super) struct Watch<'w> {
     pub(super) metrics: &'w Metrics,
     pub(super) health: &'w Health,
+    pub(super) spools: &'w Spools,
 }
 
 /// Less than this to be read counts as caught up.
@@ -178,6 +185,8 @@ fn tell(notices: &mut Vec<Notice>, followed: &[Followed], sources: &[SourceMetri
                 sources[source].lost_bytes(cause).inc_by(bytes.unwrap_or(0).max(1));
                 tracing::error!(source = name(source), path, bytes, cause, "lines were lost before they could be read");
             }
+            // The files of a spool come with the records.
+            Notice::Waiting { source } if followed[source].source.spooled() => {}
             Notice::Waiting { source } => {
                 tracing::warn!(source = name(source), "no file is there yet; waiting for one");
             }

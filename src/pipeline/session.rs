@@ -8,12 +8,15 @@ use crmwatch_detectors::Engine;
 use crossbeam_channel::{Sender, bounded};
 
 use super::absorb::{Minds, Surroundings, absorb};
+use super::clock::Trust;
+use super::ending::{Progress, Stage};
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
+use super::spools::Spools;
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
-use crate::config::Retention;
+use crate::config::{DetectionError, Retention};
 use crate::enrich::{EnrichError, Enricher, Settings};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -31,6 +34,8 @@ pub(super) enum SessionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Enrich(#[from] EnrichError),
+    #[error(transparent)]
+    Detection(#[from] DetectionError),
     #[error(
         "a stage of the pipeline ended by a fault of its own; this is a defect, please report it with the lines logged before"
     )]
@@ -38,12 +43,30 @@ pub(super) enum SessionError {
 }
 
 impl SessionError {
-    /// Whether only a person can mend it; anything else is tried again.
+    /// Whether only a person can mend it; anything else is tried again. A file of the configuration that cannot be read now was read at
+    /// the daemon's start.
     pub(super) fn needs_a_person(&self) -> bool {
-        matches!(
-            self,
-            SessionError::Recover(RecoverError::Strangers { .. } | RecoverError::Gap { .. }) | SessionError::Enrich(_)
-        )
+        match self {
+            SessionError::Recover(error) => error.needs_a_person(),
+            SessionError::Ledger(error) => error.needs_a_person(),
+            SessionError::Store(error) => error.needs_a_person(),
+            SessionError::Enrich(_) | SessionError::Detection(_) | SessionError::Panicked => false,
+        }
+    }
+
+    /// What failed, in a word for the metric.
+    pub(super) fn part(&self) -> &'static str {
+        match self {
+            SessionError::Recover(RecoverError::Ledger(_)) | SessionError::Ledger(_) => "ledger",
+            SessionError::Recover(RecoverError::Store(_)) | SessionError::Store(_) => "index",
+            SessionError::Recover(RecoverError::Unreadable { .. }) => "logs",
+            SessionError::Recover(
+                RecoverError::Strangers { .. } | RecoverError::Gap { .. } | RecoverError::Stopped,
+            ) => "state",
+            SessionError::Recover(RecoverError::Enrich(_)) => "configuration",
+            SessionError::Enrich(_) | SessionError::Detection(_) => "configuration",
+            SessionError::Panicked => "defect",
+        }
     }
 }
 
@@ -58,6 +81,8 @@ pub(super) struct Lasting<'l> {
     pub(super) store: &'l Store,
     pub(super) stop: &'l AtomicBool,
     pub(super) alert: &'l Sender<()>,
+    pub(super) spools: &'l Spools,
+    pub(super) progress: &'l Progress,
 }
 
 /// Runs until told to stop, or until a stage fails.
@@ -66,8 +91,13 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let store_id = same_store(&mut ledger, lasting.store)?;
     let mut writer = lasting.store.writer()?;
     let mut minds = Minds { enricher: Enricher::new(lasting.enrich)?, engine };
-    let recovered =
-        recover(&mut ledger, lasting.store, &mut writer, &mut minds, lasting.followed, &store_id, lasting.metrics)?;
+    let replay = lasting.progress.at(Stage::Replay);
+    let recovered = match recover(&mut ledger, &mut writer, &mut minds, &store_id, lasting) {
+        // Told to stop meanwhile: what was read again so far is read again once more.
+        Err(RecoverError::Stopped) => return Ok(()),
+        recovered => recovered?,
+    };
+    drop(replay);
     if recovered.batches > 0 {
         tracing::info!(
             batches = recovered.batches,
@@ -76,9 +106,11 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             "read again what was not durable at the last stop"
         );
     }
+    let trust = Trust::new(ledger.clock_known()?);
     let positions = ledger.positions()?;
     let last = ledger.last_batch()?;
     let tailer = Tailer::new(lasting.followed.to_vec(), positions.clone());
+    lasting.progress.begin(last);
     let committed = Arc::new(AtomicU64::new(lasting.store.payload().map_or(0, |payload| payload.batch)));
     let index_ended = AtomicBool::new(false);
     // A stage that ends for whatever reason ends the others: the reader looks at this, too.
@@ -86,22 +118,27 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let (batch_sender, batch_receiver) = bounded::<ReadBatch>(QUEUE);
     let (recorded_sender, recorded_receiver) = bounded::<Recorded>(QUEUE);
     let (spent_sender, spent_receiver) = bounded(1);
+    lasting.health.set_stopped(None);
+    lasting.metrics.pipeline_stopped.set(0);
     lasting.health.set_index_writable(true);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("reading")]);
     let either = Either(lasting.stop, &stop_reading);
     let around = Surroundings {
         metrics: lasting.metrics,
         committed: &committed,
         index_ended: &index_ended,
         alert: lasting.alert,
+        spools: lasting.spools,
+        progress: lasting.progress,
     };
     let outcomes = std::thread::scope(|scope| {
         let reader = named(scope, "reader", || {
+            let _at_work = lasting.progress.at(Stage::Reader);
             read(
                 tailer,
                 lasting.followed,
                 last,
-                &Watch { metrics: lasting.metrics, health: lasting.health },
+                &Watch { metrics: lasting.metrics, health: lasting.health, spools: lasting.spools },
                 &either,
                 batch_sender,
                 &spent_receiver,
@@ -109,11 +146,13 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
             Ok(())
         });
         let absorber = named(scope, "absorb", || {
+            let _at_work = lasting.progress.at(Stage::Absorb);
             let outcome = absorb(minds, ledger, batch_receiver, recorded_sender, &around);
             stop_reading.store(true, Ordering::Release);
             outcome.map_err(SessionError::from)
         });
         let indexer = named(scope, "index", || {
+            let _at_work = lasting.progress.at(Stage::Index);
             let index = Index {
                 store: lasting.store,
                 store_id: &store_id,
@@ -121,7 +160,10 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 retention: lasting.retention,
                 committed: &committed,
                 metrics: lasting.metrics,
+                progress: lasting.progress,
                 spent: spent_sender,
+                trust: trust.into(),
+                turn: 0.into(),
             };
             let outcome = index.run(writer, positions, recorded_receiver);
             index_ended.store(true, Ordering::Release);

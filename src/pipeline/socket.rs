@@ -84,15 +84,23 @@ fn serve(listener: &UnixListener, desk: &Arc<Desk>, stop: &AtomicBool) {
             continue;
         }
         let (desk, count) = (Arc::clone(desk), Arc::clone(&busy));
-        let spawned = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
+        let place = Place(count);
+        // Where no thread can be begun, the place is given back all the same.
+        let _ = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
+            let _place = place;
             if let Err(error) = attend(&connection, &desk) {
                 tracing::debug!(%error, "a question was not answered to its end");
             }
-            count.fetch_sub(1, Ordering::AcqRel);
         });
-        if spawned.is_err() {
-            busy.fetch_sub(1, Ordering::AcqRel);
-        }
+    }
+}
+
+/// A place among the questions answered at once; free again also where answering ended by a defect.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -132,6 +132,11 @@ impl Wake {
         }
     }
 
+    /// Wakes it from elsewhere.
+    pub(super) fn sender(&self) -> &Sender<()> {
+        &self.sender
+    }
+
     /// Ready when something changed.
     pub(super) fn receiver(&self) -> &Receiver<()> {
         &self.receiver

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, GB18030};
+use encoding_rs::{Encoding, GB18030, UTF_16BE, UTF_16LE};
+
+use super::units::Units;
 
 /// How a source's bytes become text.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +16,42 @@ pub enum Decoder {
 }
 
 impl Decoder {
-    /// `auto`, or a label of the Encoding Standard; an unknown one was refused by the configuration.
-    pub fn of(label: &str) -> Decoder {
-        match Encoding::for_label(label.as_bytes()) {
-            Some(encoding) if encoding != encoding_rs::UTF_8 => Decoder::Named(encoding),
-            _ => Decoder::Auto,
+    /// `auto`, or a label of the Encoding Standard; an unknown one was refused by the configuration. `head` are the file's first bytes:
+    /// a byte order mark of UTF-16 decides, unless another encoding was named. Nothing while too little of the file is there to tell.
+    pub fn of(label: &str, head: &[u8]) -> Option<Decoder> {
+        let named = Encoding::for_label(label.as_bytes()).filter(|encoding| *encoding != encoding_rs::UTF_8);
+        let wide = |encoding| encoding == UTF_16LE || encoding == UTF_16BE;
+        match (named, head) {
+            (Some(encoding), _) if !wide(encoding) => Some(Decoder::Named(encoding)),
+            (_, [0xff, 0xfe, ..]) => Some(Decoder::Named(UTF_16LE)),
+            (_, [0xfe, 0xff, ..]) => Some(Decoder::Named(UTF_16BE)),
+            (_, [] | [0xfe | 0xff]) => None,
+            (Some(encoding), _) => Some(Decoder::Named(encoding)),
+            (None, _) => Some(Decoder::Auto),
+        }
+    }
+
+    /// How characters lie in the bytes.
+    pub fn units(self) -> Units {
+        match self {
+            Decoder::Auto => Units::Mixed,
+            Decoder::Named(encoding) => Units::of(encoding),
+        }
+    }
+
+    /// A line as the grammars look at it to tell what record it begins: in UTF-8, so that no part of a character looks like a quote or a
+    /// brace.
+    pub fn plain(self, line: &[u8]) -> Cow<'_, [u8]> {
+        let same = match self {
+            Decoder::Auto => std::str::from_utf8(line).is_ok(),
+            Decoder::Named(encoding) => encoding.is_ascii_compatible() && line.is_ascii(),
+        };
+        if same {
+            return Cow::Borrowed(line);
+        }
+        match self.decode(line).0 {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }
     }
 
@@ -34,7 +67,8 @@ impl Decoder {
             },
             Decoder::Named(encoding) => {
                 let (text, wrong) = encoding.decode_without_bom_handling(bytes);
-                let keep = wrong || *encoding.encode(&text).0 != *bytes;
+                // What is right UTF-16 always leads back; there is no encoder of it.
+                let keep = wrong || (!self.units().wide() && *encoding.encode(&text).0 != *bytes);
                 (text, keep)
             }
         }
@@ -73,7 +107,32 @@ mod tests {
 
     #[test]
     fn a_named_encoding_is_used() {
-        let (text, keep) = Decoder::of("windows-1252").decode(b"caf\xe9");
+        let decoder = Decoder::of("windows-1252", b"").expect("named");
+        let (text, keep) = decoder.decode(b"caf\xe9");
         assert_eq!((&*text, keep), ("café", false));
+    }
+
+    #[test]
+    fn a_byte_order_mark_decides_and_half_a_one_is_waited_for() {
+        let units = |label, head: &[u8]| Decoder::of(label, head).map(Decoder::units);
+        for label in ["auto", "utf-16", "utf-16le", "utf-16be"] {
+            assert_eq!(units(label, b"\xff\xfe{"), Some(Units::Utf16Le));
+            assert_eq!(units(label, b"\xfe\xff\0"), Some(Units::Utf16Be));
+            assert_eq!((units(label, b"\xff"), units(label, b"")), (None, None));
+        }
+        assert_eq!(units("auto", b"{}"), Some(Units::Mixed));
+        assert_eq!(units("auto", b"\n"), Some(Units::Mixed));
+        assert_eq!(units("utf-16be", b"\0{"), Some(Units::Utf16Be));
+        assert_eq!(units("gbk", b"\xff"), Some(Units::Double));
+    }
+
+    #[test]
+    fn wrong_utf_16_is_marked_and_kept() {
+        let decoder = Decoder::of("utf-16le", b"a\0").expect("told");
+        assert_eq!(decoder.decode(b"a\0\x3d\xd8\0\xde"), (Cow::Owned("a\u{1f600}".to_owned()), false));
+        for wrong in [&b"a\0\x3d\xd8"[..], b"a\0b", b"\0\xdea\0"] {
+            let (text, keep) = decoder.decode(wrong);
+            assert!(keep && text.contains('a') && text.contains('\u{fffd}'), "{text}");
+        }
     }
 }

@@ -71,8 +71,8 @@ pub struct Look {
 pub struct Patterns {
     patterns: Vec<Pattern>,
     sources: usize,
-    /// The folders of the last look.
-    folders: Vec<PathBuf>,
+    /// The folders of the last look, each with the sources that look there.
+    folders: Vec<(PathBuf, Vec<usize>)>,
     buffer: Vec<MaybeUninit<u8>>,
 }
 
@@ -133,9 +133,10 @@ impl Patterns {
         Patterns { patterns, sources: count, folders: Vec::new(), buffer }
     }
 
-    /// The folders of the last look.
-    pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
+    /// The folders of the last look in which one of the sources asked for looks.
+    pub fn folders(&self, asked: impl Fn(usize) -> bool) -> Vec<PathBuf> {
+        let looked = self.folders.iter().filter(|(_, sources)| sources.iter().any(|source| asked(*source)));
+        looked.map(|(folder, _)| folder.clone()).collect()
     }
 
     /// Looks at all folders, and shows each file that a pattern names, by each of its names.
@@ -175,7 +176,8 @@ impl Patterns {
             }
         }
         self.buffer = buffer;
-        self.folders = folders.into_keys().collect();
+        let sources = |patterns: Vec<usize>| patterns.into_iter().map(|at| self.patterns[at].source).collect();
+        self.folders = folders.into_iter().map(|(folder, patterns)| (folder, sources(patterns))).collect();
         look.empty = (0..self.sources).filter(|source| !seen[*source]).collect();
         look
     }

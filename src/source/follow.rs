@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime};
 use crmwatch_detectors::{Millis, Origin};
 
 use super::content::{self, Content};
+use super::decode::Decoder;
 use super::input::{Compression, Input};
 use super::intake::Intake;
 use super::position::Position;
+use super::search::Search;
 use crate::config::Source;
 use crate::ledger::Segment;
 use crate::parse::web::Tables;
@@ -34,10 +36,12 @@ pub struct Follower {
     pub(super) source: Arc<Source>,
     pub(super) tables: Arc<Tables>,
     pub(super) content: Content,
-    /// Bytes after the offset that were looked at and hold no whole record.
-    pub(super) looked: usize,
-    /// Of these, how many are known to hold no newline.
-    pub(super) searched: usize,
+    /// The record at the offset, as far as its end was searched for.
+    pub(super) search: Search,
+    /// How its bytes become text, once its first ones are there.
+    pub(super) decoder: Option<Decoder>,
+    /// No more will come: what is not whole is taken as it is.
+    pub(super) ending: bool,
     /// The size seen last.
     pub size: u64,
     /// The greatest size seen while what was read before was still there: what of it is not read when it is gone, is lost.
@@ -74,8 +78,9 @@ impl Follower {
             source,
             tables,
             content,
-            looked: 0,
-            searched: 0,
+            search: Search::default(),
+            decoder: None,
+            ending: false,
             size: metadata.size(),
             sound: metadata.size(),
             modified: Self::stamp(&metadata),
@@ -106,14 +111,17 @@ impl Follower {
 
     /// Starts at the end of the last whole line, so that what is there already is not read.
     pub fn skip_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let units = self.units()?.unwrap_or_default();
+        let width = units.width() as u64;
         let mut end = self.input.metadata()?.size();
+        end -= end % width;
         buffer.resize(CHUNK, 0);
         while end > 0 {
             let from = end.saturating_sub(CHUNK as u64);
             let want = usize::try_from(end - from).unwrap_or(CHUNK);
             let count = self.input.read_at(&mut buffer[..want], from)?;
-            if let Some(newline) = memchr::memrchr(b'\n', &buffer[..count]) {
-                self.position.offset = from + newline as u64 + 1;
+            if let Some(newline) = units.last_newline(&buffer[..count]) {
+                self.position.offset = from + newline as u64 + width;
                 break;
             }
             end = from;
@@ -126,7 +134,7 @@ impl Follower {
             if count == 0 {
                 break;
             }
-            self.position.line += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;
+            self.position.line += units.newlines(&buffer[..count]);
             at += count as u64;
         }
         self.remember_content()
@@ -209,12 +217,17 @@ impl Follower {
             return Ok(true);
         }
         let (modified, unsure) = (self.modified, self.unsure);
-        if self.look()? != self.position.offset + self.looked as u64 {
+        if self.look()? != self.position.offset + self.search.looked {
             return Ok(true);
         }
         // Truncated and written again to just the same size: only the time of writing tells, and what stands there now.
         if modified != self.modified || unsure {
             self.rewritten = !self.content.holds(self.position.offset, &mut self.input)?;
+            if self.search.looked > 0 {
+                // So may the beginning of a line have been.
+                self.search = Search::default();
+                return Ok(true);
+            }
         }
         Ok(self.rewritten)
     }

@@ -4,6 +4,17 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::spool_bound;
+
+/// Whether an error leaves open if a file is there: too many open files, a disk that does not answer. Of a sibling, which may be
+/// anybody's, a refused permission says nothing.
+pub fn is_no_answer(error: &io::Error, sibling: bool) -> bool {
+    let refused = error.kind() == io::ErrorKind::PermissionDenied && sibling;
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound && !refused
+}
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +29,8 @@ pub enum Compression {
 
 /// An open file.
 pub enum Input {
-    /// Read in place.
-    Plain(File),
+    /// Read in place; no further than the bound, if there is one.
+    Plain(File, Option<Arc<AtomicU64>>),
     /// Decompressed as it is read; going back starts again from the front.
     Compressed(Box<Stream>),
 }
@@ -35,11 +46,18 @@ pub struct Stream {
     start: u64,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Bytes that were read in this thread: what work is measured by.
+    pub(super) static BYTES_READ: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 impl Input {
     /// Opens a file and looks at its first bytes to see whether it is compressed.
     pub fn open(path: &Path) -> io::Result<Input> {
         let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let mut magic = [0; 4];
@@ -47,7 +65,10 @@ impl Input {
         let compression = match &magic[..read] {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
-            _ => return Ok(Input::Plain(file)),
+            _ => {
+                let bound = spool_bound::of(metadata.dev(), metadata.ino());
+                return Ok(Input::Plain(file, bound));
+            }
         };
         let reader = decompress(&file, compression)?;
         Ok(Input::Compressed(Box::new(Stream { file, compression, reader, window: Vec::new(), start: 0 })))
@@ -56,7 +77,7 @@ impl Input {
     /// The same file, open once more; nothing for a compressed one.
     pub fn again(&self) -> Option<Input> {
         match self {
-            Input::Plain(file) => file.try_clone().ok().map(Input::Plain),
+            Input::Plain(file, bound) => Some(Input::Plain(file.try_clone().ok()?, bound.clone())),
             Input::Compressed(_) => None,
         }
     }
@@ -64,7 +85,7 @@ impl Input {
     /// How it is compressed.
     pub fn compression(&self) -> Compression {
         match self {
-            Input::Plain(_) => Compression::None,
+            Input::Plain(..) => Compression::None,
             Input::Compressed(stream) => stream.compression,
         }
     }
@@ -72,7 +93,7 @@ impl Input {
     /// The file's metadata.
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
         match self {
-            Input::Plain(file) => file.metadata(),
+            Input::Plain(file, _) => file.metadata(),
             Input::Compressed(stream) => stream.file.metadata(),
         }
     }
@@ -85,8 +106,18 @@ impl Input {
 
     /// Fills `buffer` from an offset of the decompressed text; fewer bytes only at the end.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.read_some_at(buffer, offset);
+        #[cfg(test)]
+        BYTES_READ.set(BYTES_READ.get() + *read.as_ref().unwrap_or(&0) as u64);
+        read
+    }
+
+    fn read_some_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
-            Input::Plain(file) => {
+            Input::Plain(file, bound) => {
+                let limit = bound.as_ref().map_or(u64::MAX, |bound| bound.load(Ordering::Acquire));
+                let room = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
+                let buffer = &mut buffer[..room];
                 let mut filled = 0;
                 while filled < buffer.len() {
                     match file.read_at(&mut buffer[filled..], offset + filled as u64) {

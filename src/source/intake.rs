@@ -1,12 +1,17 @@
 //! From a record's bytes to finished events: decoded, parsed, given id, time and place. The same for every way records come (tailing,
 //! recovery, `scan`, `parse`), so that the same file gives the same events. Not for finding records.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crmwatch_detectors::{Event, EventId, Field, Millis, Origin, json};
 use sha2::{Digest, Sha256};
 
 use super::decode::Decoder;
+use super::journal_entry::Entry;
+use super::spool_line;
+use super::units::Units;
 use crate::parse::{Framing, Grammar, NO_TIME, Verdict};
 
 /// A stamp further ahead of the reading time than this is not believed.
@@ -41,6 +46,26 @@ pub struct Intake {
     /// The last event a record began, and its time: what a continuation goes on from.
     last: EventId,
     last_time: Millis,
+    wrapping: Wrapping,
+}
+
+/// What stands around each record of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wrapping {
+    /// Nothing: the line is the record.
+    #[default]
+    None,
+    /// The file is a spool's.
+    Spool,
+    /// The file is a spool's, and the records are entries of the journal.
+    Journal,
+}
+
+/// What the wrapping told.
+#[derive(Default)]
+struct Told {
+    peer: Option<IpAddr>,
+    entry: Option<Entry>,
 }
 
 impl Intake {
@@ -54,7 +79,22 @@ impl Intake {
     ) -> Intake {
         let mut identity = Sha256::new();
         identity.update(first_line);
-        Intake { grammar, decoder, tables, origin, identity, last: EventId::default(), last_time: NO_TIME }
+        Intake {
+            grammar,
+            decoder,
+            tables,
+            origin,
+            identity,
+            last: EventId::default(),
+            last_time: NO_TIME,
+            wrapping: Wrapping::None,
+        }
+    }
+
+    /// Takes this off each record.
+    pub fn wrapped_in(mut self, wrapping: Wrapping) -> Intake {
+        self.wrapping = wrapping;
+        self
     }
 
     /// What is needed to go on from here.
@@ -96,19 +136,63 @@ impl Intake {
 
     /// How the record that starts with this line ends.
     pub fn framing(&self, line: &[u8]) -> Framing {
-        self.grammar.framing(line)
+        match self.wrapping {
+            Wrapping::None => self.grammar.framing(&self.decoder.plain(line)),
+            // One record a line, whatever is in it.
+            Wrapping::Spool | Wrapping::Journal => Framing::Lines,
+        }
+    }
+
+    /// How characters lie in the file's bytes; in a spool they lie as they came only within a record.
+    pub fn units(&self) -> Units {
+        match self.wrapping {
+            Wrapping::None => self.decoder.units(),
+            Wrapping::Spool | Wrapping::Journal => Units::Single,
+        }
+    }
+
+    fn unwrap<'r>(&self, record: &'r [u8], place: &mut Place) -> (Cow<'r, [u8]>, Told) {
+        let mut told = Told::default();
+        if self.wrapping == Wrapping::None {
+            return (Cow::Borrowed(record), told);
+        }
+        let Some(spooled) = spool_line::unwrap(record) else { return (Cow::Borrowed(record), told) };
+        place.stand_in = spooled.at;
+        place.cut += spooled.cut;
+        place.partial |= spooled.partial;
+        told.peer = spooled.peer;
+        if self.wrapping == Wrapping::Journal
+            && let Some(mut entry) = Entry::open(&spooled.payload)
+        {
+            let message = std::mem::take(&mut entry.message);
+            place.stand_in = entry.at.unwrap_or(place.stand_in);
+            told.entry = Some(entry);
+            return (Cow::Owned(message), told);
+        }
+        (spooled.payload, told)
     }
 
     /// Takes in one record, without its final newline.
-    pub fn absorb(&mut self, record: &[u8], place: Place, events: &mut Vec<Event>) -> Verdict {
-        let mut bytes = record.strip_suffix(b"\r").unwrap_or(record);
+    pub fn absorb(&mut self, record: &[u8], mut place: Place, events: &mut Vec<Event>) -> Verdict {
+        let (record, told) = self.unwrap(record, &mut place);
+        let record = &*record;
+        let units = self.decoder.units();
+        let (end, mark): (&[u8], &[u8]) = match units {
+            Units::Utf16Le => (b"\r\0", b"\xff\xfe"),
+            Units::Utf16Be => (b"\0\r", b"\xfe\xff"),
+            _ => (b"\r", b"\xef\xbb\xbf"),
+        };
+        let mut bytes = record;
+        if record.len().is_multiple_of(units.width()) {
+            bytes = bytes.strip_suffix(end).unwrap_or(bytes);
+        }
         if place.offset == 0 {
-            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
         }
         // A file truncated under a writer that keeps its place starts with a hole that reads as NULs.
-        let nulls = bytes.iter().take_while(|byte| **byte == 0).count();
-        bytes = &bytes[nulls..];
-        if nulls > 0 && bytes.is_empty() {
+        let zeros = units.leading_zeros(bytes);
+        bytes = &bytes[zeros..];
+        if zeros > 0 && bytes.is_empty() {
             return Verdict::Skipped;
         }
         let (text, keep_bytes) = self.decoder.decode(bytes);
@@ -147,6 +231,18 @@ impl Intake {
             }
             if place.partial {
                 event.set_bool(Field::Partial, true);
+            }
+            if let Some(peer) = told.peer {
+                event.set(Field::LogSourceAddress, &peer.to_string());
+            }
+            if let Some(entry) = &told.entry {
+                entry.place(event);
+                // The journal knows when it was written, whoever wrote it.
+                if event.time == NO_TIME
+                    && let Some(at) = entry.at
+                {
+                    event.time = at;
+                }
             }
             believe(event, place, verdict);
             self.tables.apply(event);

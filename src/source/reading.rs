@@ -30,6 +30,8 @@ pub struct Counts {
     pub records: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Of these, zeros between records that were passed over.
+    pub zeros: u64,
     /// Events, by format.
     pub events: BTreeMap<&'static str, u64>,
     /// Records no grammar accepted, by reason.
@@ -42,6 +44,7 @@ impl Reading {
         let counts = self.counts.entry(source).or_default();
         counts.records += turn.records;
         counts.bytes += turn.bytes;
+        counts.zeros += turn.zeros;
         for reason in &turn.rejected {
             *counts.rejected.entry(reason).or_default() += 1;
         }

@@ -7,25 +7,40 @@ use crmwatch_detectors::{Event, Field, Millis};
 
 use super::decode::Decoder;
 use super::follow::{Follower, SMALL_CHUNK};
-use super::framing::record_end;
-use super::intake::{Intake, Place, first_line_hash};
+use super::framing::{Found, Scan};
+use super::intake::{Intake, Place, Wrapping, first_line_hash};
 use super::position::Digest;
 use super::turn::Turn;
+use super::units::Units;
+use crate::config::Arrival;
 use crate::parse::{self, Framing, Verdict};
 
 impl Follower {
     /// Where the record at the start of `bytes` ends. One of several lines that does not end within `max_line` is taken line by line,
-    /// so that an open quote cannot swallow the rest of a file.
-    pub(super) fn end_of(&self, bytes: &[u8], searched: usize) -> Option<usize> {
-        let intake = self.intake.as_ref()?;
-        let line_end = record_end(Framing::Lines, bytes, searched)?;
-        let framing = intake.framing(&bytes[..line_end]);
-        if framing == Framing::Lines {
+    /// so that an open quote cannot swallow the rest of a file. For the `first` record after the offset it is remembered how far it was
+    /// searched.
+    pub(super) fn end_of(&mut self, units: Units, bytes: &[u8], first: bool) -> Option<usize> {
+        let Some(line_end) = units.newline(bytes, 0) else {
+            if first {
+                let mut scan = Scan::new(Framing::Lines, units);
+                scan.on(bytes);
+                self.search.begin(scan, None, bytes);
+            }
+            return None;
+        };
+        let framing = self.intake.as_ref()?.framing(&bytes[..line_end]);
+        if framing == Framing::Lines || (first && self.search.alone) {
             return Some(line_end);
         }
-        match record_end(framing, bytes, 0) {
-            Some(end) if end <= self.source.max_line => Some(end),
-            None if bytes.len() <= self.source.max_line => None,
+        let mut scan = Scan::new(framing, units);
+        match scan.on(bytes) {
+            Found::End(end) if end <= self.source.max_line => Some(end),
+            Found::Open if bytes.len() <= self.source.max_line => {
+                if first {
+                    self.search.begin(scan, Some(line_end), bytes);
+                }
+                None
+            }
             _ => Some(line_end),
         }
     }
@@ -41,44 +56,71 @@ impl Follower {
         events: &mut Vec<Event>,
         turn: &mut Turn,
     ) {
+        let intake = self.intake.as_mut().expect("started before records are taken");
+        let units = intake.units();
+        let mut kept = record.len();
+        if kept > self.source.max_line || cut > 0 {
+            kept = kept.min(self.source.max_line);
+            // A unit that the limit tears is cut whole.
+            kept -= kept % units.width();
+        }
         let place = Place {
             offset: self.position.offset + at,
             line: self.position.line + 1,
             read_at,
             stand_in: self.stand_in.unwrap_or(read_at),
-            cut: cut + record.len().saturating_sub(self.source.max_line) as u64,
+            cut: cut + (record.len() - kept) as u64,
             partial,
         };
-        let intake = self.intake.as_mut().expect("started before records are taken");
-        let verdict = intake.absorb(&record[..record.len().min(self.source.max_line)], place, events);
+        let verdict = intake.absorb(&record[..kept], place, events);
         if let Verdict::Rejected(reason) = verdict {
             turn.rejected.push(reason);
         }
-        self.position.line += 1 + memchr::memchr_iter(b'\n', record).count() as u64;
+        self.position.line += 1 + units.newlines(record);
         turn.records += 1;
     }
 
-    /// Makes the intake once the first line is known; false where it is not complete yet.
-    pub(super) fn start_intake(&mut self, bytes: &[u8]) -> io::Result<bool> {
+    /// How characters lie in the file's bytes; nothing while too little is there to tell.
+    pub(super) fn units(&mut self) -> io::Result<Option<Units>> {
+        let decoder = self.decoder()?;
+        // Lines of a spool are ours, whatever encoding the records in them have.
+        let spooled = self.source.arrival != Arrival::Files;
+        Ok(if spooled { Some(Units::Single) } else { decoder.map(Decoder::units) })
+    }
+
+    /// By the configuration and the first bytes of the file, wherever reading goes on.
+    fn decoder(&mut self) -> io::Result<Option<Decoder>> {
+        if self.decoder.is_none() {
+            let mut head = [0; 2];
+            let count = self.input.read_at(&mut head, 0)?;
+            self.decoder = Decoder::of(&self.source.encoding, &head[..count]);
+        }
+        Ok(self.decoder)
+    }
+
+    /// Makes the intake once the first line is known; false where it is not complete yet. `bytes` are those at the offset.
+    pub(super) fn start_intake(&mut self, units: Units, bytes: &[u8]) -> io::Result<bool> {
         if !self.position.first_line.is_none() {
             self.begin(&[]);
             return Ok(true);
         }
-        if self.position.offset == 0 {
-            // An over-long first line identifies the file by its first `max_line` bytes.
-            let end = match memchr::memchr(b'\n', bytes) {
-                Some(end) => end,
-                None if bytes.len() >= self.source.max_line => self.source.max_line,
-                None => return Ok(false),
-            };
-            let line = bytes[..end.min(self.source.max_line)].to_vec();
-            self.begin(&line);
-            return Ok(true);
+        let max_line = self.source.max_line;
+        let mut head = Vec::new();
+        if self.position.offset > 0 {
+            head = vec![0; max_line];
+            let count = self.input.read_at(&mut head, 0)?;
+            head.truncate(count);
         }
-        let mut head = vec![0; self.source.max_line];
-        let count = self.input.read_at(&mut head, 0)?;
-        let end = memchr::memchr(b'\n', &head[..count]).unwrap_or(count);
-        self.begin(&head[..end]);
+        // Where zeros were passed over, the first line is what stands behind them.
+        let bytes = if head.is_empty() || units.leading_zeros(&head) > 0 { bytes } else { &head };
+        // An over-long first line identifies the file by its first `max_line` bytes.
+        let end = match units.newline(bytes, 0) {
+            Some(end) => end.min(max_line),
+            None if bytes.len() >= max_line => max_line,
+            None => return Ok(false),
+        };
+        let line = bytes[..end].to_vec();
+        self.begin(&line);
         Ok(true)
     }
 
@@ -89,7 +131,7 @@ impl Follower {
         self.intake = Some(self.make_intake(self.position.first_line.0));
     }
 
-    pub(super) fn make_intake(&self, identity: [u8; 32]) -> Intake {
+    fn make_intake(&self, identity: [u8; 32]) -> Intake {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
@@ -97,8 +139,14 @@ impl Follower {
         };
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
-        let decoder = Decoder::of(&self.source.encoding);
-        let mut intake = Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity);
+        let decoder = self.decoder.unwrap_or(Decoder::Auto);
+        let wrapping = match self.source.arrival {
+            Arrival::Files => Wrapping::None,
+            Arrival::Journal(_) => Wrapping::Journal,
+            Arrival::Syslog(_) | Arrival::Push(_) | Arrival::Stdin => Wrapping::Spool,
+        };
+        let mut intake =
+            Intake::new(grammar, decoder, self.tables.clone(), self.origin(), identity).wrapped_in(wrapping);
         intake.resume(&self.position.state);
         intake
     }
@@ -112,18 +160,22 @@ impl Follower {
     pub(super) fn first_time(&mut self) -> Option<Millis> {
         let mut bytes = vec![0; SMALL_CHUNK];
         let count = self.input.read_at(&mut bytes, self.position.offset).ok()?;
+        let units = self.units().ok()??;
         let mut intake = self.make_intake([0; 32]);
         let mut events = Vec::new();
-        let mut rest = &bytes[..count];
-        while let Some(line_end) = record_end(Framing::Lines, rest, 0) {
-            let end = record_end(intake.framing(&rest[..line_end]), rest, 0).unwrap_or(line_end);
+        let mut rest = &bytes[units.leading_zeros(&bytes[..count])..count];
+        while let Some(line_end) = units.newline(rest, 0) {
+            let end = match Scan::new(intake.framing(&rest[..line_end]), units).on(rest) {
+                Found::End(end) => end,
+                Found::Open | Found::Never => line_end,
+            };
             intake.absorb(&rest[..end], Place { read_at: Millis::MAX, ..Place::default() }, &mut events);
             let own = |event: &&Event| !event.is(Field::TimeSuspect) && !event.has(Field::QuarantineReason);
             if let Some(event) = events.iter().find(own) {
                 return Some(event.time);
             }
             events.clear();
-            rest = &rest[end + 1..];
+            rest = &rest[end + units.width()..];
         }
         None
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crmwatch_detectors::{Event, Millis};
+use crmwatch_detectors::{Event, Field, Millis};
 
 use super::follow::Follower;
 use super::input::Input;
@@ -13,7 +13,8 @@ use crate::config::Source;
 use crate::ledger::Segment;
 use crate::parse::web::Tables;
 
-/// Reads a journalled stretch again, giving the same events as the first time. What can no longer be read is told in bytes.
+/// Reads a journalled stretch again, giving the same events as the first time. Gives the bytes that can no longer be read, and the
+/// position at the stretch's end.
 pub fn reread(
     input: Input,
     segment: &Segment,
@@ -22,9 +23,9 @@ pub fn reread(
     tables: Arc<Tables>,
     read_at: Millis,
     events: &mut Vec<Event>,
-) -> io::Result<u64> {
+) -> io::Result<(u64, Position)> {
     position.offset = segment.from;
-    position.line = segment.line - 1;
+    position.line = segment.line.saturating_sub(1);
     position.state.clone_from(&segment.state);
     let mut follower = Follower::new(input, position, source, tables)?;
     let mut buffer = Vec::new();
@@ -40,7 +41,49 @@ pub fn reread(
             break;
         }
     }
-    Ok(segment.to.saturating_sub(follower.position.offset))
+    Ok((segment.to.saturating_sub(follower.position.offset), follower.kept()))
+}
+
+/// A part of a long stretch, ended at a record boundary.
+pub struct Part {
+    /// Where it is.
+    pub segment: Segment,
+    /// The time of its first event that has one of its own.
+    pub first: Option<Millis>,
+}
+
+/// Cuts a stretch that was never journalled as a whole into parts of a size that can be held at once. What cannot be read any more is one
+/// part, so that whoever reads it counts it.
+pub fn parts(
+    input: Input,
+    whole: &Segment,
+    mut position: Position,
+    source: Arc<Source>,
+    tables: Arc<Tables>,
+) -> io::Result<Vec<Part>> {
+    position.offset = whole.from;
+    position.line = whole.line - 1;
+    position.state.clone_from(&whole.state);
+    let mut follower = Follower::new(input, position, source, tables)?;
+    let (mut parts, mut events, mut buffer) = (Vec::new(), Vec::new(), Vec::new());
+    while follower.position.offset < whole.to {
+        let mut segment = follower.segment();
+        let turn = follower.turn_within(&mut buffer, whole.to - segment.from, Millis::MAX, &mut events)?;
+        // A line longer than a turn is searched for its end over several.
+        if turn.bytes == 0 && turn.more && !turn.truncated {
+            continue;
+        }
+        segment.partial = turn.bytes == 0 && !turn.truncated;
+        segment.to = if turn.bytes == 0 { whole.to } else { follower.position.offset };
+        let ended = segment.to == whole.to;
+        let own = |event: &&Event| !event.is(Field::TimeSuspect) && !event.has(Field::QuarantineReason);
+        parts.push(Part { segment, first: events.iter().find(own).map(|event| event.time) });
+        events.clear();
+        if ended {
+            break;
+        }
+    }
+    Ok(parts)
 }
 
 impl Follower {

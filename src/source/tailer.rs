@@ -218,9 +218,14 @@ impl Tailer {
 
     /// Positions changed since the last call, to be journalled with the batch; old finished ones that are forgotten come separately.
     pub fn changed(&mut self) -> (Vec<Position>, Vec<u64>) {
-        let forgotten = self.known.forget_finished(FINISHED_KEPT);
+        let mut forgotten = self.known.forget_finished(FINISHED_KEPT);
         for generation in &forgotten {
             self.dirty.remove(generation);
+        }
+        for generation in self.left_spools() {
+            self.known.remove(generation);
+            self.dirty.remove(&generation);
+            forgotten.push(generation);
         }
         let mut dirty = std::mem::take(&mut self.dirty);
         let mut positions: Vec<Position> = self
@@ -231,6 +236,21 @@ impl Tailer {
             .collect();
         positions.extend(dirty.into_iter().filter_map(|generation| self.known.get(generation).cloned()));
         (positions, forgotten)
+    }
+
+    /// Finished files of spools that are deleted: nobody makes copies of them, so that their positions would only push out those of real
+    /// logs. The greatest generation stays, so that its number does not come again.
+    fn left_spools(&self) -> Vec<u64> {
+        let spooled = |name: &str| self.sources.iter().any(|one| one.source.spooled() && one.source.name == name);
+        if !self.sources.iter().any(|one| one.source.spooled()) {
+            return Vec::new();
+        }
+        self.known
+            .iter()
+            .filter(|position| position.finished_at.is_some() && position.generation + 1 < self.next_generation)
+            .filter(|position| spooled(&position.source) && !Path::new(&position.path).exists())
+            .map(|position| position.generation)
+            .collect()
     }
 
     /// Bytes not read yet, by source.
@@ -278,9 +298,9 @@ impl Tailer {
         self.open.len()
     }
 
-    /// The folders of the last look.
-    pub fn folders(&self) -> &[PathBuf] {
-        self.patterns.folders()
+    /// The folders of the last look whose changes the kernel is to tell of.
+    pub fn watched_folders(&self) -> Vec<PathBuf> {
+        self.patterns.folders(|source| self.sources[source].source.watch == crate::config::Watch::Auto)
     }
 }
 

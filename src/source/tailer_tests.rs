@@ -283,7 +283,7 @@ impl Daemon {
                     .find_map(|mut input| position.fits(&mut input).unwrap_or(false).then_some(input))
                     .expect("the file is there");
                 let (source, tables) = (self.followed.source.clone(), self.followed.tables.clone());
-                let lost =
+                let (lost, _) =
                     reread(input, segment, position.clone(), source, tables, self.now, &mut events).expect("read");
                 assert_eq!(lost, 0, "{segment:?}");
             }

@@ -1,12 +1,17 @@
-//! One turn of reading one file: a chunk of whole records, a line beyond all bounds, the rest of a file that is dead. Not for whose turn it is
-//! (`rounds`).
+//! One turn of reading one file: a chunk of whole records, a line beyond all bounds, the rest of a file that is dead. Not for whose turn it
+//! is (`rounds`), nor for a record whose end is not there yet (`search`).
 
 use std::io;
 
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::follow::{CHUNK, Follower, SMALL_CHUNK};
+use super::framing::Scan;
 use super::input::Compression;
+use super::intake::Intake;
+use super::search::{Search, Searched};
+use super::units::Units;
+use crate::parse::Framing;
 
 /// What a turn of reading found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Turn {
     pub records: u64,
     /// Of these, records no grammar accepted, by reason.
     pub rejected: Vec<&'static str>,
+    /// Of the bytes, zeros at the beginning of records that were passed over.
+    pub zeros: u64,
     /// There is more to read at once.
     pub more: bool,
     /// What was read before is not there any more: the file was truncated or overwritten in place.
@@ -41,50 +48,80 @@ impl Follower {
     ) -> io::Result<Turn> {
         let plain = self.input.compression() == Compression::None;
         let mut size = self.size;
-        if plain && (self.rewritten || size <= self.position.offset + self.looked as u64) {
+        if plain && (self.rewritten || self.ending || size <= self.position.offset + self.search.looked) {
             size = self.look()?;
             if size < self.position.offset || self.rewritten {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
-            if size < self.position.offset + self.looked as u64 {
+            if size < self.position.offset + self.search.looked {
                 // The beginning of a line that was looked at is not there any more.
-                (self.looked, self.searched) = (0, 0);
+                self.search = Search::default();
                 if !self.content.holds(self.position.offset, &mut self.input)? {
                     return Ok(Turn { truncated: true, ..Turn::default() });
                 }
             }
-            if size == self.position.offset + self.looked as u64 {
+            if size == self.position.offset + self.search.looked && !self.ending {
                 return Ok(Turn::default());
             }
         }
-        if self.searched > self.source.max_line {
-            return self.overlong(buffer, read_at, events);
-        }
         let chunk = if until == Millis::MAX { CHUNK } else { SMALL_CHUNK };
-        if (1..=self.source.max_line).contains(&self.looked) && !self.has_newline(buffer, chunk)? {
-            let more = plain && self.size > self.position.offset + self.looked as u64;
-            return Ok(Turn { more: more || self.looked > self.source.max_line, ..Turn::default() });
+        let mut capacity = chunk;
+        if self.search.zeros > 0 {
+            return self.zeros(buffer);
         }
-        // No more memory than there is to read.
-        let there = if plain { usize::try_from(size - self.position.offset).unwrap_or(usize::MAX) } else { usize::MAX };
-        let capacity = self.looked.saturating_add(chunk).min(self.source.max_line + CHUNK);
+        if self.search.scan.is_some() {
+            match self.search_on(buffer)? {
+                // With its newline, and what follows.
+                Searched::Whole(length) => {
+                    self.search = Search::default();
+                    capacity = length + chunk;
+                }
+                Searched::Alone(length) => {
+                    self.search = Search { alone: true, ..Search::default() };
+                    capacity = length + chunk;
+                }
+                Searched::Overlong(length) => return self.overlong(length, buffer, read_at, events),
+                Searched::Open(more) => return Ok(Turn { more, ..Turn::default() }),
+            }
+        }
+        // No more memory than there is to read; what was searched already is there.
+        if plain && capacity == chunk {
+            let there = usize::try_from(size.saturating_sub(self.position.offset)).unwrap_or(usize::MAX);
+            capacity = capacity.min(there.max(1));
+        }
         buffer.resize(capacity, 0);
-        let filled = self.input.read_at(&mut buffer[..capacity.min(there)], self.position.offset)?;
+        let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
         if plain && !self.still_holds(filled)? {
             return Ok(Turn { truncated: true, ..Turn::default() });
         }
-        let there = if plain { self.size > self.position.offset + filled as u64 } else { filled == capacity };
+        let more =
+            if plain { filled > 0 && self.size > self.position.offset + filled as u64 } else { filled == capacity };
         let bytes = &buffer[..filled];
-        let mut turn = Turn::default();
-        if self.intake.is_none() && !self.start_intake(bytes)? {
-            (self.looked, self.searched) = (filled, filled);
-            turn.more = there;
-            return Ok(turn);
+        let mut turn = Turn { more, ..Turn::default() };
+        if self.intake.is_none() {
+            let Some(units) = self.units()? else {
+                self.search.looked = filled as u64;
+                return Ok(turn);
+            };
+            if units.leading_zeros(bytes) == 0 && !self.start_intake(units, bytes)? {
+                let mut scan = Scan::new(Framing::Lines, units);
+                scan.on(bytes);
+                self.search.begin(scan, None, bytes);
+                self.search.looked = filled as u64;
+                return Ok(turn);
+            }
         }
+        let units = self.intake.as_ref().map_or(Units::Mixed, Intake::units);
         let mut at = 0;
         while at < bytes.len() {
-            let searched = if at == 0 { self.searched.min(bytes.len()) } else { 0 };
-            let Some(end) = self.end_of(&bytes[at..], searched) else { break };
+            if bytes[at] == 0 && units.leading_zeros(&bytes[at..]) > 0 {
+                if at == 0 {
+                    return self.zeros(buffer);
+                }
+                turn.more = true;
+                break;
+            }
+            let Some(end) = self.end_of(units, &bytes[at..], at == 0) else { break };
             let record = &bytes[at..at + end];
             // In a sparse log the next record may be days on: it is looked at, and put back if other files come before it. The first of
             // a turn is always taken, so that every turn gets on.
@@ -104,20 +141,15 @@ impl Follower {
                 self.intake.as_mut().expect("it took the record").go_back(&state);
                 break;
             }
-            at += end + 1;
+            at += end + units.width();
         }
         if at > 0 {
-            (self.looked, self.searched) = (0, 0);
+            self.search = Search::default();
             self.content.advance(self.position.offset, &bytes[..at]);
             self.position.offset += at as u64;
             turn.bytes += at as u64;
-            turn.more |= there;
-        } else if filled == capacity && filled > self.source.max_line {
-            return self.overlong(buffer, read_at, events);
         } else {
-            self.looked = filled;
-            self.searched = if memchr::memchr(b'\n', bytes).is_none() { filled } else { 0 };
-            turn.more = there;
+            self.search.looked = self.search.looked.max(filled as u64);
         }
         Ok(turn)
     }
@@ -133,66 +165,56 @@ impl Follower {
         Ok(holds)
     }
 
-    /// Searches what was added to the beginning of a record for a newline, so that a line written in many pieces is read again only when it
-    /// is whole. In UTF-16 a newline may straddle the pieces: the last byte of what was looked at is searched again.
-    fn has_newline(&mut self, buffer: &mut Vec<u8>, chunk: usize) -> io::Result<bool> {
-        buffer.resize(chunk.max(buffer.len()), 0);
-        let from = self.looked - 1;
-        let filled = self.input.read_at(&mut buffer[..chunk], self.position.offset + from as u64)?;
-        let found = memchr::memchr(b'\n', &buffer[..filled]).is_some();
-        if !found {
-            let looked = self.looked.max(from + filled);
-            if self.searched == self.looked {
-                self.searched = looked;
-            }
-            self.looked = looked;
-        }
-        Ok(found)
+    /// Passes over zeros at the offset.
+    fn zeros(&mut self, buffer: &mut Vec<u8>) -> io::Result<Turn> {
+        let before = self.search.zeros;
+        let bytes = self.pass_zeros(buffer)?;
+        Ok(Turn { bytes, zeros: bytes, more: bytes > 0 || self.search.zeros > before, ..Turn::default() })
     }
 
-    /// A line beyond `max_line`: its end is searched without keeping it, then its head is taken in.
-    fn overlong(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
-        let mut turn = Turn::default();
-        let mut at = self.position.offset + self.searched as u64;
-        buffer.resize(CHUNK, 0);
-        // A turn is bounded here, too: the search goes on at the next.
-        for _ in 0..64 {
-            let filled = self.input.read_at(&mut buffer[..CHUNK], at)?;
-            if filled == 0 {
-                break;
-            }
-            if let Some(newline) = memchr::memchr(b'\n', &buffer[..filled]) {
-                let end = at + newline as u64;
-                if self.input.compression() == Compression::None && !self.still_holds(0)? {
-                    return Ok(Turn { truncated: true, ..turn });
-                }
-                buffer.resize(self.source.max_line, 0);
-                let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
-                let cut = end - self.position.offset - count as u64;
-                let record = std::mem::take(buffer);
-                if self.intake.is_none() {
-                    self.start_intake(&record[..count])?;
-                }
-                self.take(&record[..count], 0, cut, false, read_at, events, &mut turn);
-                *buffer = record;
-                turn.bytes = end + 1 - self.position.offset;
-                turn.more = true;
-                (self.looked, self.searched) = (0, 0);
-                self.position.offset = end + 1;
-                self.remember_content()?;
-                return Ok(turn);
-            }
-            at += filled as u64;
-            turn.more = filled == CHUNK;
+    /// Takes in the head of a line beyond `max_line`.
+    fn overlong(
+        &mut self,
+        length: u64,
+        buffer: &mut Vec<u8>,
+        read_at: Millis,
+        events: &mut Vec<Event>,
+    ) -> io::Result<Turn> {
+        let mut turn = Turn { more: true, ..Turn::default() };
+        buffer.resize(self.source.max_line, 0);
+        let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
+        if self.input.compression() == Compression::None && !self.still_holds(count)? {
+            return Ok(Turn { truncated: true, ..Turn::default() });
         }
-        self.searched = usize::try_from(at - self.position.offset).unwrap_or(usize::MAX);
-        self.looked = self.searched;
+        if self.intake.is_none() {
+            let units = self.units()?.unwrap_or_default();
+            self.start_intake(units, &buffer[..count])?;
+        }
+        let width = self.intake.as_ref().map_or(1, |intake| intake.units().width());
+        let record = std::mem::take(buffer);
+        self.take(&record[..count], 0, length - count as u64, false, read_at, events, &mut turn);
+        *buffer = record;
+        turn.bytes = length + width as u64;
+        self.position.offset += turn.bytes;
+        self.search = Search::default();
+        self.remember_content()?;
         Ok(turn)
     }
 
-    /// Takes in what stands after the last newline of a file that is known dead.
+    /// Takes in what stands after the last whole record of a file that is known dead: lines of a record that never ended, each for itself,
+    /// and at last what stands after the last newline.
     pub fn remainder(&mut self, buffer: &mut Vec<u8>, read_at: Millis, events: &mut Vec<Event>) -> io::Result<Turn> {
+        self.ending = true;
+        self.search = Search::default();
         let mut turn = Turn::default();
+        loop {
+            let next = self.turn(buffer, read_at, events)?;
+            let on = next.bytes > 0 || (next.more && !next.truncated);
+            turn.add(next);
+            if !on {
+                break;
+            }
+        }
         buffer.resize(self.source.max_line, 0);
         let filled = self.input.read_at(&mut buffer[..], self.position.offset)?;
         if filled == 0 {
@@ -206,10 +228,19 @@ impl Follower {
         let cut = self.size.saturating_sub(self.position.offset + filled as u64);
         self.take(&record[..filled], 0, cut, true, read_at, events, &mut turn);
         *buffer = record;
-        turn.bytes = filled as u64 + cut;
-        self.position.offset += turn.bytes;
-        (self.looked, self.searched) = (0, 0);
+        turn.bytes += filled as u64 + cut;
+        self.position.offset += filled as u64 + cut;
+        self.search = Search::default();
         self.remember_content()?;
         Ok(turn)
+    }
+}
+
+impl Turn {
+    fn add(&mut self, next: Turn) {
+        self.bytes += next.bytes;
+        self.records += next.records;
+        self.zeros += next.zeros;
+        self.rejected.extend(next.rejected);
     }
 }

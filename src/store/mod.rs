@@ -3,26 +3,31 @@
 //! Exactly one partition is open for writing, the newest; its newest commit carries the payload (how far the logs have been
 //! read) in the same atomic rename as the events. One thread writes, any thread searches.
 
+mod beside;
 mod compile;
 mod complement;
+mod disk;
 mod document;
 mod error;
 mod layout;
+mod look;
 mod partition;
 mod replay;
 mod retention;
 mod search;
 mod terms;
+pub mod verify;
 mod writer;
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use crmwatch_detectors::Millis;
 
+pub use beside::read as read_beside;
 pub use error::StoreError;
 use partition::{Name, Partition, Record};
 pub use retention::{Cause, Dropped, Keep};
@@ -86,6 +91,8 @@ struct Shared {
     options: StoreOptions,
     /// Oldest first; never empty.
     partitions: RwLock<Vec<Arc<Partition>>>,
+    /// Found damaged since the start.
+    bad: Mutex<look::Bad>,
 }
 
 impl Shared {
@@ -96,6 +103,32 @@ impl Shared {
     fn newest(&self) -> Arc<Partition> {
         let partitions = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(partitions.last().expect("a store has a partition from the moment it is opened"))
+    }
+
+    /// Takes in partitions that are on disk and were not known: one whose making failed after it had its name.
+    fn look_again(&self) -> Result<(), StoreError> {
+        let newest = self.newest().name;
+        for (path, name) in partition::list(&self.events)? {
+            if name > newest {
+                self.push(Partition::find(path, name)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the newest partition goes on from the one before it: its record says how far the logs were read.
+    fn in_order(&self) -> Result<(), StoreError> {
+        let partitions = self.partitions();
+        let [.., before, newest] = &partitions[..] else { return Ok(()) };
+        let (had, has) = (before.record().batch.unwrap_or(0), newest.record().batch.unwrap_or(0));
+        if has >= had {
+            return Ok(());
+        }
+        let reason = format!(
+            "it says batch {has}, and {} before it says batch {had}: one of them is from another time",
+            before.path.display()
+        );
+        Err(StoreError::Damaged { path: newest.path.clone(), reason })
     }
 
     fn push(&self, partition: Partition) -> Arc<Partition> {
@@ -123,10 +156,10 @@ impl Store {
         let mut names = partition::list(&events)?;
         let newest = names.pop();
         for (path, name) in names {
-            match Partition::find(path, name) {
+            match Partition::find_closed(path, name) {
                 Ok(partition) => partitions.push(Arc::new(partition)),
                 Err(error) => {
-                    tracing::warn!(%error, "a partition cannot be searched");
+                    tracing::error!(%error, "a partition cannot be read and is left out of searches");
                     unreadable.push(error.to_string());
                 }
             }
@@ -135,18 +168,23 @@ impl Store {
             Some((path, name)) => Partition::find(path, name)?,
             None => {
                 let now = options.now.unwrap_or_else(clock);
-                let record = Record::empty(options.store_id.clone().unwrap_or_else(new_id));
+                let record = Record::empty(options.store_id.clone().unwrap_or_else(new_id), now);
                 Partition::create(&events, Name { day: partition::day(now), number: 0 }, record)?
             }
         };
         partitions.push(Arc::new(newest));
-        let shared = Arc::new(Shared { events, options, partitions: RwLock::new(partitions) });
+        let shared = Arc::new(Shared { events, options, partitions: RwLock::new(partitions), bad: Mutex::default() });
         Ok(Store { shared, unreadable: unreadable.into() })
     }
 
     /// What the last commit carried; nothing before the first.
     pub fn payload(&self) -> Option<Payload> {
         self.shared.newest().record().payload()
+    }
+
+    /// The error for a payload whose positions are not what this program writes.
+    pub(crate) fn damaged(&self, reason: String) -> StoreError {
+        StoreError::Damaged { path: self.shared.newest().path.clone(), reason }
     }
 
     /// The id that the ledger must carry, too.

@@ -2,21 +2,28 @@
 //! what times it holds. Made whole before it gets its name, so that a name in `events/` always stands for a usable index.
 
 use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate};
 use crmwatch_detectors::Millis;
 use serde::{Deserialize, Serialize};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument};
+use tantivy::error::DataCorruption;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 
+use super::beside::take_along;
+use super::disk::Disk;
 use super::layout::{Layout, equip, schema, settings};
 use super::{Payload, StoreError};
 
 /// The form of [`Record`] this program writes; it reads all up to it.
 const FORM: u32 = 1;
 /// Partitions half made or half removed; swept when the store is opened.
-const UNFINISHED: &str = ".new-";
+pub(super) const UNFINISHED: &str = ".new-";
+/// What is to be known of a partition that is no longer written to, in a small file beside the index: reading it costs nothing, while the
+/// commit it was taken from carries the positions of all logs, too.
+pub(super) const SIDE_FILE: &str = "partition.json";
 /// What tantivy asks for at least; a new partition's first commit holds no event.
 const SMALLEST_BUDGET: usize = 15_000_000;
 
@@ -28,6 +35,9 @@ pub(super) struct Record {
     /// Nothing until the first commit of the store.
     pub(super) batch: Option<u64>,
     pub(super) positions: String,
+    /// When the partition was begun, by the clock, which may not be the day of its name: a clock can be set back.
+    #[serde(default)]
+    pub(super) begun: Option<Millis>,
     /// The least and greatest event time in this partition.
     pub(super) times: Option<(Millis, Millis)>,
     /// Events in this partition.
@@ -36,13 +46,18 @@ pub(super) struct Record {
 
 impl Record {
     /// The record of a store that holds nothing.
-    pub(super) fn empty(store_id: String) -> Record {
-        Record { form: FORM, store_id, batch: None, positions: String::new(), times: None, events: 0 }
+    pub(super) fn empty(store_id: String, now: Millis) -> Record {
+        let begun = Some(now);
+        Record { form: FORM, store_id, batch: None, positions: String::new(), begun, times: None, events: 0 }
     }
 
     /// The first record of the partition after this one.
-    pub(super) fn continued(&self) -> Record {
-        Record { times: None, events: 0, ..self.clone() }
+    pub(super) fn continued(&self, now: Millis) -> Record {
+        Record { begun: Some(now), times: None, events: 0, ..self.clone() }
+    }
+
+    fn without_positions(self) -> Record {
+        Record { positions: String::new(), ..self }
     }
 
     pub(super) fn payload(&self) -> Option<Payload> {
@@ -69,6 +84,47 @@ impl Record {
     }
 }
 
+/// The record of a finished partition beside its index. Only a copy: where it is missing, torn or of another state of the index, the
+/// commit itself is read and the copy is made again.
+#[derive(Serialize, Deserialize)]
+struct Side {
+    /// The length of the `meta.json` it was taken from: merges that end late write another, and so does a restore.
+    meta_bytes: u64,
+    record: Record,
+}
+
+impl Side {
+    fn meta_bytes(path: &Path) -> Option<u64> {
+        fs::metadata(path.join("meta.json")).ok().map(|data| data.len())
+    }
+
+    fn read(path: &Path) -> Option<Record> {
+        let text = fs::read_to_string(path.join(SIDE_FILE)).ok()?;
+        let side: Side = serde_json::from_str(&text).ok()?;
+        (side.record.form == FORM && Some(side.meta_bytes) == Side::meta_bytes(path)).then_some(side.record)
+    }
+
+    /// Not synced, and no fault if it fails: the next start reads the commit instead.
+    fn write(path: &Path, record: &Record) {
+        let Some(meta_bytes) = Side::meta_bytes(path) else { return };
+        let side = Side { meta_bytes, record: record.clone() };
+        let text = serde_json::to_string(&side).expect("a record of strings and numbers is always JSON");
+        let unfinished = path.join(format!(".{SIDE_FILE}"));
+        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path.join(SIDE_FILE)));
+        if let Err(error) = written {
+            tracing::debug!(path = %path.display(), %error, "the next start reads this partition's commit");
+        }
+    }
+
+    fn remove(path: &Path) -> Result<(), StoreError> {
+        let file = path.join(SIDE_FILE);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", &file)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An index opened for searching.
 #[derive(Clone)]
 pub(super) struct Opened {
@@ -85,13 +141,18 @@ pub(super) struct Name {
 }
 
 impl Name {
-    fn parse(text: &str) -> Option<Name> {
+    pub(super) fn parse(text: &str) -> Option<Name> {
         let (day, number) = text.rsplit_once('-')?;
         Some(Name { day: day.parse().ok()?, number: number.parse().ok()? })
     }
 
     fn directory(self) -> String {
         format!("{}-{:03}", self.day, self.number)
+    }
+
+    /// Where its partition is.
+    pub(super) fn path(self, events: &Path) -> PathBuf {
+        events.join(self.directory())
     }
 }
 
@@ -116,14 +177,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Partition {
     /// Makes a partition that starts with that record.
     pub(super) fn create(events: &Path, name: Name, record: Record) -> Result<Partition, StoreError> {
+        Partition::create_after(events, name, record, None)
+    }
+
+    /// As [`Partition::create`], for one that goes on from another.
+    pub(super) fn create_after(
+        events: &Path,
+        name: Name,
+        record: Record,
+        before: Option<&Path>,
+    ) -> Result<Partition, StoreError> {
         let unfinished = events.join(format!("{UNFINISHED}{}", name.directory()));
-        let path = events.join(name.directory());
+        let path = name.path(events);
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished).map_err(StoreError::io("remove", &unfinished))?;
         }
         fs::create_dir(&unfinished).map_err(StoreError::io("create", &unfinished))?;
         let fill = || -> tantivy::Result<()> {
-            let index = Index::builder().schema(schema()).settings(settings()).create_in_dir(&unfinished)?;
+            let index = Index::create(Disk::open(&unfinished)?, schema(), settings())?;
             let mut writer: IndexWriter<TantivyDocument> = index.writer_with_num_threads(1, SMALLEST_BUDGET)?;
             let mut commit = writer.prepare_commit()?;
             commit.set_payload(&record.to_text());
@@ -131,20 +202,49 @@ impl Partition {
             writer.wait_merging_threads()
         };
         fill().map_err(|error| StoreError::Write { path: unfinished.clone(), error })?;
+        if let Some(before) = before {
+            take_along(before, &unfinished)?;
+        }
         sync(&unfinished)?;
         fs::rename(&unfinished, &path).map_err(StoreError::io("name", &path))?;
         sync(events)?;
         Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
     }
 
-    /// Finds a partition; reads its record.
+    /// Finds the partition that is written to; reads its record.
     pub(super) fn find(path: PathBuf, name: Name) -> Result<Partition, StoreError> {
         let record = Partition::read_record(&path)?;
         Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
     }
 
-    fn read_record(path: &Path) -> Result<Record, StoreError> {
-        let index = Index::open_in_dir(path).map_err(StoreError::read(path))?;
+    /// Finds a partition that is no longer written to. Of its record only times and counts are of use; they stand in a small file.
+    pub(super) fn find_closed(path: PathBuf, name: Name) -> Result<Partition, StoreError> {
+        let record = match Side::read(&path) {
+            Some(record) => record,
+            None => {
+                let record = Partition::read_record(&path)?.without_positions();
+                Side::write(&path, &record);
+                record
+            }
+        };
+        Ok(Partition { path, name, record: Mutex::new(record), opened: Mutex::new(None) })
+    }
+
+    /// From here on it is only read: its record shrinks to what searches need, in memory and beside the index.
+    pub(super) fn finish(&self) {
+        let record = self.record().without_positions();
+        Side::write(&self.path, &record);
+        self.set_record(record);
+    }
+
+    /// It is written to (again): what stands beside the index would soon be wrong.
+    pub(super) fn begin(&self) -> Result<(), StoreError> {
+        Side::remove(&self.path)
+    }
+
+    pub(super) fn read_record(path: &Path) -> Result<Record, StoreError> {
+        let open = || -> tantivy::Result<Index> { Index::open(Disk::open(path)?) };
+        let index = open().map_err(StoreError::read(path))?;
         let metas = index.load_metas().map_err(StoreError::read(path))?;
         Record::read(metas.payload.as_deref(), path)
     }
@@ -181,15 +281,25 @@ impl Partition {
             return Ok(opened.clone());
         }
         let open = || -> tantivy::Result<Opened> {
-            let mut index = Index::open_in_dir(&self.path)?;
+            let mut index = Index::open(Disk::open(&self.path)?)?;
             equip(&mut index);
             let layout = Arc::new(Layout::of(&index.schema())?);
             let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
             Ok(Opened { index, reader, layout })
         };
-        let opened = open().map_err(StoreError::read(&self.path))?;
+        // The library reckons with what stands at the end of a file, and panics where that was cut off.
+        let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+            let reason = "a file is not what was written (the lines logged before say more)".to_owned();
+            Err(TantivyError::DataCorruption(DataCorruption::comment_only(reason)))
+        });
+        let opened = opened.map_err(StoreError::read(&self.path))?;
         *slot = Some(opened.clone());
         Ok(opened)
+    }
+
+    /// Whether it is open for searching at the moment.
+    pub(super) fn is_open(&self) -> bool {
+        locked(&self.opened).is_some()
     }
 
     /// Gives back the maps and memory of the opened index.
@@ -224,6 +334,16 @@ pub(super) fn list(events: &Path) -> Result<Vec<(PathBuf, Name)>, StoreError> {
     }
     found.sort_by_key(|(_, name)| *name);
     Ok(found)
+}
+
+/// Removes the temporary files that a kill in the middle of a commit left behind; nothing else has such names.
+pub(super) fn sweep(partition: &Path) {
+    let Ok(files) = fs::read_dir(partition) else { return };
+    for file in files.flatten() {
+        if file.file_name().to_str().is_some_and(|name| name.starts_with(".tmp")) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
 
 /// Makes the names in a directory durable.

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use crmwatch_detectors::Millis;
 
-use super::partition::sync;
+use super::partition::{Partition, sync};
 use super::{Store, StoreError};
 
 const DAY: Millis = 86_400_000;
@@ -80,7 +80,10 @@ impl Store {
                 .retain(|one| one.name != partition.name);
             partition.close();
             let gone = partition.swept();
-            fs::rename(&partition.path, &gone).map_err(StoreError::io("remove", &partition.path))?;
+            if let Err(error) = fs::rename(&partition.path, &gone) {
+                self.put_back(partition);
+                return Err(StoreError::io("remove", &partition.path)(error));
+            }
             sync(&self.shared.events)?;
             fs::remove_dir_all(&gone).map_err(StoreError::io("remove", &gone))?;
             total = total.saturating_sub(bytes);
@@ -88,5 +91,12 @@ impl Store {
             dropped.push(Dropped { path: partition.path.clone(), cause, events, bytes, newest });
         }
         Ok(dropped)
+    }
+
+    /// A partition that could not be removed is searched on, and tried again.
+    fn put_back(&self, partition: &Arc<Partition>) {
+        let mut partitions = self.shared.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        let at = partitions.partition_point(|one| one.name < partition.name);
+        partitions.insert(at, Arc::clone(partition));
     }
 }

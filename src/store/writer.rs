@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crmwatch_detectors::{Event, Millis};
+use tantivy::directory::error::LockError;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyError};
 
 use super::document::EventDocument;
-use super::partition::{Name, Opened, Partition, day, sync};
+use super::partition::{Name, Opened, Partition, Record, day, sweep, sync};
 use super::{Payload, Shared, StoreError};
 
 /// Adds events and commits them together with how far the logs have been read.
@@ -27,13 +28,25 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Writer, StoreError> {
+        // A writer that failed may have left the opened index in any state; a commit, or a new partition, that failed late may still be
+        // on disk, and what is read of it must not be lost again.
+        sync(&shared.events)?;
+        shared.look_again()?;
         let partition = shared.newest();
-        // A writer that failed may have left the opened index in any state, and a commit that failed late may still be on disk.
         partition.close();
+        partition.begin()?;
+        sync(&partition.path)?;
         partition.refresh()?;
+        shared.in_order()?;
+        sweep(&partition.path);
         let (opened, index) = start(&shared, &partition)?;
         let record = partition.record();
         Ok(Writer { shared, partition, opened, index: Some(index), times: record.times, events: record.events })
+    }
+
+    /// The folder of the partition that is written to.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.partition.path
     }
 
     /// Takes an event in. Waits while the indexing threads are behind.
@@ -65,11 +78,6 @@ impl Writer {
         if let Err(error) = committed {
             return Err(self.fail(error));
         }
-        // tantivy renames its meta.json into place and leaves the directory unsynced: a power cut could bring the old one back.
-        if let Err(error) = sync(&self.partition.path) {
-            self.index = None;
-            return Err(error);
-        }
         self.partition.set_record(record);
         self.opened.reader.reload().map_err(StoreError::read(&self.partition.path))?;
         if self.is_due(now)
@@ -85,19 +93,29 @@ impl Writer {
     }
 
     fn is_due(&self, now: Millis) -> bool {
-        // A clock set back must not name a partition before the newest: the order of names is the order of payloads.
-        self.events > 0 && (day(now) > self.partition.name.day || self.events >= self.shared.options.partition_events)
+        // A clock that was far ahead for a while left a name of the future; days go on all the same. A clock a few seconds back at midnight
+        // begins nothing.
+        let begun = begun(&self.partition);
+        let other_day = day(now) > begun || day(now).succ_opt().is_some_and(|next| next < begun);
+        self.events > 0 && (other_day || self.events >= self.shared.options.partition_events)
     }
 
     fn roll(&mut self, now: Millis) -> Result<(), StoreError> {
         let old = self.partition.name;
+        // The order of names is the order of payloads, so none is named before the newest.
         let day = day(now).max(old.day);
         let name = Name { day, number: if day == old.day { old.number + 1 } else { 0 } };
-        let partition = Partition::create(&self.shared.events, name, self.partition.record().continued())?;
-        let partition = self.shared.push(partition);
+        let record = self.partition.record().continued(now);
+        let made = Partition::create_after(&self.shared.events, name, record, Some(&self.partition.path));
+        if made.is_err() && name.path(&self.shared.events).try_exists().unwrap_or(true) {
+            // It has its name and is the newest already: a commit to the old one would be behind it.
+            self.index = None;
+        }
+        let partition = self.shared.push(made?);
         // From here on the payload of the new partition is the store's; the old writer must not commit again.
         let finished = self.index.take();
-        let previous = self.opened.clone();
+        let (previous, left) = (self.opened.clone(), Arc::clone(&self.partition));
+        left.finish();
         let (opened, index) = start(&self.shared, &partition)?;
         (self.partition, self.opened, self.index) = (partition, opened, Some(index));
         (self.times, self.events) = (None, 0);
@@ -107,6 +125,7 @@ impl Writer {
             let finish = move || {
                 if finished.wait_merging_threads().is_ok() {
                     let _ = previous.reader.reload();
+                    left.finish();
                 }
             };
             if let Err(error) = thread::Builder::new().name("partition-end".to_owned()).spawn(finish) {
@@ -122,6 +141,12 @@ impl Writer {
     }
 }
 
+/// The day a partition was begun, by the clock of then.
+fn begun(partition: &Partition) -> chrono::NaiveDate {
+    let Record { begun, .. } = partition.record();
+    begun.map_or(partition.name.day, day)
+}
+
 fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<EventDocument>), StoreError> {
     let opened = partition.open()?;
     let options = IndexWriterOptions::builder()
@@ -131,7 +156,9 @@ fn start(shared: &Shared, partition: &Partition) -> Result<(Opened, IndexWriter<
         .build();
     match opened.index.writer_with_options(options) {
         Ok(index) => Ok((opened, index)),
-        Err(TantivyError::LockFailure(..)) => Err(StoreError::Locked { path: partition.path.clone() }),
+        Err(TantivyError::LockFailure(LockError::LockBusy, _)) => {
+            Err(StoreError::Locked { path: partition.path.clone() })
+        }
         Err(error) => Err(StoreError::Write { path: partition.path.clone(), error }),
     }
 }
@@ -224,6 +251,62 @@ mod tests {
         let again = Store::open(folder.path(), options()).expect("opens again");
         assert_eq!(again.payload(), Some(payload(&store, 6)));
         assert_eq!(again.statistics().events, 5);
+    }
+
+    #[test]
+    fn a_clock_that_was_a_year_ahead_for_a_moment_does_not_stop_the_days() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        let mut commit = |number: u64, now: Millis| {
+            writer.add(&event(number)).expect("adds");
+            writer.commit(&payload(&store, number), now).expect("commits");
+        };
+        commit(1, 365 * DAY);
+        commit(2, 3 * DAY);
+        for (number, now) in [(3, 3 * DAY + 1), (4, 4 * DAY), (5, 4 * DAY - 2), (6, 5 * DAY)] {
+            commit(number, now);
+        }
+        // Each is begun by the commit before: one for the year ahead, one when the clock was right again, then one a day.
+        let begun = ["1970-01-01-000", "1971-01-01-000", "1971-01-01-001", "1971-01-01-002", "1971-01-01-003"];
+        assert_eq!(names(&store), begun);
+        drop(writer);
+        let again = Store::open(folder.path(), options()).expect("opens again");
+        assert_eq!(again.payload(), Some(payload(&store, 6)));
+        let mut writer = again.writer().expect("a writer");
+        writer.add(&event(7)).expect("adds");
+        writer.commit(&payload(&store, 7), 5 * DAY + 7).expect("commits");
+        assert_eq!(names(&again), begun, "the same day after a restart");
+    }
+
+    #[test]
+    fn a_newest_partition_that_is_behind_the_one_before_it_is_refused_in_words() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let mut writer = store.writer().expect("a writer");
+        writer.add(&event(1)).expect("adds");
+        writer.commit(&payload(&store, 1), 0).expect("commits");
+        // As if it had been copied back from an older backup.
+        let name = Name { day: day(DAY), number: 0 };
+        Partition::create(&store.shared.events, name, store.shared.newest().record().continued(DAY)).expect("made");
+        writer.add(&event(2)).expect("adds");
+        writer.commit(&payload(&store, 2), DAY).expect_err("the name is taken: nothing more may go to the old one");
+        assert!(matches!(writer.add(&event(3)), Err(StoreError::WriterDead)));
+        drop(writer);
+        let error = store.writer().err().expect("refused");
+        let words = error.to_string();
+        assert!(error.needs_a_person() && words.contains("1970-01-02-000"), "{words}");
+        assert!(words.contains("batch 1") && words.contains("batch 2"), "{words}");
+    }
+
+    #[test]
+    fn what_a_kill_in_a_commit_left_lying_is_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), options()).expect("opens");
+        let left = folder.path().join("events/1970-01-01-000/.tmpAbCdEf");
+        fs::write(&left, "half a meta.json").expect("written");
+        drop(store.writer().expect("a writer"));
+        assert!(!left.exists());
     }
 
     #[test]

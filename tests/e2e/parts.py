@@ -17,9 +17,20 @@ NEEDED = {
     "prometheus": ("prometheus", "scrapes the daemon and evaluates the shipped rules"),
     "promtool": ("prometheus", "checks the shipped rules"),
     "logrotate": ("logrotate", "rotates the logs that are being followed"),
+    "rsyslogd": ("rsyslog", "sends syslog to the daemon"),
+    "logger": ("bsdutils", "sends syslog to the daemon"),
+    "strace": ("strace", "makes system calls fail"),
+    "mkfs.ext4": ("e2fsprogs", "makes the small file systems that fill up"),
+    "mount": ("mount", "mounts them"),
+    "journalctl": ("systemd", "keeps and shows the journal"),
+    "curl": ("curl", "pushes records"),
+    "zstd": ("zstd", "compresses rotated logs"),
 }
-# A plug-in, not a program: without it Postfix cannot look passwords up.
-SASL_PLUGIN = ("libsasl2-modules-db", "libsasldb.so")
+# Plug-ins, not programs: package -> (file under the library folder, what it is needed for)
+PLUGINS = {
+    "libsasl2-modules-db": ("sasl2/libsasldb.so", "the mail server's accounts"),
+    "rsyslog-gnutls": ("rsyslog/lmnsd_gtls.so", "syslog over TLS"),
+}
 SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 
 
@@ -31,9 +42,10 @@ def add_sbin_to_path():
 def missing():
     """Debian packages that are missing, each with what it is for."""
     wanted = {package: why for program, (package, why) in NEEDED.items() if shutil.which(program) is None}
-    folders = [f"/usr/lib/{os.uname().machine}-linux-gnu/sasl2", "/usr/lib/sasl2", "/usr/lib64/sasl2"]
-    if not any(os.path.exists(os.path.join(folder, SASL_PLUGIN[1])) for folder in folders):
-        wanted[SASL_PLUGIN[0]] = "the mail server's accounts"
+    folders = [f"/usr/lib/{os.uname().machine}-linux-gnu", "/usr/lib", "/usr/lib64"]
+    for package, (file, why) in PLUGINS.items():
+        if not any(os.path.exists(os.path.join(folder, file)) for folder in folders):
+            wanted[package] = why
     return wanted
 
 

@@ -37,9 +37,18 @@ class Writer(threading.Thread):
         file.close()
 
 
+def text_of(path):
+    """A log as it was before it was compressed."""
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes()).decode()
+    if path.suffix == ".zst":
+        return subprocess.run(["zstd", "-dc", str(path)], capture_output=True, check=True).stdout.decode()
+    return path.read_text()
+
+
 class Rotation(EndToEnd):
-    def rotated(self, directives):
-        """Writes, rotates, and gives the daemon, what is on disk and how many lines were written."""
+    def rotated(self, directives, stopped=0):
+        """Writes and rotates, the last `stopped` times with the daemon stopped; gives it, what is on disk, how many lines were written."""
         daemon = self.daemon()
         daemon.configure({"web": ("access.log*", "nginx")})
         log, reopen = daemon.logs / "access.log", self.folder / "reopen"
@@ -51,8 +60,10 @@ class Rotation(EndToEnd):
         writer = Writer(log, reopen)
         writer.start()
         try:
-            for _ in range(ROTATIONS):
+            for number in range(ROTATIONS):
                 time.sleep(1.5)
+                if number == ROTATIONS - stopped:
+                    self.assertEqual(daemon.stop(), 0)
                 done = subprocess.run(
                     ["logrotate", "--force", "--state", f"{self.folder}/logrotate.state", str(configuration)],
                     capture_output=True,
@@ -63,10 +74,11 @@ class Rotation(EndToEnd):
         finally:
             writer.stop.set()
             writer.join()
+        if stopped:
+            daemon.start()
         on_disk = set()
         for path in daemon.logs.iterdir():
-            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            on_disk.update(int(number) for number in NUMBER.findall(data.decode()))
+            on_disk.update(int(number) for number in NUMBER.findall(text_of(path)))
         self.assertGreater(len(list(daemon.logs.iterdir())), ROTATIONS)
         return daemon, on_disk, writer.count
 
@@ -110,3 +122,24 @@ class Rotation(EndToEnd):
         self.assertLessEqual(found.keys(), set(range(written)))
         self.assertGreaterEqual(daemon.metric("crmwatch_truncations_total", source="web"), 1)
         self.assertEqual(daemon.stop(), 0)
+
+    def all_found_once(self, directives, stopped):
+        daemon, on_disk, written = self.rotated(directives, stopped)
+        self.assertEqual(len(on_disk), written, "logrotate itself lost lines: the test is wrong")
+        found = self.searchable(daemon, on_disk)
+        self.assertEqual({number for number, count in found.items() if count > 1}, set())
+        self.assertEqual(len(found), written)
+        self.assertFalse(daemon.metric("crmwatch_lost_bytes_total"))
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_logs_rotated_several_times_while_the_daemon_was_stopped_are_read_once_and_whole(self):
+        self.all_found_once(
+            "  create\n  compress\n  delaycompress\n  postrotate\n    touch {reopen}\n    sleep 0.3\n  endscript\n", stopped=3
+        )
+
+    def test_logs_with_dated_names_compressed_at_once_by_another_program_are_read_once_and_whole(self):
+        self.all_found_once(
+            "  create\n  dateext\n  dateformat -%Y%m%d-%s\n  compress\n  compresscmd /usr/bin/zstd\n  compressext .zst\n"
+            "  compressoptions -q\n  postrotate\n    touch {reopen}\n    sleep 0.3\n  endscript\n",
+            stopped=1,
+        )

@@ -54,6 +54,12 @@ fn json_of_every_kind_panics_nowhere() {
 }
 
 #[test]
+fn syslog_of_every_kind_panics_nowhere() {
+    each("syslog", through::syslog);
+    floods().iter().for_each(|bytes| through::syslog(bytes));
+}
+
+#[test]
 fn csv_of_every_kind_panics_nowhere() {
     each("csv", through::csv);
     floods().iter().for_each(|bytes| through::csv(bytes));
@@ -74,4 +80,34 @@ fn stored_bytes_of_every_kind_panic_nowhere() {
 #[test]
 fn configurations_of_every_kind_panic_nowhere() {
     each("config", through::config);
+}
+
+#[test]
+fn records_end_in_the_same_place_however_their_bytes_come() {
+    each("framing", |bytes| drop(through::framing(bytes)));
+    // Every kind of framing in every kind of encoding.
+    for flood in floods() {
+        for kind in 0..18 {
+            through::framing(&[&[kind, 5], &flood[..4_000]].concat());
+        }
+    }
+}
+
+#[test]
+fn bytes_of_every_encoding_lead_back_or_are_kept() {
+    each("decode", through::decode);
+    for flood in floods() {
+        (0..9).for_each(|label| through::decode(&[&[label], &flood[..4_000]].concat()));
+    }
+}
+
+#[test]
+fn what_is_spooled_is_read_back_as_it_came() {
+    each("spool", through::spool);
+    floods().iter().for_each(|bytes| through::spool(bytes));
+}
+
+#[test]
+fn damaged_positions_panic_nowhere() {
+    each("positions", through::positions);
 }

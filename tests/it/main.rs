@@ -1,14 +1,21 @@
 //! The one integration binary; each file is a theme.
 
+mod checkpoint;
 mod command_line;
 mod corpus;
 mod crash;
+mod deep;
 mod demo;
+mod faults;
 mod fixtures;
 mod golden;
 mod house;
 mod observability;
 mod program;
+mod push;
 mod recover;
 mod repository;
+mod running;
 mod shipped_config;
+mod shutdown;
+mod syslog;

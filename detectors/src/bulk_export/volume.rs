@@ -61,8 +61,9 @@ pub(super) fn page(event: &Event) -> Option<u32> {
     event.text(Field::UrlQuery).filter(|query| listed && !query.is_empty()).map(stable_hash)
 }
 
-/// The volume of an event, if it took any data out. `harvest`: it is one of so many pages that nobody reads them.
-pub(super) fn of(event: &Event, harvest: bool, settings: &Settings) -> Option<Volume> {
+/// The volume of an event, if it took any data out. `harvest`: it is one of so many pages that nobody reads them; `exported`: a file
+/// downloaded now may be what an export just before has made.
+pub(super) fn of(event: &Event, harvest: bool, exported: bool, settings: &Settings) -> Option<Volume> {
     let action = event.text(Field::EventAction)?;
     let known = event.integer(Field::Records).filter(|records| *records >= 0).map(|records| records as f64);
     let (weight, unknown, export) = match action {
@@ -70,6 +71,8 @@ pub(super) fn of(event: &Event, harvest: bool, settings: &Settings) -> Option<Vo
         "bulk-api" if writes(event) => return None,
         "bulk-api" => (1.0, settings.records_when_unknown, true),
         "report-run" => (REPORT_WEIGHT, settings.records_when_unknown / 2.0, false),
+        // The export itself was counted when it was asked for.
+        "file-download" if exported => (1.0, bytes(event).map_or(0.0, |bytes| bytes / RECORD_BYTES), false),
         "file-download" if is_table(event) => {
             (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true)
         }
@@ -124,7 +127,7 @@ mod tests {
     use crate::scenario::{BERLIN, event, with};
 
     fn volume(event: &Event) -> f64 {
-        of(event, false, &Settings::default()).map_or(0.0, |volume| volume.records)
+        of(event, false, false, &Settings::default()).map_or(0.0, |volume| volume.records)
     }
 
     #[test]
@@ -142,7 +145,7 @@ mod tests {
         let mut page = event(0, "mia", BERLIN, "list", -1);
         page.set_integer(Field::HttpResponseBytes, 17_500);
         assert_eq!(volume(&page), 10.0);
-        assert_eq!(of(&page, true, &Settings::default()).map(|volume| volume.records), Some(50.0));
+        assert_eq!(of(&page, true, false, &Settings::default()).map(|volume| volume.records), Some(50.0));
         page.set_integer(Field::HttpResponseBytes, 9_000_000);
         assert_eq!(volume(&page), 20.0);
         let mut call = with(event(0, "mia", BERLIN, "api-call", -1), Field::UserAgentDevice, "script");
@@ -157,6 +160,11 @@ mod tests {
         assert_eq!(volume(&file), 10_000.0);
         file.set(Field::FileName, "contract.pdf");
         assert_eq!(volume(&file), 10.0);
+        let mut nameless = event(0, "mia", BERLIN, "file-download", -1);
+        nameless.set_integer(Field::HttpResponseBytes, 3_500_000);
+        assert_eq!(volume(&nameless), 10.0);
+        let followed = of(&nameless, false, true, &Settings::default()).map(|volume| volume.records);
+        assert_eq!(followed, Some(10_000.0), "the file an export has just made");
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl From<Distinct> for VecDeque<(Millis, u64)> {
 }
 
 impl Distinct {
+    /// How many sightings are held.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Puts a sighting in its place.
     pub fn insert(&mut self, time: Millis, value: u64, span: Millis, room: usize) {
         let times = self.times.entry(value).or_default();

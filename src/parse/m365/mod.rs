@@ -20,6 +20,8 @@ pub const FORMAT: Format = Format {
     grammar,
 };
 
+pub(super) use tables::operation;
+
 const NAME: &str = "m365-audit";
 /// Said of JSON that is no audit record.
 const OTHER: &str = "not-an-audit-record";

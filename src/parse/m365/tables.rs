@@ -235,7 +235,7 @@ pub(super) const SHARE_SCOPES: &[(&str, &str)] = &[
 pub(super) const SECOND_FACTOR_REFUSED: &[&str] = &["500121"];
 
 /// The action of an operation.
-pub(super) fn operation(operation: &str) -> Option<&'static str> {
+pub(in crate::parse) fn operation(operation: &str) -> Option<&'static str> {
     let operation = operation.trim().trim_end_matches('.');
     OPERATIONS.iter().find(|(pattern, _)| fits(pattern, operation)).map(|(_, action)| *action)
 }

@@ -165,7 +165,7 @@ pub(super) fn request_outcome(status: &str) -> &'static str {
 }
 
 /// A record id with its three characters of checksum; anything else as it is.
-pub(super) fn long_id(id: &str) -> String {
+pub(in crate::parse) fn long_id(id: &str) -> String {
     const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     let mut long = id.to_owned();
     if id.len() == 15 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -1,0 +1,235 @@
+//! All detectors together, over weeks of a small company with attacks in it: what holds for each must hold for all. Only tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::field::Field;
+use crate::finding::Finding;
+use crate::person::{Person, Status};
+use crate::scenario::{
+    BERLIN, BERLIN_MOBILE, CHROME, DAY, DUBLIN_CLOUD, FIREFOX, HOUR, MUNICH, NEW_YORK_VPN, PARIS, SAO_PAULO, Site,
+    event, failed, with,
+};
+
+/// A small generator, the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> i64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % most) as i64
+    }
+}
+
+const USERS: [&str; 10] = ["mia", "ben", "eva", "tom", "ana", "leo", "zoe", "kim", "pat", "sync"];
+const ACTIONS: [&str; 12] = [
+    "view",
+    "view",
+    "view",
+    "list",
+    "search",
+    "update",
+    "login",
+    "report-run",
+    "export",
+    "api-call",
+    "create",
+    "delete",
+];
+
+fn dressed(mut event: Event, dice: &mut Dice, user: usize) -> Event {
+    event.id = crate::EventId(u128::from(dice.0) | 1);
+    let name = USERS[user];
+    let role = if name == "sync" { "integration" } else { ["sales", "support", "admin"][user % 3] };
+    let status = if name == "leo" { Status::Notice } else { Status::Active };
+    event.person = Some(Arc::new(Person { user: name.into(), role: Some(role.into()), status, ..Person::default() }));
+    event.set(Field::Entity, &format!("user:{name}"));
+    event.set(Field::SessionId, &format!("session-{name}-{}", event.time / 86_400_000));
+    event.set(Field::ObjectType, ["contact", "account", "case"][user % 3]);
+    event.set(Field::ObjectId, &format!("{}", 1_000 + dice.below(400)));
+    event
+}
+
+fn work(days: i64, dice: &mut Dice) -> Vec<Event> {
+    let mut events = Vec::new();
+    for day in 0..days {
+        for (user, name) in USERS.iter().enumerate() {
+            for _ in 0..14 {
+                let site: Site =
+                    if *name == "sync" { DUBLIN_CLOUD } else { [BERLIN, BERLIN, BERLIN_MOBILE, MUNICH][user % 4] };
+                let minute = day * DAY + 8 * HOUR + dice.below(9 * 60);
+                let action = ACTIONS[dice.below(12) as usize];
+                let records = if action == "export" { 20 + dice.below(300) } else { 1 };
+                let agent = if *name == "sync" { "okhttp/4.12.0" } else { CHROME };
+                let event = with(event(minute, name, site, action, records), Field::UserAgent, agent);
+                events.push(dressed(event, dice, user));
+            }
+        }
+    }
+    events
+}
+
+fn attacks(day: i64, dice: &mut Dice) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut push = |minute: i64, user: usize, site: Site, agent: &str, action: &str, records: i64, dice: &mut Dice| {
+        let one = with(event(day * DAY + minute, USERS[user], site, action, records), Field::UserAgent, agent);
+        events.push(dressed(one, dice, user));
+    };
+    for nth in 0..12 {
+        push(600 + nth, 0, NEW_YORK_VPN, FIREFOX, "mfa-denied", -1, dice);
+    }
+    push(615, 0, NEW_YORK_VPN, FIREFOX, "login", -1, dice);
+    push(620, 0, NEW_YORK_VPN, FIREFOX, "token-create", -1, dice);
+    push(640, 0, NEW_YORK_VPN, FIREFOX, "export", 40_000, dice);
+    push(700, 1, SAO_PAULO, FIREFOX, "view", 1, dice);
+    push(705, 4, BERLIN, CHROME, "audit-disable", -1, dice);
+    push(710, 4, BERLIN, CHROME, "permission-change", -1, dice);
+    push(720, 4, BERLIN, CHROME, "export", 9_000, dice);
+    push(725, 4, BERLIN, CHROME, "bulk-delete", 3_000, dice);
+    push(730, 5, BERLIN, CHROME, "export", 9_000, dice);
+    push(180, 2, PARIS, CHROME, "export", 4_000, dice);
+    push(800, 9, NEW_YORK_VPN, "python-requests/2.32", "bulk-api", 8_000, dice);
+    for nth in 0..300 {
+        push(900 + nth / 20, 6, BERLIN, CHROME, "view", nth, dice);
+    }
+    for nth in 0..60 {
+        push(300 + nth / 8, (nth % 8) as usize, NEW_YORK_VPN, FIREFOX, "login", nth, dice);
+    }
+    let from = events.len() - 60;
+    events.drain(from..).collect::<Vec<_>>().into_iter().map(failed).chain(events).collect()
+}
+
+/// Three weeks of work with attacks on the last days, in the order of arrival: up to nine minutes late.
+fn company(seed: u64) -> Vec<Event> {
+    let mut dice = Dice(seed);
+    let mut events = work(21, &mut dice);
+    events.extend(attacks(18, &mut dice));
+    events.extend(attacks(20, &mut dice));
+    let mut arriving: Vec<(i64, Event)> =
+        events.into_iter().map(|event| (event.time + dice.below(540_000), event)).collect();
+    arriving.sort_by_key(|(at, event)| (*at, event.id));
+    arriving.into_iter().map(|(_, event)| event).collect()
+}
+
+fn engine() -> Engine {
+    Engine::new(&BTreeMap::new()).expect("the defaults fit")
+}
+
+fn findings(events: &[Event], cuts: &[usize]) -> Vec<Finding> {
+    let (mut engine, mut saved, mut last) = (engine(), BTreeMap::new(), BTreeMap::new());
+    for (index, event) in events.iter().enumerate() {
+        if cuts.contains(&index) {
+            save(&mut engine, &mut saved);
+            engine = self::engine();
+            for ((owner, key), value) in &saved {
+                engine.restore(owner, key, value).expect("what was saved is readable");
+            }
+        }
+        engine.observe(event);
+        if index % 500 == 499 {
+            engine.tick(event.time);
+        }
+        last.extend(engine.drain().into_iter().map(|finding| (finding.id, finding)));
+    }
+    last.into_values().collect()
+}
+
+fn save(engine: &mut Engine, saved: &mut BTreeMap<(String, String), Vec<u8>>) {
+    for change in engine.changes() {
+        match change.value {
+            Some(value) => saved.insert((change.owner, change.key), value),
+            None => saved.remove(&(change.owner, change.key)),
+        };
+    }
+}
+
+#[test]
+fn the_attacks_of_the_story_are_found_by_many_rules() {
+    let found = findings(&company(1), &[]);
+    let mut rules: Vec<&str> = found.iter().map(|finding| &*finding.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    for rule in [
+        "mfa-fatigue",
+        "first-seen-risk",
+        "api-token-created",
+        "bulk-export",
+        "session-hijack",
+        "audit-disabled-then-activity",
+        "privilege-escalation-then-export",
+        "mass-delete",
+        "leaver-export",
+        "off-hours-export",
+        "integration-new-network",
+        "record-enumeration",
+        "entity-risk",
+    ] {
+        assert!(rules.contains(&rule), "{rule} is missing of {rules:?}");
+    }
+}
+
+#[test]
+fn three_weeks_of_work_are_quiet_from_the_first_day() {
+    let mut dice = Dice(7);
+    let mut events = work(21, &mut dice);
+    events.sort_by_key(|event| (event.time, event.id));
+    let found = findings(&events, &[]);
+    let loud: Vec<String> = found
+        .iter()
+        .filter(|finding| finding.severity >= crate::Severity::Medium)
+        .map(|finding| format!("{} {}", finding.rule, finding.summary.en))
+        .collect();
+    assert!(loud.is_empty(), "{loud:#?}");
+}
+
+#[test]
+fn no_outcome_and_no_saved_byte_depends_on_the_order_of_a_map() {
+    // Every map is seeded anew, within one process too.
+    let events = company(2);
+    let run = || {
+        let (mut engine, mut saved) = (engine(), BTreeMap::new());
+        let mut found = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            engine.observe(event);
+            if index % 400 == 0 {
+                found.extend(engine.drain());
+                save(&mut engine, &mut saved);
+            }
+        }
+        (found, saved)
+    };
+    assert!(run() == run());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cut_and_restored_anywhere_all_detectors_find_the_same(seed in 0u64..1_000, parts in prop::collection::vec(0.0f64..1.0, 1..4)) {
+        let events = company(seed);
+        let cuts: Vec<usize> = parts.iter().map(|part| (part * events.len() as f64) as usize).collect();
+        prop_assert_eq!(findings(&events, &cuts), findings(&events, &[]));
+    }
+}
+
+#[test]
+fn an_engine_fits_its_state_into_the_room_it_promises() {
+    let events = company(3);
+    let mut engine = engine();
+    events.iter().for_each(|event| engine.observe(event));
+    let mut by_key: BTreeMap<String, usize> = BTreeMap::new();
+    for change in engine.changes() {
+        let named = USERS.iter().find(|user| change.key.contains(*user)).map_or("-", |user| user);
+        *by_key.entry(named.to_owned()).or_default() += change.value.map_or(0, |value| value.len());
+    }
+    let people: Vec<(&String, &usize)> = by_key.iter().filter(|(name, _)| *name != "-").collect();
+    for (name, bytes) in &people {
+        assert!(**bytes < 64 * 1024, "{name} takes {bytes} bytes");
+    }
+    let all: usize = people.iter().map(|(_, bytes)| **bytes).sum();
+    eprintln!("{} bytes a person, all detectors, after a day of attacks: {people:?}", all / people.len());
+}

@@ -1,0 +1,176 @@
+//! A login in surroundings that are all new for the account: country, network, browser.
+//!
+//! # What it finds
+//! A successful login whose network and program are, taken together, very improbable for this account.
+//!
+//! # Why it matters
+//! A password that works for a stranger shows in nothing but the surroundings: he comes from elsewhere, with another machine.
+//!
+//! # How it decides
+//! After Freeman and others (NDSS 2016), each feature is judged on several levels, so that a new address in a known network is no surprise: the
+//! network by prefix (0.6), owner (0.3) and country (0.1), the program by its whole text (0.54) and by browser and system (0.46). On each level the
+//! probability is the share of the account's active hours with this value, where what is common in the organisation counts as one
+//! hour more. The negative decimal logarithms of both are added (up to 4 and 2.5), and one point each for a data centre that the
+//! organisation does not use and for an hour at which the account never works. From `score` on it is medium, half a point below it low. A
+//! new computer at the own desk has up to 2.5, a journey with the own computer up to 4, a stranger 6 to 8. Only accounts seen on five days are judged, and only
+//! values known for a day count as the account's own.
+//!
+//! # False positives
+//! A new computer taken into use abroad.
+//!
+//! # What to check
+//! - Ask the owner, by another channel, whether the login was his.
+//! - What did the session do? Search by `user.name` and `source.ip`.
+//!
+//! # Settings
+//! - `score` (5): from which sum on it is reported.
+
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::surprise;
+use crate::brute_force_success::account_key;
+use crate::detector::Context;
+use crate::event::Event;
+use crate::field::Field;
+use crate::finding::{Detection, Sentence, Severity};
+use crate::habits::{Kind, View};
+use crate::names::who;
+use crate::place::{country, name_of};
+use crate::watch::{Post, Watch};
+
+/// Most that a network may add, and a program: people buy computers more often than they move.
+const NETWORK_CAP: f64 = 4.0;
+const PROGRAM_CAP: f64 = 2.5;
+const LEAST_DAYS: u32 = 5;
+const NETWORK: [(Kind, f64); 3] = [(Kind::Prefix, 0.6), (Kind::Owner, 0.3), (Kind::Country, 0.1)];
+const PROGRAM: [(Kind, f64); 2] = [(Kind::Browser, 0.54), (Kind::Agent, 0.46)];
+
+/// What an operator may set.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    score: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { score: 5.0 }
+    }
+}
+
+/// See the file's head.
+pub struct FirstSeenRisk;
+
+/// The probability of a feature for its account, by the levels that the event tells.
+fn probability(view: &View<'_>, levels: &[(Kind, f64)]) -> Option<f64> {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (kind, weight) in levels {
+        let Some([own, all_own, common, all]) = view.counts(*kind) else { continue };
+        sum += weight * (own + common / (all + 1.0)) / (all_own + 1.0);
+        weights += weight;
+    }
+    (weights > 0.0).then(|| sum / weights)
+}
+
+impl Watch for FirstSeenRisk {
+    const ID: &'static str = "first-seen-risk";
+    const SOURCE: &'static str = include_str!("first_seen_risk.rs");
+    const SEVERITY: Severity = Severity::Medium;
+    const TECHNIQUES: &'static [&'static str] = &["T1078"];
+    const ACTIONS: &'static [&'static str] = &["login"];
+    type Settings = Settings;
+    type State = ();
+
+    fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
+        if event.text(Field::EventOutcome) != Some("success") || account_key(event).is_none() {
+            return;
+        }
+        let view = context.view(event);
+        if !view.mature() || view.days() < LEAST_DAYS || !view.strange_network() {
+            return;
+        }
+        let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
+        let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
+        let hosting = f64::from(u8::from(view.hosting()));
+        let hour = f64::from(u8::from(view.hour_share(1).is_some_and(|share| share < 0.01)));
+        let score = network + program + hosting + hour;
+        let severity = match score - at.settings.score {
+            over if over >= 0.0 => Severity::Medium,
+            over if over >= -0.5 => Severity::Low,
+            _ => return,
+        };
+        out.push(tell(event, severity, &view, [network, program, hosting, hour]));
+    }
+}
+
+fn tell(event: &Event, severity: Severity, view: &View<'_>, parts: [f64; 4]) -> Detection {
+    let who = who(event);
+    let place = name_of(event.text(Field::SourceCity).unwrap_or_default(), country(event));
+    let mut new = Vec::new();
+    let mut new_zh = Vec::new();
+    for (is_new, en, zh) in [
+        (view.new_country(), "country", "国家"),
+        (view.new_network(), "network", "网络"),
+        (view.new_agent(), "browser or program", "浏览器或程序"),
+    ] {
+        if is_new {
+            new.push(en);
+            new_zh.push(zh);
+        }
+    }
+    let (new, new_zh) = (new.join(", "), new_zh.join("、"));
+    Detection {
+        summary: Sentence::new(
+            format!("{who} logged in from {place} in surroundings the account never had: new {new}"),
+            format!("{who} 从 {place} 登录，环境对该账户全新：{new_zh}"),
+        ),
+        observed: Sentence::new(format!("new for the account: {new}"), format!("对该账户全新：{new_zh}")),
+        expected: Sentence::new(
+            format!("what it used on {} days", view.days()),
+            format!("该账户在 {} 天中使用过的环境", view.days()),
+        ),
+        parts: ["network", "program", "data centre", "hour"].into_iter().zip(parts).collect(),
+        quiet: 6 * 3_600_000,
+        ..FirstSeenRisk::detection(event, severity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{
+        BERLIN, CHROME, DAY, FIREFOX, MUNICH, NEW_YORK_VPN, PARIS, SAO_PAULO, Site, event, fortnight, kept_promises,
+        play_all, with, worst,
+    };
+
+    fn make() -> Box<dyn crate::Detector> {
+        crate::watch::build::<FirstSeenRisk>(&serde_json::json!({})).expect("defaults fit")
+    }
+
+    fn story(site: Site, agent: &str) -> Vec<Event> {
+        let login = with(event(15 * DAY + 600, "mia", site, "login", -1), Field::UserAgent, agent);
+        fortnight("mia").into_iter().chain([login]).collect()
+    }
+
+    #[test]
+    fn a_stranger_s_login_is_medium_and_says_what_is_new() {
+        for site in [SAO_PAULO, NEW_YORK_VPN] {
+            let found = kept_promises(&make, story(site, FIREFOX));
+            assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
+            assert!(found[0].summary.en.contains("country, network, browser"), "{}", found[0].summary.en);
+        }
+    }
+
+    #[test]
+    fn a_journey_with_the_own_computer_and_a_new_computer_at_the_own_desk_or_in_the_own_country_are_not() {
+        assert!(worst(&play_all(&make, story(PARIS, CHROME))) < Some(Severity::Medium));
+        assert_eq!(worst(&play_all(&make, story(BERLIN, FIREFOX))), None);
+        assert!(worst(&play_all(&make, story(MUNICH, FIREFOX))) < Some(Severity::Medium));
+    }
+
+    #[test]
+    fn an_account_of_a_few_days_is_not_judged() {
+        let events = story(SAO_PAULO, FIREFOX).split_off(14 * 4 - 8);
+        assert_eq!(play_all(&make, events).len(), 0);
+    }
+}

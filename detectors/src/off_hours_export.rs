@@ -1,0 +1,174 @@
+//! An export at an hour at which this person never works.
+//!
+//! # What it finds
+//! A thousand or more records exported within an hour, in the middle of the night or on a weekend, by somebody who never works then.
+//!
+//! # Why it matters
+//! What nobody is to see is done when nobody is there; and a stolen account is used in the thief's day, which is elsewhere.
+//!
+//! # How it decides
+//! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
+//! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
+//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
+//! the hour are added up; from `records` on it is medium, and high from a network that is strange to the person. Programs work at night and are
+//! left out.
+//!
+//! # False positives
+//! An emergency; a person in another time zone for the first time; the first night shift.
+//!
+//! # What to check
+//! - Ask the person whether it was he.
+//! - Compare the address with where he is: see impossible-travel and first-seen-risk.
+//!
+//! # Settings
+//! - `records` (1000): records within an hour.
+
+use serde::{Deserialize, Serialize};
+
+use crate::aftermath::records_taken;
+use crate::brute_force_success::account_key;
+use crate::detector::Context;
+use crate::event::{Event, Millis};
+use crate::field::Field;
+use crate::finding::{Detection, Sentence, Severity};
+use crate::keyed::Resident;
+use crate::names::who;
+use crate::steps::{Step, Steps};
+use crate::watch::{Post, Watch};
+use crate::wording::figure;
+
+const HOUR: Millis = 3_600_000;
+/// A foreign hour and those around it hold less of the active hours than this: of two hundred hours not one.
+const RARE: f64 = 0.004;
+
+/// What an operator may set.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    records: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { records: 1_000.0 }
+    }
+}
+
+/// What somebody took out in foreign hours.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Night {
+    steps: Steps,
+    told: Option<(Millis, f64)>,
+}
+
+impl Resident for Night {}
+
+/// See the file's head.
+pub struct OffHoursExport;
+
+impl Watch for OffHoursExport {
+    const ID: &'static str = "off-hours-export";
+    const SOURCE: &'static str = include_str!("off_hours_export.rs");
+    const SEVERITY: Severity = Severity::Medium;
+    const TECHNIQUES: &'static [&'static str] = &["T1567", "T1078"];
+    const ACTIONS: &'static [&'static str] = &["export", "bulk-api", "api-call", "file-download"];
+    const CAPACITY: usize = 50_000;
+    type Settings = Settings;
+    type State = Night;
+
+    fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
+        let program = event.person.as_ref().is_some_and(|person| person.is_program());
+        let (Some(key), Some(records)) = (account_key(event).filter(|_| !program), records_taken(event, context))
+        else {
+            return;
+        };
+        let view = context.view(event);
+        let Some(share) = view.hour_share(3).filter(|share| *share < RARE) else { return };
+        // An account that has only come with scripts is a program, whatever the people file says.
+        if matches!(event.text(Field::UserAgentDevice), Some("script")) && !view.new_agent() {
+            return;
+        }
+        let night = at.states.touch(&key, event.time);
+        night.steps.add(Step::of(event, records, event.text(Field::ObjectType).unwrap_or_default()));
+        let window = night.steps.fullest(event.time, HOUR);
+        let amount: f64 = window.iter().map(|step| step.amount).sum();
+        let again =
+            night.told.is_none_or(|(told, before)| told.abs_diff(event.time) >= 600_000 || amount >= 1.5 * before);
+        if amount < at.settings.records || !again {
+            return;
+        }
+        let strange = view.mature() && view.strange_network();
+        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let from = window.first().map_or(event.time, |step| step.time);
+        let severity = if strange { Severity::High } else { Severity::Medium };
+        out.push(tell(event, severity, amount, share).resting_on(evidence, from, event.time));
+        night.told = Some((event.time, amount));
+    }
+}
+
+fn tell(event: &Event, severity: Severity, amount: f64, share: f64) -> Detection {
+    let who = who(event);
+    let zone = event.person.as_ref().and_then(|person| person.timezone);
+    let utc = chrono::DateTime::from_timestamp_millis(event.time).unwrap_or_default();
+    let local = match zone {
+        Some(zone) => format!("{} ({zone})", utc.with_timezone(&zone).format("%a %H:%M")),
+        None => format!("{} (UTC)", utc.format("%a %H:%M")),
+    };
+    let taken = figure(amount);
+    Detection {
+        summary: Sentence::new(
+            format!("{who} took out {taken} records at {local}, when this person never works"),
+            format!("{who} 在从不工作的时间（{local}）导出 {taken} 条记录"),
+        ),
+        observed: Sentence::new(format!("{taken} records within an hour"), format!("一小时内 {taken} 条记录")),
+        expected: Sentence::new(
+            format!("{:.1} % of this person's active hours lie around that time", share * 100.0),
+            format!("该人员的活动时间仅有 {:.1}% 在此时段附近", share * 100.0),
+        ),
+        quiet: 12 * HOUR,
+        parts: vec![("records", amount), ("share of hours", share)],
+        ..OffHoursExport::detection(event, severity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{BERLIN, DAY, SAO_PAULO, Site, event, fortnight, kept_promises, play_all, worst};
+
+    fn make() -> Box<dyn crate::Detector> {
+        crate::watch::build::<OffHoursExport>(&serde_json::json!({})).expect("defaults fit")
+    }
+
+    /// Exports at an hour of the fifteenth day, a Tuesday.
+    fn story(hour: i64, site: Site, records: &[i64]) -> Vec<Event> {
+        let at = 15 * DAY + hour * 60;
+        let exports = records
+            .iter()
+            .enumerate()
+            .map(|(nth, records)| event(at + nth as i64 * 5, "mia", site, "export", *records));
+        fortnight("mia").into_iter().chain(exports).collect()
+    }
+
+    #[test]
+    fn an_export_at_three_in_the_morning_is_medium_and_from_elsewhere_high() {
+        let found = kept_promises(&make, story(2, BERLIN, &[600, 700]));
+        assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
+        assert!(found[0].summary.en.contains("1,300 records at Tue 02:05 (UTC)"), "{}", found[0].summary.en);
+        assert_eq!(worst(&play_all(&make, story(2, SAO_PAULO, &[2_000]))), Some(Severity::High));
+    }
+
+    #[test]
+    fn working_late_a_small_list_at_night_and_a_night_worker_are_nothing() {
+        assert_eq!(play_all(&make, story(17, BERLIN, &[5_000])).len(), 0);
+        assert_eq!(play_all(&make, story(2, BERLIN, &[300])).len(), 0);
+        let mut owl: Vec<Event> = (0..14).map(|day| event(day * DAY + 120, "mia", BERLIN, "view", 1)).collect();
+        owl.extend(story(2, BERLIN, &[5_000]));
+        assert_eq!(play_all(&make, owl).len(), 0);
+    }
+
+    #[test]
+    fn in_the_first_days_nobody_s_hours_are_known() {
+        assert_eq!(play_all(&make, story(2, BERLIN, &[5_000]).split_off(40)).len(), 0);
+    }
+}
