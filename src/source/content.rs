@@ -88,6 +88,12 @@ impl Content {
         Ok((count < head.len()).then_some((count > 0).then_some(count as u64)))
     }
 
+    /// Whether a file beginning with these bytes can have the same beginning.
+    pub fn shares_head(&self, head: &[u8]) -> bool {
+        let length = self.prefix.len().min(head.len());
+        self.prefix[..length] == head[..length]
+    }
+
     /// Puts it into a position.
     pub fn describe(&self, position: &mut Position) {
         position.prefix_length = self.prefix.len();

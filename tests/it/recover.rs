@@ -1,11 +1,13 @@
 //! Index and ledger of different age: the daemon refuses and says what to do; `crmwatch recover` shows what lies between, and afterwards each
 //! line is in the index once and each finding is found once, but for what was counted as missing.
 
+#![allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some of which have one")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crmwatch::ledger::Ledger;
 use crmwatch_detectors::Severity;

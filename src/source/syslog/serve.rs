@@ -115,7 +115,7 @@ impl Listener {
                 return Err(ListenError::NoCertificate { name: name() });
             };
             let config = server_config(certificate, key, syslog.client_ca.as_deref());
-            *tls = Some(config.map_err(|error| ListenError::Tls { name: name(), error })?);
+            *tls = Some(config.map_err(|error| ListenError::Tls { name: name(), error: Box::new(error) })?);
         }
         // What cannot ever be in the spool must not be waited for.
         let room = usize::try_from(inlet.spool().max_bytes() / 4).unwrap_or(usize::MAX);
