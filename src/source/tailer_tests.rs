@@ -637,19 +637,3 @@ fn names_of_one_file_are_one_file() {
         run(&all(&[link, Write(2), Read, Wait(10), Read, Read, Write(2), Read, Rename, Read, Start, Write(1), Read]));
     }
 }
-
-#[test]
-fn a_compressed_file_that_is_empty_when_it_is_first_seen_is_not_taken_for_plain_text() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("app.log.1.gz");
-    let file = File::create(&path).expect("made");
-    let (mut reader, mut kept, mut seen) = (tailer(folder.path(), BTreeMap::new()), BTreeMap::new(), Vec::new());
-    reader.look(0, &mut Vec::new());
-    drain(&mut reader, &mut kept, &mut seen);
-    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-    encoder.write_all(b"{\"event.action\":\"view\"}\n").expect("written");
-    encoder.finish().expect("whole");
-    reader.look(0, &mut Vec::new());
-    drain(&mut reader, &mut kept, &mut seen);
-    assert_eq!(seen, ["{\"event.action\":\"view\"}"]);
-}

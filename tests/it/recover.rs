@@ -75,7 +75,7 @@ fn refused(house: &House) -> String {
 fn plain(house: &House, text: &str) -> String {
     let text = text.replace(house.path().to_str().expect("UTF-8"), "/house");
     let mut told = String::new();
-    let mut words = text.split_inclusive([' ', '\n']).peekable();
+    let words = text.split_inclusive([' ', '\n']);
     let mut before = String::new();
     for word in words {
         let bare = word.trim_end_matches([' ', '\n', ',', ';', ':', ')']);
