@@ -117,7 +117,10 @@ impl Tailer {
                 None => self.meet(found, now, notices),
             };
             self.sweep();
-            if let Err(error) = outcome {
+            // One that was renamed or deleted since it was seen is found, or missed, at the next look.
+            if let Err(error) = outcome
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
                 self.unreadable(&found.path, &error, notices);
             }
         }
