@@ -223,7 +223,7 @@ impl Follower {
         // Truncated and written again to just the same size: only the time of writing tells, and what stands there now.
         if modified != self.modified || unsure {
             self.rewritten = !self.content.holds(self.position.offset, &mut self.input)?;
-            if self.search.looked > 0 {
+            if self.search.looked > 0 && (modified != self.modified || !self.begun_holds()?) {
                 // So may the beginning of a line have been.
                 self.search = Search::default();
                 return Ok(true);

@@ -10,7 +10,7 @@ use crmwatch_detectors::Millis;
 use super::content;
 use super::discover::Found;
 use super::follow::Follower;
-use super::input::{Compression, Input};
+use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
 use super::position::{PREFIX, Position};
 use super::tailer::{Open, State, Tailer};
@@ -19,6 +19,19 @@ use crate::config::Start;
 
 /// What tells a compressed file from plain text, in bytes.
 const MAGIC: u64 = 4;
+
+/// A compressed file that cannot be decompressed is not complained of for so long after it was last written to.
+const UNFINISHED: Millis = 60_000;
+
+/// Opens a file that was found; nothing where its name leads elsewhere by now. The next look finds what became of it.
+fn open(found: &Found) -> io::Result<Option<Input>> {
+    let input = match Input::open(&found.path) {
+        Ok(input) => input,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok((input.identity()? == (found.device, found.inode)).then_some(input))
+}
 
 impl Tailer {
     /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
@@ -30,15 +43,22 @@ impl Tailer {
         if self.recognise(found) {
             return Ok(());
         }
-        let mut input = Input::open(&found.path)?;
+        let Some(mut input) = open(found)? else { return Ok(()) };
         let mut head = [0; PREFIX];
-        let count = input.read_at(&mut head, 0)?;
+        let count = match input.read_at(&mut head, 0) {
+            Ok(count) => count,
+            // A compressor is still writing it.
+            Err(error) if error.raw_os_error().is_none() && now - found.modified / 1_000_000 < UNFINISHED => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let head = &head[..count];
         if input.compression() != Compression::None {
             return self.meet_compressed(found, input, head, now, notices);
         }
         let by_inode: Vec<u64> = self.known.with_inode(found.inode).map(|position| position.generation).collect();
-        if let Some(generation) = self.that_fits(&by_inode, &mut input) {
+        if let Some(generation) = self.that_fits(&by_inode, &mut input)? {
             return self.resume(generation, found, input, None, now, notices);
         }
         // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
@@ -49,7 +69,7 @@ impl Tailer {
         if let Some(position) = replaced {
             let unread = (position.size > position.offset).then(|| position.size - position.offset);
             let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
-            self.rewritten(position, rewritten, now, notices);
+            self.rewritten(position, rewritten, now, notices)?;
             return self.meet(found, now, notices);
         }
         if self.is_copy(found, &mut input, head)? {
@@ -57,7 +77,7 @@ impl Tailer {
             return Ok(());
         }
         // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
-        let by_content = self.that_fits(&self.known.with_head(head), &mut input);
+        let by_content = self.that_fits(&self.known.with_head(head), &mut input)?;
         let unread = |generation: &&u64| {
             self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none())
         };
@@ -73,11 +93,17 @@ impl Tailer {
     }
 
     /// The first of these positions from which a file goes on, none of them that of another file that is there.
-    fn that_fits(&self, generations: &[u64], input: &mut Input) -> Option<u64> {
-        let fits = |generation: &&u64| {
-            self.at_rest(**generation).is_some_and(|position| position.fits(input).unwrap_or(false))
-        };
-        generations.iter().find(fits).copied()
+    fn that_fits(&self, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
+        for generation in generations {
+            let Some(position) = self.at_rest(*generation) else { continue };
+            match position.fits(input) {
+                Ok(true) => return Ok(Some(*generation)),
+                // A disk that does not answer must not make a known file a new one.
+                Err(error) if is_no_answer(&error, false) => return Err(error),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// A file that lies there as it was left is not even opened: of thousands, at a start, few have changed.
@@ -106,7 +132,7 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let mut input = Input::open(&found.path)?;
+        let Some(mut input) = open(found)? else { return Ok(()) };
         let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
         let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
         let plain = input.compression() == Compression::None;
@@ -116,9 +142,8 @@ impl Tailer {
             let count = input.read_at(&mut head, 0)?;
             let head = &head[..count];
             let copy = plain && self.is_copy(found, &mut input, head)?;
-            if copy
-                || (size_before == 0 && (!plain || self.that_fits(&self.known.with_head(head), &mut input).is_some()))
-            {
+            let known = self.that_fits(&self.known.with_head(head), &mut input)?;
+            if copy || (size_before == 0 && (!plain || known.is_some())) {
                 self.waiting.remove(&(reached, generation));
                 self.finish(Position { finished_at: Some(now), ..position });
                 self.listed.remove(&(found.device, found.inode));
@@ -133,7 +158,7 @@ impl Tailer {
         let unread = Some(position.size.saturating_sub(position.offset));
         self.waiting.remove(&(reached, generation));
         let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
-        self.rewritten(position, rewritten, now, notices);
+        self.rewritten(position, rewritten, now, notices)?;
         self.meet(found, now, notices)
     }
 
@@ -141,8 +166,23 @@ impl Tailer {
     /// once it is truncated, the copy takes its place. A "copy" that is longer than its original is a file of its own.
     fn is_copy(&mut self, found: &Found, input: &mut Input, head: &[u8]) -> io::Result<bool> {
         for open in &mut self.open {
-            let read = open.follower.position.offset > 0 && open.identity() != (found.device, found.inode);
-            if !read || !open.follower.content.shares_head(head) {
+            if open.identity() == (found.device, found.inode) || open.ending {
+                continue;
+            }
+            if open.follower.position.offset == 0 {
+                // Nothing was read of it yet: its bytes themselves say whether it is the original.
+                let beginning = open.follower.content.beginning();
+                let shared = beginning.len().min(head.len());
+                let copy = shared > 0
+                    && beginning[..shared] == head[..shared]
+                    && found.size <= open.follower.input.metadata()?.size()
+                    && content::begins_with(&mut open.follower.input, input, found.size)?;
+                if copy {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if !open.follower.content.shares_head(head) {
                 continue;
             }
             let kept = open.follower.kept();
@@ -211,11 +251,11 @@ impl Tailer {
             position.is_some_and(|position| fits(position, &mut input))
         });
         // Only a complete file is judged: a compressor may still be writing it.
-        if original || !complete(&mut input) {
+        if original || !complete(&mut input)? {
             self.list(found, State::Copy, 0);
             return Ok(());
         }
-        match self.that_fits(&candidates, &mut input) {
+        match self.that_fits(&candidates, &mut input)? {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {
                 self.list(found, State::Settled, 0);
@@ -324,14 +364,15 @@ impl Tailer {
 }
 
 /// Whether a compressed file decompresses to its end.
-fn complete(input: &mut Input) -> bool {
+fn complete(input: &mut Input) -> io::Result<bool> {
     let mut buffer = vec![0; 256 << 10];
     let mut at = 0;
     loop {
         match input.read_at(&mut buffer, at) {
-            Ok(0) => return true,
+            Ok(0) => return Ok(true),
             Ok(count) => at += count as u64,
-            Err(_) => return false,
+            Err(error) if is_no_answer(&error, false) => return Err(error),
+            Err(_) => return Ok(false),
         }
     }
 }

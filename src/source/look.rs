@@ -117,7 +117,10 @@ impl Tailer {
                 None => self.meet(found, now, notices),
             };
             self.sweep();
-            if let Err(error) = outcome {
+            // One that was renamed or deleted since it was seen is found, or missed, at the next look.
+            if let Err(error) = outcome
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
                 self.unreadable(&found.path, &error, notices);
             }
         }
@@ -153,8 +156,9 @@ impl Tailer {
         let path = found.path.to_string_lossy().into_owned();
         match one.state {
             State::Open => {
-                let open = self.open.iter_mut().find(|open| open.identity() == identity);
-                open.expect("what is listed as open is open").follower.renamed(&found.path);
+                if let Some(open) = self.open.iter_mut().find(|open| open.identity() == identity) {
+                    open.follower.renamed(&found.path);
+                }
             }
             _ => self.known.rename(generation, path.clone()),
         }

@@ -94,7 +94,7 @@ fn deleted_files_are_held_only_so_far_as_the_source_allows_and_what_is_given_up_
     let held = Source { hold_deleted: 1500, ..source("app", folder.path(), "*.log") };
     let mut tailer = tailer(vec![held], BTreeMap::new());
     for name in ["a.log", "b.log"] {
-        append(&folder.path().join(name), &half);
+        append(&folder.path().join(name), &half.replace('n', &name[..1]));
     }
     let mut notices = Vec::new();
     tailer.look(NOW, &mut notices);
@@ -238,4 +238,30 @@ fn a_compressed_file_that_is_empty_when_it_is_first_seen_is_not_taken_for_plain_
     encoder.write_all(b"{\"event.action\":\"view\"}\n").expect("written");
     encoder.finish().expect("whole");
     assert_eq!(read(&mut tailer, NOW + 1_000).0, ["{\"event.action\":\"view\"}"]);
+}
+
+#[test]
+fn a_copy_of_a_file_of_which_nothing_was_read_yet_is_not_read_beside_it_and_its_truncation_is_no_loss() {
+    for truncated in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (log, copy) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        append(&log, &(0..50).map(|number| line("2026-03-02T09:14:07Z", number)).collect::<String>());
+        let mut tailer = tailer(vec![source("app", folder.path(), "a.log*")], BTreeMap::new());
+        let mut notices = Vec::new();
+        tailer.look(NOW, &mut notices);
+        fs::copy(&log, &copy).expect("copied");
+        tailer.look(NOW + 1_000, &mut notices);
+        if truncated {
+            OpenOptions::new().write(true).truncate(true).open(&log).expect("truncated");
+            append(&log, &line("2026-03-02T09:15:00Z", 50));
+        }
+        let mut lines = Vec::new();
+        for round in 2..5 {
+            let (more, told) = read(&mut tailer, NOW + round * 1_000);
+            lines.extend(more);
+            notices.extend(told);
+        }
+        assert_eq!(lines.len(), 50 + usize::from(truncated), "each line once");
+        assert!(!notices.iter().any(|notice| matches!(notice, Notice::Lost { .. })), "{notices:?}");
+    }
 }

@@ -169,8 +169,15 @@ impl Tailer {
         let unread = open.follower.sound.saturating_sub(position.offset);
         let shorter = Some(std::mem::take(&mut open.follower.content));
         let input = open.follower.input.again();
+        let (generation, path) = (position.generation, position.path.clone());
         let rewritten = Rewritten { source, unread: Some(unread), stopped: false, shorter, input };
-        self.rewritten(position, rewritten, now, notices);
+        if let Err(error) = self.rewritten(position.clone(), rewritten, now, notices) {
+            // Where its copy cannot be looked for now, the next look does.
+            self.unreadable(Path::new(&path), &error, notices);
+            self.listed.remove(&(position.device, position.inode));
+            self.finish(position);
+            self.missing.insert(generation);
+        }
     }
 }
 

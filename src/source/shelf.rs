@@ -48,6 +48,8 @@ impl Tailer {
             listed.reached = open.reached;
             listed.compressed = open.follower.input.compression() != Compression::None;
         }
+        // What was taken for its copy was compared with the open file.
+        self.rejudge |= position.offset == 0;
         if unread {
             self.waiting.insert((open.reached, generation));
         }

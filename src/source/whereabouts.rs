@@ -1,6 +1,7 @@
 //! What became of a file that is not where it was, or does not hold what it held: renamed out of sight, compressed, truncated after a copy was
 //! made, deleted. Not for files that are where a pattern finds them (`identity`).
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Millis;
@@ -8,7 +9,7 @@ use crmwatch_detectors::Millis;
 use super::content::Content;
 use super::discover::{self, Found};
 use super::follow::Follower;
-use super::input::Input;
+use super::input::{Input, is_no_answer};
 use super::notice::Notice;
 use super::position::Position;
 use super::tailer::{CLOSED, Identity, State, Tailer};
@@ -31,10 +32,25 @@ const LONG_BEFORE: i64 = 3_600_000_000_000;
 
 impl Tailer {
     /// A file truncated in place or replaced: what was not read of it may lie in a copy; the file itself, if it is open, is a new generation.
-    pub(super) fn rewritten(&mut self, position: Position, what: Rewritten, now: Millis, notices: &mut Vec<Notice>) {
+    pub(super) fn rewritten(
+        &mut self,
+        position: Position,
+        what: Rewritten,
+        now: Millis,
+        notices: &mut Vec<Notice>,
+    ) -> io::Result<()> {
         let Rewritten { source, unread, stopped, shorter, input } = what;
         let path = position.path.clone();
         let identity = (position.device, position.inode);
+        // What stands at the path is not the file meant: it must not be found as its own copy.
+        let listed = self.listed.remove(&identity);
+        let whole = match self.elsewhere(&position, Some(identity)) {
+            Ok(whole) => whole.map(|(copy, input)| (copy, input, position.offset)),
+            Err(error) => {
+                self.listed.extend(listed.map(|listed| (identity, listed)));
+                return Err(error);
+            }
+        };
         notices.push(Notice::Truncated { source, path: path.clone() });
         let lost = |notices: &mut Vec<Notice>| {
             let bytes = unread.filter(|bytes| *bytes > 0);
@@ -43,10 +59,8 @@ impl Tailer {
                 notices.push(Notice::Lost { source, path: path.clone(), bytes, cause });
             }
         };
-        // What stands at the path is not the file meant: it must not be found as its own copy.
-        self.listed.remove(&identity);
-        let whole = self.elsewhere(&position).map(|(copy, input)| (copy, input, position.offset));
-        match whole.or_else(|| self.shorter_copy(&position, identity, shorter.as_ref())) {
+        let copy = whole.or_else(|| self.shorter_copy(&position, identity, shorter.as_ref()));
+        match copy.or_else(|| self.unread_copy(&position, identity, shorter.as_ref().map_or(&[], Content::beginning))) {
             Some((copy, input, offset)) => {
                 if offset < position.offset && unread.is_some_and(|bytes| bytes > 0) {
                     lost(notices);
@@ -54,6 +68,7 @@ impl Tailer {
                 let found = found_at(source, copy, &input);
                 self.finish(Position { offset, ..position.clone() });
                 if let Err(error) = self.resume(position.generation, &found, input, Some(Millis::MIN), now, notices) {
+                    self.missing.insert(position.generation);
                     self.unreadable(&found.path, &error, notices);
                 }
             }
@@ -62,11 +77,13 @@ impl Tailer {
                 self.finish(Position { finished_at: Some(now), ..position });
             }
         }
-        let Some(input) = input else { return };
-        let found = found_at(source, path.into(), &input);
-        if let Err(error) = self.start(&found, input, now, notices) {
-            self.unreadable(&found.path, &error, notices);
+        if let Some(input) = input {
+            let found = found_at(source, path.into(), &input);
+            if let Err(error) = self.start(&found, input, now, notices) {
+                self.unreadable(&found.path, &error, notices);
+            }
         }
+        Ok(())
     }
 
     /// A closed file that no pattern names any more.
@@ -74,9 +91,17 @@ impl Tailer {
         let Some(position) = self.known.get(generation).cloned() else { return };
         let Some(listed) = self.listed.remove(&(position.device, position.inode)) else { return };
         self.waiting.remove(&(listed.reached, generation));
-        if let Some((path, input)) = self.elsewhere(&position) {
-            self.follow_elsewhere(generation, listed.source, path, input, listed.reached, now, notices);
-            return;
+        match self.elsewhere(&position, None) {
+            Ok(Some((path, input))) => {
+                self.follow_elsewhere(generation, listed.source, path, input, listed.reached, now, notices);
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.listed.insert((position.device, position.inode), listed);
+                self.unreadable(Path::new(&position.path), &error, notices);
+                return;
+            }
         }
         let unread = position.size.saturating_sub(position.offset);
         let (source, path) = (listed.source, position.path.clone());
@@ -94,9 +119,17 @@ impl Tailer {
         let Some(source) = self.sources.iter().position(|one| one.source.name == position.source) else {
             return;
         };
-        if let Some((path, input)) = self.elsewhere(&position) {
-            self.follow_elsewhere(generation, source, path, input, Millis::MIN, now, notices);
-            return;
+        match self.elsewhere(&position, None) {
+            Ok(Some((path, input))) => {
+                self.follow_elsewhere(generation, source, path, input, Millis::MIN, now, notices);
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.missing.insert(generation);
+                self.unreadable(Path::new(&position.path), &error, notices);
+                return;
+            }
         }
         if (position.offset > 0 || position.prefix_length > 0 || position.size > 0) && !self.was_done_with(&position) {
             let bytes = Some(position.size.saturating_sub(position.offset)).filter(|bytes| *bytes > 0);
@@ -128,6 +161,7 @@ impl Tailer {
     ) {
         let found = found_at(source, path, &input);
         if let Err(error) = self.resume(generation, &found, input, Some(reached), now, notices) {
+            self.missing.insert(generation);
             self.unreadable(&found.path, &error, notices);
             return;
         }
@@ -137,15 +171,40 @@ impl Tailer {
     }
 
     /// A sibling, followed by nobody, that goes on from a position: the file itself under another name first, then its content.
-    fn elsewhere(&self, position: &Position) -> Option<(PathBuf, Input)> {
+    /// An error where one could not be looked into: nobody knows then whether it was the one.
+    fn elsewhere(&self, position: &Position, except: Option<Identity>) -> io::Result<Option<(PathBuf, Input)>> {
         let siblings = self.strangers(position);
         let (itself, others): (Vec<_>, Vec<_>) = siblings.into_iter().partition(|(_, inode)| *inode == position.inode);
-        itself.into_iter().chain(others).find_map(|(path, inode)| {
-            let mut input = Input::open(&path).ok()?;
-            let same_file = position.offset == 0
-                && inode == position.inode
-                && !self.listed.contains_key(&input.identity().unwrap_or_default());
-            (same_file || position.fits(&mut input).unwrap_or(false)).then_some((path, input))
+        let mut unknown = None;
+        for (path, inode) in itself.into_iter().chain(others) {
+            let goes_on = Input::open(&path).and_then(|mut input| {
+                let identity = input.identity()?;
+                if Some(identity) == except {
+                    return Ok(None);
+                }
+                let same_file = position.offset == 0 && inode == position.inode && !self.listed.contains_key(&identity);
+                Ok((same_file || position.fits(&mut input)?).then_some(input))
+            });
+            match goes_on {
+                Ok(Some(input)) => return Ok(Some((path, input))),
+                Err(error) if is_no_answer(&error, true) => unknown = Some(error),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        unknown.map_or(Ok(None), Err)
+    }
+
+    /// A file taken for a copy that begins like one of which nothing was read, and is no longer.
+    fn unread_copy(&self, position: &Position, original: Identity, head: &[u8]) -> Option<(PathBuf, Input, u64)> {
+        if position.offset > 0 || head.is_empty() {
+            return None;
+        }
+        self.copies.iter().filter(|(identity, _)| **identity != original).find_map(|(_, path)| {
+            let mut input = Input::open(path).ok()?;
+            let mut now = vec![0; head.len()];
+            let count = input.read_at(&mut now, 0).ok()?;
+            let same = count == head.len() && now == head && found_at(0, PathBuf::new(), &input).size <= position.size;
+            same.then(|| (path.clone(), input, 0))
         })
     }
 
