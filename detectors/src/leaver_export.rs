@@ -9,7 +9,7 @@
 //! # How it decides
 //! The people file says who is leaving: status `notice` or `disabled`, or a last day within 60 days. What such a person exports, downloads
 //! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day
-//! (one that was reported counts once two were), it is medium; five times `records`, or five times the largest day, is high. Those who have fewer than three
+//! (one that was reported counts once two were), it is medium; ten times `records`, or five times the largest day, is high. Those who have fewer than three
 //! days with exports behind them are measured at twice `records`. The limits lie below bulk-export's, because the reason is known.
 //!
 //! # False positives
@@ -115,7 +115,7 @@ impl Watch for LeaverExport {
         if amount < floor || amount < 1.5 * top {
             return;
         }
-        let much = amount >= 5.0 * at.settings.records || (top > 0.0 && amount >= (5.0 * top).max(4.0 * floor));
+        let much = amount >= 10.0 * at.settings.records || (top > 0.0 && amount >= (5.0 * top).max(4.0 * floor));
         let severity = if much { Severity::High } else { Severity::Medium };
         let again = leaver.told.is_none_or(|(told, before, worst)| {
             told.abs_diff(event.time) >= 600_000 || amount >= 1.5 * before || severity as u8 > worst
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn a_farewell_export_is_found_far_below_what_others_may_take() {
         assert_eq!(worst(&kept_promises(&make, story(&[900, 1_000, 500], Status::Notice))), Some(Severity::Medium));
-        let found = kept_promises(&make, story(&[2_500, 4_000, 3_000], Status::Notice));
+        let found = kept_promises(&make, story(&[2_500, 4_000, 6_000], Status::Notice));
         assert_eq!((found.len(), worst(&found)), (1, Some(Severity::High)));
-        assert!(found[0].summary.en.contains("6,500"), "{}", found[0].summary.en);
+        assert!(found[0].summary.en.contains("12,500"), "{}", found[0].summary.en);
     }
 
     #[test]

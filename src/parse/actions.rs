@@ -243,6 +243,67 @@ pub fn action(word: &str) -> Option<&'static str> {
         })
 }
 
+/// Words in a phrase that tell what was done, the more particular first; each stands for itself, not as part of a longer word.
+const PHRASES: &[(&[&str], &str)] = &[
+    (&["logged", "out"], "logout"),
+    (&["signed", "out"], "logout"),
+    (&["logout"], "logout"),
+    (&["logoff"], "logout"),
+    (&["log", "off"], "logout"),
+    (&["logged", "in"], "login"),
+    (&["signed", "in"], "login"),
+    (&["log", "in"], "login"),
+    (&["sign", "in"], "login"),
+    (&["login"], "login"),
+    (&["logon"], "login"),
+    (&["authentication"], "login"),
+    (&["authenticated"], "login"),
+    (&["exported"], "export"),
+    (&["export"], "export"),
+    (&["downloaded"], "file-download"),
+    (&["download"], "file-download"),
+    (&["password", "changed"], "password-change"),
+    (&["password", "reset"], "password-reset"),
+    (&["user", "created"], "user-create"),
+    (&["user", "deleted"], "user-delete"),
+    (&["permission"], "permission-change"),
+    (&["permissions"], "permission-change"),
+    (&["role", "assigned"], "permission-change"),
+    (&["group", "member"], "permission-change"),
+];
+
+fn words(phrase: &str) -> impl Iterator<Item = &str> {
+    phrase.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).take(40)
+}
+
+/// The canonical action a phrase tells of (`Admin logged in from web`); nothing where no word does.
+pub fn phrase(phrase: &str) -> Option<&'static str> {
+    if phrase.len() > 400 {
+        return None;
+    }
+    let there: Vec<String> = words(phrase).map(str::to_lowercase).collect();
+    let has = |word: &&str| there.iter().any(|known| known == word);
+    PHRASES.iter().find(|(words, _)| words.iter().all(&has)).map(|(_, action)| *action)
+}
+
+/// The outcome a phrase tells of (`Login failed for mia`).
+pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
+    if phrase.len() > 400 {
+        return None;
+    }
+    let mut good = None;
+    for word in words(phrase) {
+        match outcome(word) {
+            Some("failure") if !word.eq_ignore_ascii_case("no") && !word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return Some("failure");
+            }
+            Some("success") if !word.bytes().all(|byte| byte.is_ascii_digit()) => good = Some("success"),
+            _ => {}
+        }
+    }
+    good
+}
+
 /// The outcome that is part of an action's word (`login_failed`, `UserLoginFailed`).
 pub fn outcome_in(word: &str) -> Option<&'static str> {
     let mut buffer = [0; 32];

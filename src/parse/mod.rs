@@ -2,23 +2,33 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod actions;
+mod app_log;
 pub mod auto;
+mod caddy;
+mod cef;
+mod civicrm;
 mod clf;
 mod csv;
 mod entra;
 mod error_log;
+mod espocrm;
 mod google_workspace;
+mod haproxy;
 #[cfg(test)]
 mod hostile;
 mod hubspot;
+mod iis;
 pub mod ip;
 mod jiandaoyun;
 mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod leef;
+mod logfmt;
 mod login_history;
 pub mod m365;
 mod odoo;
+mod pairs;
 mod proxy_manager;
 mod salesforce;
 mod salesforce_objects;
@@ -29,9 +39,13 @@ pub mod syslog;
 mod syslog_header;
 mod target;
 pub mod time;
+mod tine;
+mod traefik;
 #[cfg(test)]
 mod trial;
+mod twenty;
 mod vendor;
+mod vtiger;
 pub mod web;
 mod wrap;
 mod zoho;
@@ -136,13 +150,28 @@ pub const FORMATS: &[Format] = &[
     zoho::FORMAT,
     zoho::API,
     login_history::VTIGER,
+    espocrm::RECORDS,
+    twenty::EVENTS,
+    twenty::FORMAT,
+    tine::FORMAT,
+    caddy::FORMAT,
+    traefik::FORMAT,
+    cef::FORMAT,
+    leef::FORMAT,
+    iis::FORMAT,
+    haproxy::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
+    civicrm::FORMAT,
+    vtiger::YETIFORCE,
+    vtiger::FORMAT,
+    espocrm::FORMAT,
     clf::NGINX,
     clf::APACHE,
     error_log::NGINX,
     error_log::APACHE,
     json_lines::FORMAT,
+    logfmt::FORMAT,
     login_history::FORMAT,
     syslog::FORMAT,
 ];

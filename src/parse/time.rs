@@ -66,6 +66,11 @@ fn month(name: &[u8]) -> Option<i64> {
     NAMES.iter().position(|known| **known == lower).map(|index| index as i64 + 1)
 }
 
+/// The number of a month by the first three letters of its English name.
+pub fn month_number(name: &str) -> Option<u32> {
+    month(name.as_bytes()).and_then(|number| u32::try_from(number).ok())
+}
+
 /// A fraction's digits to milliseconds, and how many bytes they took.
 fn fraction(bytes: &[u8]) -> (i64, usize) {
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -17,9 +17,16 @@ use super::tailer::{Open, State, Tailer};
 use super::whereabouts::Rewritten;
 use crate::config::Start;
 
+/// What tells a compressed file from plain text, in bytes.
+const MAGIC: u64 = 4;
+
 impl Tailer {
     /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
     pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
+        // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
+        if found.size < MAGIC && found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst") {
+            return Ok(());
+        }
         if self.recognise(found) {
             return Ok(());
         }
@@ -330,8 +337,8 @@ impl Tailer {
 
     fn put(&mut self, follower: Follower, source: usize, ending: bool, reached: Millis, now: Millis) {
         let standstill = (reached, 0);
-        let (unnamed_since, active_at, idle) = (None, now, false);
-        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, standstill });
+        let (unnamed_since, active_at, idle, served) = (None, now, false, 0);
+        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
         self.make_room(now);
     }
 }

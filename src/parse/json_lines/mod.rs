@@ -10,7 +10,7 @@ use crmwatch_detectors::Event;
 
 pub(crate) use record::{delivery, is_mail, keep};
 
-use super::json::{JsonError, Reader, TOO_DEEP, Value, each_item, repaired};
+use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, repaired};
 use super::{Format, Framing, Grammar, Options, Verdict};
 use record::Record;
 use wrapped::Wrapped;
@@ -103,6 +103,33 @@ impl JsonLines {
             verdict = joined(verdict, self.object(object, object, events)?.1);
         }
         Ok(verdict)
+    }
+}
+
+/// Pairs of another syntax, read as if they were the keys and values of a JSON object.
+pub(crate) struct Pairs {
+    mapping: keys::Mapping,
+    zone: chrono_tz::Tz,
+}
+
+impl Pairs {
+    /// With the source's own mapping of keys.
+    pub(crate) fn new(options: &Options) -> Pairs {
+        Pairs { mapping: keys::mapping(options), zone: options.timezone }
+    }
+
+    /// The event of a record's pairs.
+    pub(crate) fn event<'a>(&mut self, raw: &'a str, pairs: &[(&str, Value<'a, '_>)]) -> Event {
+        let mut record = Record::new(&mut self.mapping, raw, self.zone);
+        for (key, value) in pairs {
+            record.value(key, *value, false);
+        }
+        record.finish()
+    }
+
+    /// The zone of stamps without an offset.
+    pub(crate) fn zone(&self) -> chrono_tz::Tz {
+        self.zone
     }
 }
 

@@ -1,0 +1,357 @@
+//! ArcSight's Common Event Format: `CEF:VERSION|Vendor|Product|Version|Id|Name|Severity|key=value ...`. Not for the syslog header before it.
+
+use std::borrow::Cow;
+
+use chrono_tz::Tz;
+use crmwatch_detectors::{Event, Field, Millis};
+
+use super::json::Value;
+use super::pairs::{Carrier, spaced};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, spoken_time, time};
+
+/// The format's line in the list.
+pub const FORMAT: Format = Format {
+    name: "cef",
+    about: "ArcSight Common Event Format (CEF), also as a syslog relay damaged it",
+    sniff: |record| match body(record.trim_ascii()) {
+        Some((true, _)) => 92,
+        Some((false, rest)) if header(rest).is_some() => 70,
+        _ => 0,
+    },
+    grammar: |options: &Options| Box::new(Cef { carrier: Carrier::new(options) }),
+};
+
+struct Cef {
+    carrier: Carrier,
+}
+
+/// What follows `CEF:`, and whether it was there: a relay that took it for the program's name leaves `0|Vendor|...`.
+fn body(line: &str) -> Option<(bool, &str)> {
+    let line = line.trim_start_matches('\u{feff}');
+    if let Some(rest) = line.strip_prefix("CEF:") {
+        return Some((true, rest.trim_ascii_start()));
+    }
+    (line.starts_with("0|") || line.starts_with("1|")).then_some((false, line))
+}
+
+/// The seven fields of the header, `\|` and `\\` undone, and the extension.
+fn header(text: &str) -> Option<([Cow<'_, str>; 7], &str)> {
+    let mut fields: [Cow<'_, str>; 7] = Default::default();
+    let mut rest = text;
+    for field in &mut fields {
+        let bytes = rest.as_bytes();
+        let mut at = 0;
+        let end = loop {
+            let found = at + memchr::memchr2(b'|', b'\\', bytes.get(at..)?)?;
+            if bytes[found] == b'|' {
+                break found;
+            }
+            at = found + 2;
+        };
+        *field = unescaped(&rest[..end]);
+        rest = &rest[end + 1..];
+    }
+    Some((fields, rest))
+}
+
+/// `\\`, `\|`, `\=`, `\n` and `\r` undone.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            out.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some(other @ ('\\' | '|' | '=')) => out.push(other),
+            Some(other) => {
+                out.push('\\');
+                out.push(other);
+            }
+            None => out.push('\\'),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Extension key to the name its value has elsewhere. Unknown keys keep their own.
+const KEYS: &[(&str, &str)] = &[
+    ("src", "source.ip"),
+    ("c6a2", "source.ip"),
+    ("sourceAddress", "source.ip"),
+    ("spt", "source.port"),
+    ("dst", "destination.ip"),
+    ("dpt", "destination.port"),
+    ("suid", "user.id"),
+    ("duid", "user.target.id"),
+    ("sntdom", "user.domain"),
+    ("shost", "source.address"),
+    ("dvchost", "host.name"),
+    ("request", "url.original"),
+    ("requestMethod", "http.request.method"),
+    ("requestClientApplication", "user_agent.original"),
+    ("requestContext", "http.request.referrer"),
+    ("externalId", "event.id"),
+    ("msg", "message"),
+    ("reason", "event.reason"),
+    ("outcome", "event.outcome"),
+    ("fname", "file.name"),
+    ("fsize", "file.size"),
+    ("out", "http.response.body.bytes"),
+    ("in", "http.request.body.bytes"),
+    ("app", "service.name"),
+    ("sproc", "process.name"),
+    ("spid", "process.pid"),
+];
+
+impl Grammar for Cef {
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let line = record.trim_ascii();
+        if line.is_empty() {
+            return Verdict::Skipped;
+        }
+        let Some((_, text)) = body(line) else { return Verdict::Rejected("no CEF header") };
+        let Some(([_, vendor, product, _, id, name, severity], extension)) = header(text) else {
+            return Verdict::Rejected("CEF header of fewer than seven fields");
+        };
+        let event = self.event(record, extension, &[&vendor, &product, &id, &name, &severity]);
+        events.push(event);
+        Verdict::Parsed
+    }
+
+    fn format(&self) -> &'static str {
+        FORMAT.name
+    }
+}
+
+impl Cef {
+    fn event(&mut self, raw: &str, extension: &str, [vendor, product, id, name, severity]: &[&str; 5]) -> Event {
+        let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
+        spaced(extension.trim_end_matches(['\r', '\n']), |key, value| found.push((key, value)));
+        let get = |key: &str| {
+            found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
+        };
+        let zone = get("dtz").and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
+        let values: Vec<(&str, Cow<'_, str>)> = found
+            .iter()
+            .filter(|(key, value)| {
+                !absent(value) && !is_label(key) && !is_time(key) && !matches!(*key, "suser" | "duser" | "act" | "cat")
+            })
+            .map(|(key, value)| {
+                let named = KEYS.iter().find(|(known, _)| known == key).map(|(_, name)| *name);
+                // `cs1` is called what `cs1Label` says.
+                let own = || label(&found, key).unwrap_or(key);
+                // A key that is called like a field of ours was typed into a value rather than written by the product.
+                let own = || if Field::from_name(own()).is_some() { "" } else { own() };
+                (named.unwrap_or_else(own), unescaped(value))
+            })
+            .collect();
+        let mut pairs: Vec<(&str, Value<'_, '_>)> =
+            values.iter().map(|(key, value)| (*key, Value::Decoded(value))).collect();
+        let (suser, duser) = (get("suser").map(unescaped), get("duser").map(unescaped));
+        match (&suser, &duser) {
+            (Some(actor), target) => {
+                pairs.push(("user.name", Value::Decoded(actor)));
+                if let Some(target) = target {
+                    pairs.push(("user.target.name", Value::Decoded(target)));
+                }
+            }
+            (None, Some(alone)) => pairs.push(("user.name", Value::Decoded(alone))),
+            (None, None) => {}
+        }
+        let mut event = self.carrier.event(raw, &pairs);
+        event.time = ["rt", "start", "deviceCustomDate1", "end"]
+            .iter()
+            .find_map(|key| moment(get(key)?, zone))
+            .or((event.time != NO_TIME).then_some(event.time))
+            .unwrap_or(NO_TIME);
+        self.meaning(&mut event, get("act"), get("cat"), name, id);
+        for (field, text) in [(Field::ObserverVendor, vendor), (Field::ObserverProduct, product)] {
+            if !absent(text) {
+                event.set(field, text);
+            }
+        }
+        event.set_other("cef.name", crmwatch_detectors::Value::Text(name));
+        if let Some(severity) = grade(severity) {
+            event.set_integer(Field::EventSeverity, severity);
+        }
+        event
+    }
+
+    /// The action, by the words of `act`, the name or the id; and the outcome, if no key has said it.
+    fn meaning(&self, event: &mut Event, act: Option<&str>, category: Option<&str>, name: &str, id: &str) {
+        let words: Vec<&str> =
+            [act, Some(name), category, Some(id)].into_iter().flatten().filter(|word| !absent(word)).collect();
+        if let Some(code) = act.or(Some(id)).filter(|code| !absent(code)) {
+            event.set(Field::EventCode, code);
+        }
+        let action = words.iter().find_map(|word| actions::action(word).or_else(|| actions::phrase(word)));
+        if action.is_some() || !event.has(Field::EventAction) {
+            event.remove(Field::EventAction);
+            actions::set_beside(event, action.unwrap_or("info"));
+        }
+        if !event.has(Field::EventOutcome)
+            && let Some(outcome) =
+                words.iter().find_map(|word| actions::outcome(word).or_else(|| actions::outcome_of_phrase(word)))
+        {
+            event.set(Field::EventOutcome, outcome);
+        }
+    }
+}
+
+fn is_label(key: &str) -> bool {
+    key.ends_with("Label") && key.len() > 5
+}
+
+fn is_time(key: &str) -> bool {
+    matches!(key, "rt" | "start" | "end" | "dtz" | "deviceCustomDate1" | "deviceCustomDate2")
+}
+
+fn label<'f>(found: &[(&'f str, &'f str)], key: &str) -> Option<&'f str> {
+    let custom = ["cs", "cn", "cfp", "c6a", "flexString", "flexNumber", "deviceCustomDate"]
+        .iter()
+        .any(|start| key.starts_with(start));
+    if !custom {
+        return None;
+    }
+    let label =
+        found.iter().find(|(name, _)| name.len() == key.len() + 5 && name.starts_with(key) && name.ends_with("Label"));
+    label.map(|(_, text)| *text).filter(|text| !absent(text))
+}
+
+/// Epoch in milliseconds to nanoseconds, `MMM dd yyyy HH:mm:ss[.SSS][ zzz]`, or ISO.
+pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
+    let text = text.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() >= 10 {
+        return time::epoch(text);
+    }
+    if let Some(time) = time::iso(text, zone).or_else(|| time::ctime_prefix(text, zone).map(|(time, _)| time)) {
+        return Some(time);
+    }
+    // The zone, where it stands at the end, and the fraction, which the other reading does not know.
+    let (text, zone) = match text.rsplit_once(' ') {
+        Some((before, name))
+            if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'/')
+                && name.len() >= 2
+                && !matches!(name, "AM" | "PM") =>
+        {
+            (before, named_zone(name).unwrap_or(zone))
+        }
+        _ => (text, zone),
+    };
+    let (whole, millis) = match text.rsplit_once('.') {
+        Some((whole, digits)) if digits.len() == 3 && whole.contains(':') => (whole, digits.parse::<i64>().ok()?),
+        _ => (text, 0),
+    };
+    spoken_time::moment(whole, zone).map(|time| time + millis)
+}
+
+/// The zone an abbreviation stands for, where it is not ambiguous.
+fn named_zone(name: &str) -> Option<Tz> {
+    Some(match name {
+        "UTC" | "GMT" | "Z" => Tz::UTC,
+        "CET" | "CEST" => Tz::Europe__Berlin,
+        "WET" | "WEST" => Tz::Europe__Lisbon,
+        "EET" | "EEST" => Tz::Europe__Helsinki,
+        "EST" | "EDT" => Tz::America__New_York,
+        "CDT" => Tz::America__Chicago,
+        "MST" | "MDT" => Tz::America__Denver,
+        "PST" | "PDT" => Tz::America__Los_Angeles,
+        "JST" => Tz::Asia__Tokyo,
+        "HKT" => Tz::Asia__Hong_Kong,
+        name => name.parse().ok()?,
+    })
+}
+
+fn grade(severity: &str) -> Option<i64> {
+    Some(match severity.trim() {
+        "Low" => 3,
+        "Medium" => 6,
+        "High" => 8,
+        "Very-High" => 10,
+        number => number.parse().ok().filter(|number| (0..=10).contains(number))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{event, holds};
+    use super::*;
+
+    #[track_caller]
+    fn check(record: &str, expected: &[(Field, &str)]) -> Event {
+        assert!((FORMAT.sniff)(record) >= 70, "{record}");
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, expected, record);
+        found
+    }
+
+    #[test]
+    fn keys_become_fields_and_labels_become_names() {
+        let found = check(
+            r"CEF:0|Acme|CRM\|Suite|1.0|100|Report exported|5|rt=1772442847250 src=203.0.113.7 spt=54587 suser=mia@example.com duser=jo act=export outcome=success request=https://crm.example.com/r?id\=7 requestMethod=GET cs1=All Contacts cs1Label=Report msg=Report exported by mia cnt=1 externalId=aaaaaaaaaaaaaaaa",
+            &[
+                (Field::EventAction, "export"),
+                (Field::EventOutcome, "success"),
+                (Field::UserName, "mia@example.com"),
+                (Field::UserTargetName, "jo"),
+                (Field::SourceIp, "203.0.113.7"),
+                (Field::SourcePort, "54587"),
+                (Field::UrlOriginal, "https://crm.example.com/r?id=7"),
+                (Field::HttpMethod, "GET"),
+                (Field::Message, "Report exported by mia"),
+                (Field::ObserverVendor, "Acme"),
+                (Field::ObserverProduct, "CRM|Suite"),
+                (Field::EventSeverity, "5"),
+            ],
+        );
+        assert_eq!(found.time, 1_772_442_847_250);
+        assert_eq!(found.text(Field::ReportName), Some("All Contacts"), "by its label");
+    }
+
+    #[test]
+    fn a_header_a_relay_damaged_is_read_and_a_short_one_refused() {
+        for start in ["CEF:0|", "CEF: 0|", "0|"] {
+            check(
+                &format!("{start}Acme|Gate|1|7|Login failed|Medium|duser=mia src=203.0.113.7"),
+                &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "mia")],
+            );
+        }
+        let mut events = Vec::new();
+        let short = (FORMAT.grammar)(&Options::default()).parse("CEF:0|Acme|Gate", &mut events);
+        assert_eq!(short, Verdict::Rejected("CEF header of fewer than seven fields"));
+    }
+
+    #[test]
+    fn times_are_read_in_every_way_the_standard_and_senders_write_them() {
+        for text in [
+            "1772442847000",
+            "1772442847000000",
+            "Mar 02 2026 09:14:07",
+            "Mar 02 2026 09:14:07.000",
+            "Mar 02 2026 10:14:07.000 CET",
+            "Mon Mar  2 09:14:07 2026",
+            "2026-03-02T09:14:07Z",
+        ] {
+            assert_eq!(moment(text, Tz::UTC), Some(1_772_442_847_000), "{text}");
+        }
+        assert_eq!(moment("soon", Tz::UTC), None);
+    }
+
+    #[test]
+    fn text_inside_a_value_is_no_field() {
+        let found = check(
+            "CEF:0|A|B|1|1|Login|3|suser=mia msg=user said suser\\=admin src\\=1.2.3.4 src=203.0.113.7",
+            &[(Field::UserName, "mia"), (Field::SourceIp, "203.0.113.7")],
+        );
+        assert_eq!(found.text(Field::Message), Some("user said suser=admin src=1.2.3.4"));
+        let forged = "CEF:0|A|B|1|1|Login|3|suser=mia msg=hello user.name=admin event.action=logout";
+        check(forged, &[(Field::UserName, "mia"), (Field::EventAction, "login")]);
+    }
+}

@@ -1,0 +1,375 @@
+//! Microsoft IIS: W3C extended logs, with or without their `#Fields` line, and the older native format. Also other servers that write
+//! W3C extended. Not for Windows events.
+
+use chrono_tz::Tz;
+use crmwatch_detectors::{Event, Field, Millis};
+
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, spoken_time, target, time};
+
+/// The format's line in the list.
+pub const FORMAT: Format = Format {
+    name: "iis",
+    about: "Microsoft IIS W3C extended log (any #Fields), and IIS native format",
+    sniff: |record| {
+        let line = record.trim_start_matches('\u{feff}');
+        let directives = ["#Fields:", "#Software:", "#Version: ", "#Date:", "#Start-Date:", "#GMT-Offset:"];
+        if directives.iter().any(|word| line.starts_with(word)) {
+            return 95;
+        }
+        if native(line).is_some() {
+            return 80;
+        }
+        if guess(&words(line)).is_some() { 80 } else { 0 }
+    },
+    grammar: |options: &Options| {
+        Box::new(W3c { zone: options.timezone, fields: Vec::new(), row: String::new(), day: None })
+    },
+};
+
+struct W3c {
+    zone: Tz,
+    /// The names of the `#Fields` line in force, in lower case; empty before the first.
+    fields: Vec<String>,
+    row: String,
+    /// The day of the last `#Date`, in milliseconds, for rows that have a time alone.
+    day: Option<Millis>,
+}
+
+/// The usual sets of fields, for files whose directives are gone: by how many there are.
+const USUAL: &[&str] = &[
+    "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(user-agent) sc-status sc-substatus sc-win32-status time-taken",
+    "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(user-agent) cs(referer) sc-status sc-substatus sc-win32-status time-taken",
+    "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(user-agent) sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken",
+    "date time s-sitename cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(user-agent) cs(cookie) cs(referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken",
+    "date time s-sitename s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs-version cs(user-agent) cs(referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken",
+    "date time s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs-version cs(user-agent) cs(cookie) cs(referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken",
+];
+
+const METHODS: &[&str] =
+    &["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "CONNECT", "TRACE", "REPORT", "SEARCH"];
+
+/// The values of a row: between blanks or tabs, or in quotes with quotes inside doubled.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::with_capacity(24);
+    let mut rest = line.trim_matches([' ', '\t', '\r', '\n']);
+    while !rest.is_empty() {
+        let end = if rest.starts_with('"') {
+            let bytes = rest.as_bytes();
+            let mut at = 1;
+            loop {
+                match memchr::memchr(b'"', &bytes[at..]) {
+                    Some(found) if bytes.get(at + found + 1) == Some(&b'"') => at += found + 2,
+                    Some(found) => break at + found + 1,
+                    None => break rest.len(),
+                }
+            }
+        } else {
+            rest.find([' ', '\t']).unwrap_or(rest.len())
+        };
+        words.push(&rest[..end]);
+        rest = rest[end..].trim_start_matches([' ', '\t']);
+    }
+    words
+}
+
+/// The usual fields of a row whose `#Fields` line nobody has, told by their number and where the method stands.
+fn guess(words: &[&str]) -> Option<Vec<String>> {
+    let dated = words.first().is_some_and(|word| word.len() == 10 && word.as_bytes()[4] == b'-')
+        && words.get(1).is_some_and(|word| word.len() >= 8 && word.as_bytes()[2] == b':');
+    if !dated {
+        return None;
+    }
+    let method = words.iter().position(|word| METHODS.contains(word))?;
+    USUAL.iter().map(|set| set.split(' ').collect::<Vec<_>>()).find_map(|set| {
+        let fits = set.len() == words.len()
+            && set[method] == "cs-method"
+            && set.iter().position(|name| *name == "sc-status").is_some_and(|at| status(words[at]).is_some())
+            && set
+                .iter()
+                .position(|name| *name == "c-ip")
+                .is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-");
+        fits.then(|| set.iter().map(|name| (*name).to_owned()).collect())
+    })
+}
+
+/// A value without the quotes around it.
+fn unquoted(word: &str) -> &str {
+    word.strip_prefix('"').map_or(word, |inner| inner.strip_suffix('"').unwrap_or(inner))
+}
+
+fn status(word: &str) -> Option<i64> {
+    word.parse().ok().filter(|status| (0..=999).contains(status))
+}
+
+impl Grammar for W3c {
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let line = record.trim_start_matches('\u{feff}').trim_ascii();
+        if line.is_empty() {
+            return Verdict::Skipped;
+        }
+        if let Some(directive) = line.strip_prefix('#') {
+            self.directive(directive);
+            return Verdict::Skipped;
+        }
+        if let Some(event) = native(line).and_then(|cells| self.native(record, &cells)) {
+            events.push(event);
+            return Verdict::Parsed;
+        }
+        let values = words(line);
+        let fitting = !self.fields.is_empty() && values.len() == self.fields.len();
+        let guessed;
+        let names = if fitting {
+            &self.fields
+        } else {
+            match guess(&values) {
+                Some(names) => {
+                    guessed = names;
+                    &guessed
+                }
+                None if self.fields.is_empty() => return Verdict::Rejected("no #Fields line before this row"),
+                None => return Verdict::Rejected("row does not fit its #Fields line"),
+            }
+        };
+        events.push(self.row(record, names, &values));
+        Verdict::Parsed
+    }
+
+    fn state(&self) -> String {
+        match self.day {
+            Some(day) => format!("{day} {}", self.row),
+            None => self.row.clone(),
+        }
+    }
+
+    fn resume(&mut self, state: &str) {
+        let row = match state.split_once(' ').map(|(day, row)| (day.parse::<Millis>(), row)) {
+            Some((Ok(day), row)) => {
+                self.day = Some(day);
+                row
+            }
+            _ => state,
+        };
+        self.fields(row);
+    }
+
+    fn format(&self) -> &'static str {
+        FORMAT.name
+    }
+}
+
+impl W3c {
+    fn directive(&mut self, directive: &str) {
+        let Some((name, text)) = directive.split_once(':') else { return };
+        match name.to_ascii_lowercase().as_str() {
+            "fields" => self.fields(text.trim()),
+            "date" | "start-date" => {
+                if let Some((time, _)) = time::iso_prefix(text.trim(), Tz::UTC) {
+                    self.day = Some(time - time.rem_euclid(86_400_000));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fields(&mut self, row: &str) {
+        self.row = row.to_owned();
+        self.fields = row.split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
+    }
+
+    fn row(&self, raw: &str, names: &[String], values: &[&str]) -> Event {
+        let mut event = Event::new(raw);
+        let value = |name: &str| {
+            let at = names.iter().position(|known| known == name)?;
+            values.get(at).map(|text| unquoted(text)).filter(|text| !absent(text))
+        };
+        event.time = self.moment(&value);
+        for (name, value) in names.iter().zip(values) {
+            let text = unquoted(value);
+            if absent(text) {
+                continue;
+            }
+            self.value(&mut event, raw, name, text);
+        }
+        if let (Some(stem), query) = (value("cs-uri-stem"), value("cs-uri-query")) {
+            event.set_part(Field::UrlPath, raw, stem);
+            if let Some(query) = query {
+                event.set_part(Field::UrlQuery, raw, query);
+                event.set(Field::UrlOriginal, &format!("{stem}?{query}"));
+            } else {
+                event.set_part(Field::UrlOriginal, raw, stem);
+            }
+        } else if let Some(uri) = value("cs-uri") {
+            target::locate(&mut event, raw, uri);
+        }
+        // A proxy in front gives its client in a field of its own.
+        if let Some(forwarded) =
+            ["x-forwarded-for", "cs(x-forwarded-for)", "x_forwarded_for"].into_iter().find_map(value)
+        {
+            event.set(Field::ForwardedIp, &forwarded.replace('+', " "));
+        }
+        let sub = value("sc-substatus").and_then(|text| text.parse::<i64>().ok());
+        let win32 = value("sc-win32-status").and_then(|text| text.parse::<i64>().ok());
+        finish(&mut event, sub, win32);
+        event
+    }
+
+    fn value(&self, event: &mut Event, raw: &str, name: &str, text: &str) {
+        let integer = |event: &mut Event, field| {
+            if let Ok(number) = text.parse() {
+                event.set_integer(field, number);
+            }
+        };
+        match name {
+            "date"
+            | "time"
+            | "date-local"
+            | "time-local"
+            | "date-utc"
+            | "time-utc"
+            | "cs-uri-stem"
+            | "cs-uri-query"
+            | "cs-uri"
+            | "x-forwarded-for"
+            | "cs(x-forwarded-for)"
+            | "x_forwarded_for" => {}
+            "c-ip" => ip::set_source(event, raw, text),
+            "s-ip" => match ip::address(text) {
+                Some((address, _)) => event.set_ip(Field::DestinationIp, address),
+                None => event.set_other_part(name, raw, text),
+            },
+            "s-port" => integer(event, Field::DestinationPort),
+            "cs-method" => event.set_part(Field::HttpMethod, raw, text),
+            "cs-username" | "c-auth-id" => {
+                // `DOMAIN\user`
+                match text.split_once('\\') {
+                    Some((domain, user)) if !user.is_empty() => {
+                        event.set_part(Field::UserDomain, raw, domain);
+                        event.set_part(Field::UserName, raw, user);
+                    }
+                    _ => event.set_part(Field::UserName, raw, text),
+                }
+            }
+            "cs(user-agent)" => event.set(Field::UserAgent, &text.replace('+', " ").replace("\"\"", "\"")),
+            "cs(referer)" | "cs(referrer)" => event.set_part(Field::HttpReferrer, raw, text),
+            "cs-host" => event.set_part(Field::UrlDomain, raw, target::without_port(text)),
+            "cs-version" => event.set_part(Field::HttpVersion, raw, text.trim_start_matches("HTTP/")),
+            "sc-status" => integer(event, Field::HttpStatus),
+            "sc-bytes" | "bytes" => integer(event, Field::HttpResponseBytes),
+            "cs-bytes" => integer(event, Field::HttpRequestBytes),
+            "time-taken" => {
+                // IIS writes milliseconds, others seconds with a fraction.
+                let nanos = match text.parse::<i64>() {
+                    Ok(millis) => millis.checked_mul(1_000_000),
+                    Err(_) => {
+                        text.parse::<f64>().ok().filter(|seconds| *seconds < 1e6).map(|seconds| (seconds * 1e9) as i64)
+                    }
+                };
+                if let Some(nanos) = nanos {
+                    event.set_integer(Field::EventDuration, nanos);
+                }
+            }
+            "s-computername" => event.set_part(Field::HostName, raw, text),
+            "s-sitename" => event.set_part(Field::ServiceName, raw, text),
+            "cs(cookie)" => {}
+            _ => event.set_other_part(name, raw, text),
+        }
+    }
+
+    /// UTC, unless the fields say that they are local.
+    fn moment<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Millis {
+        let (date, clock, zone) = match (value("date"), value("time")) {
+            (date, Some(clock)) => (date, clock, Tz::UTC),
+            (_, None) => match (value("date-local"), value("time-local")) {
+                (date, Some(clock)) => (date, clock, self.zone),
+                _ => match (value("date-utc"), value("time-utc")) {
+                    (date, Some(clock)) => (date, clock, Tz::UTC),
+                    _ => return NO_TIME,
+                },
+            },
+        };
+        match date {
+            Some(date) => time::iso(&format!("{date} {clock}"), zone).unwrap_or(NO_TIME),
+            None => self
+                .day
+                .zip(time::iso(&format!("1970-01-01 {clock}"), Tz::UTC))
+                .map_or(NO_TIME, |(day, at)| if zone == Tz::UTC { day + at } else { time::local(day + at, zone) }),
+        }
+    }
+
+    /// `IP, user, M/D/YYYY, H:MM:SS, W3SVC1, server, serverIP, ms, in, out, status, win32, METHOD, target, params,`
+    fn native(&self, raw: &str, cells: &[&str]) -> Option<Event> {
+        let mut event = Event::new(raw);
+        event.time = spoken_time::moment(&format!("{} {}", cells[2], cells[3]), self.zone)?;
+        ip::set_source(&mut event, raw, cells[0]);
+        for (name, at) in [
+            ("cs-username", 1),
+            ("s-sitename", 4),
+            ("s-computername", 5),
+            ("s-ip", 6),
+            ("time-taken", 7),
+            ("cs-bytes", 8),
+            ("sc-bytes", 9),
+            ("sc-status", 10),
+            ("cs-method", 12),
+        ] {
+            if !absent(cells[at]) {
+                self.value(&mut event, raw, name, cells[at]);
+            }
+        }
+        event.set_part(Field::UrlPath, raw, cells[13]);
+        event.set_part(Field::UrlOriginal, raw, cells[13]);
+        if let Some(query) = cells.get(14).filter(|query| !absent(query)) {
+            event.set_part(Field::UrlQuery, raw, query);
+        }
+        finish(&mut event, None, cells[11].parse().ok());
+        Some(event)
+    }
+}
+
+/// Action and outcome. 401.1 is a failed logon, 401.0 and 401.2 are steps of a handshake.
+fn finish(event: &mut Event, sub: Option<i64>, win32: Option<i64>) {
+    actions::set(event, "http-request");
+    event.set(Field::EventProvider, "iis");
+    let status = event.integer(Field::HttpStatus);
+    let outcome = match (status, sub) {
+        (Some(401), Some(0 | 2)) => "unknown",
+        (Some(status), _) => actions::of_status(status).unwrap_or("unknown"),
+        (None, _) => "unknown",
+    };
+    event.set(Field::EventOutcome, outcome);
+    if let Some(sub) = sub.filter(|sub| *sub != 0) {
+        event.set_other("sc-substatus", crmwatch_detectors::Value::Integer(sub));
+    }
+    let reason = match win32 {
+        Some(1326) => Some("wrong user name or password"),
+        Some(1909) => Some("account locked out"),
+        Some(1331) => Some("account disabled"),
+        Some(1330) => Some("password expired"),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        event.set(Field::EventReason, reason);
+    }
+    if status == Some(401) && sub == Some(1) || reason.is_some() && status == Some(401) {
+        actions::set(event, "login");
+        event.set(Field::EventOutcome, "failure");
+    }
+}
+
+/// The cells of a native row; nothing where it is none.
+fn native(line: &str) -> Option<Vec<&str>> {
+    let cells: Vec<&str> = line.splitn(15, ", ").collect();
+    if cells.len() < 14 || ip::address(cells[0]).is_none() || !cells[2].contains('/') || !cells[3].contains(':') {
+        return None;
+    }
+    let query = cells.last().map(|last| last.trim_end_matches([',', ' ', '-']));
+    let mut cells = cells;
+    if let (Some(last), Some(query)) = (cells.last_mut(), query) {
+        *last = query;
+    }
+    (cells.len() >= 14).then_some(cells)
+}
+
+#[cfg(test)]
+#[path = "iis_tests.rs"]
+mod tests;

@@ -1,0 +1,201 @@
+//! IBM QRadar's Log Event Extended Format, 1.0 and 2.0. Not for the syslog header before it.
+
+use std::borrow::Cow;
+
+use crmwatch_detectors::{Event, Field};
+
+use super::cef::moment;
+use super::json::Value;
+use super::pairs::{Carrier, spaced};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, time};
+
+/// The format's line in the list.
+pub const FORMAT: Format = Format {
+    name: "leef",
+    about: "IBM QRadar Log Event Extended Format (LEEF 1.0 and 2.0)",
+    sniff: |record| if header(record.trim_ascii()).is_some() { 92 } else { 0 },
+    grammar: |options: &Options| Box::new(Leef { carrier: Carrier::new(options) }),
+};
+
+struct Leef {
+    carrier: Carrier,
+}
+
+struct Header<'l> {
+    vendor: &'l str,
+    product: &'l str,
+    id: &'l str,
+    /// What stands between two attributes.
+    between: char,
+    attributes: &'l str,
+}
+
+fn header(line: &str) -> Option<Header<'_>> {
+    let rest = line.trim_start_matches('\u{feff}').strip_prefix("LEEF:")?.trim_ascii_start();
+    let mut parts = rest.splitn(6, '|');
+    let version = parts.next()?;
+    let (vendor, product, _version, id, rest) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if !version.starts_with("2") {
+        return Some(Header { vendor, product, id, between: '\t', attributes: rest });
+    }
+    // `^|`, `0x09|`, `x09|`, `|` for a tab; senders that leave it out altogether begin with an attribute.
+    let (between, attributes) = match rest.split_once('|') {
+        Some((word, attributes)) if word.len() <= 4 && !word.contains('=') => (delimiter(word)?, attributes),
+        _ => ('\t', rest),
+    };
+    Some(Header { vendor, product, id, between, attributes })
+}
+
+fn delimiter(word: &str) -> Option<char> {
+    let hex = word.strip_prefix("0x").or_else(|| word.strip_prefix('x')).filter(|hex| !hex.is_empty());
+    match (hex, word.chars().next()) {
+        (Some(hex), _) => u32::from_str_radix(hex, 16).ok().and_then(char::from_u32),
+        (None, None) => Some('\t'),
+        (None, Some(letter)) => (word.chars().count() == 1).then_some(letter),
+    }
+}
+
+/// Attribute to the name its value has elsewhere.
+const KEYS: &[(&str, &str)] = &[
+    ("src", "source.ip"),
+    ("srcPort", "source.port"),
+    ("dst", "destination.ip"),
+    ("dstPort", "destination.port"),
+    ("usrName", "user.name"),
+    ("accountName", "user.name"),
+    ("identSrc", "source.ip"),
+    ("identHostName", "host.name"),
+    ("url", "url.original"),
+    ("role", "user.roles"),
+    ("TargetUser", "user.target.name"),
+    ("Reason", "event.reason"),
+    ("reason", "event.reason"),
+    ("File", "file.name"),
+    ("resource", "crm.object.name"),
+    ("EventMessage", "message"),
+    ("description", "message"),
+];
+
+impl Grammar for Leef {
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let line = record.trim_matches(['\r', '\n', ' ']);
+        if line.trim_ascii().is_empty() {
+            return Verdict::Skipped;
+        }
+        let Some(header) = header(line) else { return Verdict::Rejected("no LEEF header") };
+        let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
+        if header.attributes.contains(header.between) || header.between != '\t' {
+            // Only the first equals sign parts key from value.
+            for attribute in header.attributes.split(header.between) {
+                if let Some((key, value)) = attribute.split_once('=') {
+                    found.push((key.trim(), value.trim()));
+                }
+            }
+        } else {
+            spaced(header.attributes, |key, value| found.push((key, value)));
+        }
+        let get = |key: &str| {
+            found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
+        };
+        let pairs: Vec<(&str, Value<'_, '_>)> = found
+            .iter()
+            .filter(|(key, value)| {
+                !absent(value) && !matches!(*key, "devTime" | "devTimeFormat" | "sev" | "cat" | "action" | "Action")
+            })
+            // A key that is called like a field of ours was typed into a value rather than written by the product.
+            .filter(|(key, _)| Field::from_name(key).is_none())
+            .map(|(key, value)| {
+                let named = KEYS.iter().find(|(known, _)| known == key).map_or(*key, |(_, name)| *name);
+                (named, Value::Plain(value))
+            })
+            .collect();
+        let mut event = self.carrier.event(record, &pairs);
+        let zone = self.carrier.zone();
+        event.time = get("devTime")
+            .and_then(|text| moment(text, zone).or_else(|| time::iso(text, zone)))
+            .or((event.time != NO_TIME).then_some(event.time))
+            .unwrap_or(NO_TIME);
+        let act = get("Action").or_else(|| get("action"));
+        let words: Vec<Cow<'_, str>> = [act, get("EventMessage"), get("description"), get("cat"), Some(header.id)]
+            .into_iter()
+            .flatten()
+            .map(Cow::Borrowed)
+            .collect();
+        let action = words.iter().find_map(|word| actions::action(word).or_else(|| actions::phrase(word)));
+        if action.is_some() || !event.has(Field::EventAction) {
+            event.remove(Field::EventAction);
+            actions::set_beside(&mut event, action.unwrap_or("info"));
+        }
+        if !event.has(Field::EventOutcome)
+            && let Some(outcome) = words.iter().find_map(|word| actions::outcome_of_phrase(word))
+        {
+            event.set(Field::EventOutcome, outcome);
+        }
+        if let Some(code) = act.or(Some(header.id)).filter(|code| !absent(code)) {
+            event.set(Field::EventCode, code);
+        }
+        event.set(Field::ObserverVendor, header.vendor);
+        event.set(Field::ObserverProduct, header.product);
+        if let Some(severity) = get("sev").and_then(|text| text.parse().ok()) {
+            event.set_integer(Field::EventSeverity, severity);
+        }
+        events.push(event);
+        Verdict::Parsed
+    }
+
+    fn format(&self) -> &'static str {
+        FORMAT.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{event, holds};
+    use super::*;
+
+    #[test]
+    fn attributes_are_split_by_whatever_the_header_says() {
+        let expected = [
+            (Field::EventAction, "login"),
+            (Field::UserName, "mia"),
+            (Field::SourceIp, "203.0.113.7"),
+            (Field::ObserverVendor, "Acme"),
+            (Field::EventSeverity, "6"),
+        ];
+        for (start, between) in [
+            ("LEEF:1.0|Acme|Vault|14.4|7|", "\t"),
+            ("LEEF:1.0|Acme|Vault|14.4|7|", " "),
+            ("LEEF:2.0|Acme|Vault|14.4|7|^|", "^"),
+            ("LEEF:2.0|Acme|Vault|14.4|7|x5E|", "^"),
+            ("LEEF:2.0|Acme|Vault|14.4|7|0x09|", "\t"),
+            ("LEEF:2.0|Acme|Vault|14.4|7||", "\t"),
+        ] {
+            let record = format!(
+                "{start}{}",
+                [
+                    "sev=6",
+                    "Action=Logon",
+                    "usrName=mia",
+                    "src=203.0.113.7",
+                    "devTime=Mar 02 2026 09:14:07",
+                    "devTimeFormat=MMM dd yyyy HH:mm:ss"
+                ]
+                .join(between)
+            );
+            assert_eq!((FORMAT.sniff)(&record), 92, "{record}");
+            let found = event((FORMAT.grammar)(&Options::default()), &record);
+            holds(&found, &expected, &record);
+            assert_eq!(found.time, 1_772_442_847_000, "{record}");
+        }
+    }
+
+    #[test]
+    fn a_value_keeps_its_blanks_and_equals_signs() {
+        let record =
+            "LEEF:1.0|Acme|Vault|14.4|295|usrName=mia\tAction=Retrieve password\tExtraDetails=A=1;B=x y\tTargetUser=jo";
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, &[(Field::UserTargetName, "jo"), (Field::EventCode, "Retrieve password")], record);
+        assert!(found.others().any(|(name, value)| name == "ExtraDetails" && value.to_string() == "A=1;B=x y"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Tine (Tine 2.0), a groupware with a CRM: `REQUEST SESSION -- user -- - STAMP LEVEL (N): Class::method::LINE message`.
+
+use chrono_tz::Tz;
+use crmwatch_detectors::{Event, Field};
+
+use super::Format;
+use super::app_log::{self, Application, Head};
+use super::time::{self, YearClock};
+use super::{absent, ip};
+
+/// The format's line in the list.
+pub const FORMAT: Format = Format {
+    name: LOG.name,
+    about: "Tine 2.0 (tine Groupware) log",
+    sniff: |record| app_log::sniff(&LOG, record, 92),
+    grammar: |options| app_log::grammar(&LOG, options),
+};
+
+static LOG: Application = Application { name: "tine", head, tell };
+
+fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
+    let (ids, rest) = line.split_once(" -- ")?;
+    let session = ids.split_once(' ')?.1;
+    // The user's name may hold anything: the stamp after the last mark before it tells where it ends.
+    let (at, stamp) = rest.match_indices(" -- - ").find_map(|(at, mark)| {
+        let stamp = &rest[at + mark.len()..];
+        stamp.as_bytes().get(4).is_some_and(|byte| *byte == b'-').then_some((at, stamp))
+    })?;
+    let user = &rest[..at];
+    let (time, rest) = time::iso_prefix(stamp, zone)?;
+    let (level, rest) = rest.trim_start().split_once(" (")?;
+    let (_, rest) = rest.split_once("): ")?;
+    let (logger, message) = rest.split_once(' ').unwrap_or((rest, ""));
+    if session.contains(' ') || level.contains(' ') {
+        return None;
+    }
+    let user = if user == "none" { "" } else { user };
+    Some(Head { time, level, logger, user, session, message, ..Head::default() })
+}
+
+/// `Login with username NAME from ADDRESS failed (-N)!`
+fn tell(event: &mut Event, raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
+    if let Some(rest) = message.strip_prefix("Login with username ") {
+        let (name, from) = rest.rsplit_once(" from ")?;
+        let (address, how) = from.split_once(' ').unwrap_or((from, ""));
+        event.set_part(Field::UserName, raw, name);
+        if !absent(address) {
+            ip::set_source(event, raw, address);
+        }
+        if how.starts_with("failed") {
+            let reason = match how.split(['(', ')']).nth(1) {
+                Some("-1") => "no such user",
+                Some("-3") => "wrong password",
+                Some(other) => other,
+                None => how,
+            };
+            event.set(Field::EventReason, reason);
+            return Some(("login", "failure"));
+        }
+        return Some(("login", "success"));
+    }
+    message.contains("logged out").then_some(("logout", "success"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{event, holds};
+    use super::*;
+    use crate::parse::Options;
+
+    #[test]
+    fn a_failed_login_names_who_from_where_and_why_whatever_the_name_holds() {
+        for name in ["mia", "mia from 1.2.3.4", "a -- - b"] {
+            let record = format!(
+                "78017 00cff -- none -- - 2026-03-02T09:14:07+00:00 WARN (4): Tinebase_Controller::login::106 Login with username {name} from 203.0.113.7 failed (-3)!"
+            );
+            assert_eq!((FORMAT.sniff)(&record), 92, "{record}");
+            let found = event((FORMAT.grammar)(&Options::default()), &record);
+            holds(
+                &found,
+                &[
+                    (Field::EventAction, "login"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::UserName, name),
+                    (Field::SourceIp, "203.0.113.7"),
+                    (Field::EventReason, "wrong password"),
+                    (Field::SessionId, "00cff"),
+                    (Field::LogLogger, "Tinebase_Controller::login::106"),
+                ],
+                &record,
+            );
+            assert_eq!(found.time, 1_772_442_847_000);
+        }
+    }
+
+    #[test]
+    fn other_entries_are_kept_with_their_user() {
+        let record = "a1 b2 -- mia -- - 2026-03-02T09:14:07+00:00 INFO (6): Crm_Controller::x::1 loading leads";
+        holds(
+            &event((FORMAT.grammar)(&Options::default()), record),
+            &[(Field::EventAction, "info"), (Field::UserName, "mia"), (Field::Message, "loading leads")],
+            record,
+        );
+    }
+}
