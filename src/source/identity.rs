@@ -357,8 +357,8 @@ impl Tailer {
 
     fn put(&mut self, follower: Follower, source: usize, ending: bool, reached: Millis, now: Millis) {
         let standstill = (reached, 0);
-        let (unnamed_since, active_at, idle) = (None, now, false);
-        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, standstill });
+        let (unnamed_since, active_at, idle, served) = (None, now, false, 0);
+        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
         self.make_room(now);
     }
 }

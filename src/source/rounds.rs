@@ -33,27 +33,33 @@ impl Tailer {
     pub fn read(&mut self, now: Millis, reading: &mut Reading, notices: &mut Vec<Notice>) -> bool {
         self.open_waiting(now, notices);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut waiting: BinaryHeap<Reverse<(Millis, u64, usize)>> = BinaryHeap::new();
+        let mut waiting: BinaryHeap<Reverse<(Millis, u64, u64, usize)>> = BinaryHeap::new();
         for at in 0..self.open.len() {
             let open = &mut self.open[at];
             let pending = open.follower.pending();
             open.idle = matches!(pending, Ok(false));
             match pending {
-                Ok(true) => waiting.push(Reverse((open.due(), open.follower.position.generation, at))),
+                Ok(true) => {
+                    waiting.push(Reverse((open.due(), open.served, open.follower.position.generation, at)));
+                }
                 Ok(false) => self.at_end(at, now, &mut buffer, reading, notices),
                 Err(error) => self.failed(at, &error, notices),
             }
         }
         let mut busy = false;
-        while let Some(Reverse((_, generation, at))) = waiting.pop() {
+        while let Some(Reverse((_, _, generation, at))) = waiting.pop() {
             if reading.events.len() >= BATCH_RECORDS {
                 busy = true;
                 break;
             }
-            let until = waiting.peek().map_or(Millis::MAX, |Reverse((next, _, _))| next.saturating_add(SLACK));
+            // Of those that are equally far back, the one served longest ago goes first.
+            self.turns += 1;
+            self.open[at].served = self.turns;
+            let until = waiting.peek().map_or(Millis::MAX, |Reverse((next, ..))| next.saturating_add(SLACK));
             if self.turn(at, until, now, &mut buffer, reading, notices) {
                 busy = true;
-                waiting.push(Reverse((self.open[at].due(), generation, at)));
+                let open = &mut self.open[at];
+                waiting.push(Reverse((open.due(), open.served, generation, at)));
             }
         }
         self.buffer = buffer;

@@ -47,6 +47,8 @@ pub(super) struct Open {
     pub(super) active_at: Millis,
     /// There was nothing to read at the last round.
     pub(super) idle: bool,
+    /// The number of its last turn.
+    pub(super) served: u64,
     /// Bytes read since `reached` last rose noticeably, and from where.
     pub(super) standstill: (Millis, u64),
 }
@@ -115,6 +117,8 @@ pub struct Tailer {
     pub(super) next_generation: u64,
     /// Sources that were never read: their `start` counts.
     pub(super) fresh: BTreeSet<usize>,
+    /// Counts the turns.
+    pub(super) turns: u64,
     /// Counts the looks.
     pub(super) looks: u32,
     /// A file is gone or was rewritten: what was taken for a copy of another file is judged again.
@@ -148,6 +152,7 @@ impl Tailer {
             waiting: BTreeSet::new(),
             next_generation,
             fresh,
+            turns: 0,
             looks: 0,
             rejudge: false,
             told: BTreeSet::new(),
