@@ -198,7 +198,7 @@ impl Tailer {
         if position.offset > 0 || head.is_empty() {
             return None;
         }
-        self.copies.iter().filter(|(identity, _)| **identity != original).find_map(|(_, path)| {
+        self.copies_of(&position.source).filter(|(identity, _)| **identity != original).find_map(|(_, path)| {
             let mut input = Input::open(path).ok()?;
             let mut now = vec![0; head.len()];
             let count = input.read_at(&mut now, 0).ok()?;
@@ -233,7 +233,7 @@ impl Tailer {
         if let Ok(target) = std::fs::read_link(path).and_then(|_| std::fs::canonicalize(path)) {
             strangers.extend(discover::siblings_with_inodes(&target));
         }
-        strangers.extend(self.copies.iter().map(|((_, inode), path)| (path.clone(), *inode)));
+        strangers.extend(self.copies_of(&position.source).map(|((_, inode), path)| (path.clone(), *inode)));
         strangers.sort_unstable();
         strangers.dedup();
         strangers.retain(|(_, inode)| {
@@ -242,6 +242,13 @@ impl Tailer {
             !listed.is_some_and(|one| matches!(one.state, State::Open | State::Closed))
         });
         strangers
+    }
+
+    /// Files taken for copies of a source's own.
+    fn copies_of<'t>(&'t self, source: &'t str) -> impl Iterator<Item = (&'t Identity, &'t PathBuf)> {
+        self.copies.iter().filter(move |(identity, _)| {
+            self.listed.get(*identity).is_some_and(|one| self.sources[one.source].source.name == source)
+        })
     }
 
     /// Deleted files are held open only so far as the source allows; the longest deleted is given up first.

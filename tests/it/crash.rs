@@ -21,6 +21,7 @@ fn killed_again_and_again_each_line_and_each_finding_is_recorded_exactly_once() 
         seed: set("SEED", 7),
         folder: folder.clone(),
         binary: env!("CARGO_BIN_EXE_crmwatch").into(),
+        copy_unread: set("COPY_UNREAD", 0) > 0,
         scan: true,
         progress: |_| {},
     };
