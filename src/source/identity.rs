@@ -30,9 +30,16 @@ impl Tailer {
         if self.recognise(found) {
             return Ok(());
         }
-        let mut input = Input::open(&found.path)?;
+        let mut input = open_as_found(found)?;
         let mut head = [0; PREFIX];
-        let count = input.read_at(&mut head, 0)?;
+        let count = match input.read_at(&mut head, 0) {
+            // A compressor is still at work.
+            Err(error) if input.compression() != Compression::None && !is_no_answer(&error, false) => {
+                self.list(found, State::Copy, 0);
+                return Ok(());
+            }
+            count => count?,
+        };
         let head = &head[..count];
         if input.compression() != Compression::None {
             return self.meet_compressed(found, input, head, now, notices);
@@ -112,7 +119,7 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let mut input = Input::open(&found.path)?;
+        let mut input = open_as_found(found)?;
         let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
         let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
         let plain = input.compression() == Compression::None;
@@ -235,7 +242,12 @@ impl Tailer {
             self.list(found, State::Copy, 0);
             return Ok(());
         }
-        match self.that_fits(&candidates, &mut input)? {
+        // One of which nothing was read yet has only its inode.
+        let unread = self.known.with_inode(found.inode).find(|position| {
+            position.offset == 0 && position.size == found.size && self.missing.contains(&position.generation)
+        });
+        let unread = unread.map(|position| position.generation);
+        match self.that_fits(&candidates, &mut input)?.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {
                 self.list(found, State::Settled, 0);
@@ -341,6 +353,15 @@ impl Tailer {
         self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
         self.make_room(now);
     }
+}
+
+/// Opens a file that a look found, if it is still the one at its path; if not, the next look finds both.
+fn open_as_found(found: &Found) -> io::Result<Input> {
+    let input = Input::open(&found.path)?;
+    if input.identity()? != (found.device, found.inode) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(input)
 }
 
 /// Whether a compressed file decompresses to its end.
