@@ -38,7 +38,7 @@ pub(super) struct Application {
 
 /// Starts reading a file of an application.
 pub(super) fn grammar(application: &'static Application, options: &Options) -> Box<dyn Grammar> {
-    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::new(options.year), started: false })
+    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::of(options), started: false })
 }
 
 /// Whether a line has the application's head: for `sniff`.
@@ -98,9 +98,7 @@ impl Grammar for AppLog {
     fn resume(&mut self, state: &str) {
         if let Some(clock) = state.strip_prefix("started ") {
             self.started = true;
-            if let Ok(clock) = clock.parse() {
-                self.clock = clock;
-            }
+            self.clock.resume(clock);
         }
     }
 

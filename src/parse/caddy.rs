@@ -35,6 +35,7 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     } else {
         fields.put(&mut event, raw, &[(Field::ErrorMessage, "error")]);
         actions::set(&mut event, "info");
+        event.set(Field::EventOutcome, "unknown");
     }
     fields.rest(&mut event, raw);
     events.push(event);
