@@ -48,7 +48,10 @@ fn connection(input: &str) -> IResult<&str, Head<'_>> {
     let (rest, stamp) = delimited(char('['), take_until("] "), char(']')).parse(rest)?;
     let (rest, frontend) = terminated(word, space1).parse(&rest[1..])?;
     let fail = || nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Verify));
-    if ip::address(client).is_none() && !client.contains(':') && client != "-" || stamp.as_bytes().get(2) != Some(&b'/')
+    // In a collector's object the client would begin with its braces.
+    if client.starts_with(['{', '"'])
+        || ip::address(client).is_none() && !client.contains(':') && client != "-"
+        || stamp.as_bytes().get(2) != Some(&b'/')
     {
         return Err(fail());
     }

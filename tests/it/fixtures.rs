@@ -45,8 +45,9 @@ fn in_short(event: &Map<String, Value>) -> String {
     )
 }
 
+/// What was told is what the golden file says.
 #[track_caller]
-fn golden(name: &str, told: &str) {
+pub(crate) fn golden(name: &str, told: &str) {
     let path = root().join("tests/golden/parse").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");

@@ -8,6 +8,7 @@ mod deep;
 mod demo;
 mod faults;
 mod fixtures;
+mod formats;
 mod golden;
 mod house;
 mod observability;
