@@ -32,6 +32,15 @@ impl Contained {
         Contained { grammar, lenient, pieces: Default::default(), reader: Reader::default() }
     }
 
+    /// A record as it is, without the mark that stands where one file was written behind another.
+    fn bare(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let Some(text) = record.strip_prefix('\u{feff}') else { return self.grammar.parse(record, events) };
+        let before = events.len();
+        let verdict = self.grammar.parse(text, events);
+        events[before..].iter_mut().for_each(|event| event.carried_in(record));
+        verdict
+    }
+
     /// The line in a record; nothing where no runtime wrote it.
     fn unwrap<'r>(&mut self, record: &'r str) -> Option<Line<'r>> {
         let text = record.strip_prefix('\u{feff}').unwrap_or(record);
@@ -145,7 +154,7 @@ impl Grammar for Contained {
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
-        let Some(line) = self.unwrap(record) else { return self.grammar.parse(record, events) };
+        let Some(line) = self.unwrap(record) else { return self.bare(record, events) };
         let pieces = &mut self.pieces[usize::from(line.stream == "stderr")];
         if line.cut && pieces.len() + line.text.len() <= MOST {
             pieces.push_str(&line.text);

@@ -10,7 +10,7 @@ use memchr::memmem;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_while1};
 use nom::character::complete::{char, digit1};
-use nom::combinator::opt;
+use nom::combinator::{opt, recognize};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
@@ -162,9 +162,13 @@ fn process(input: &str) -> IResult<&str, &str> {
     delimited(tag(" [pid "), digit1, (take_till(|one| one == ']'), char(']'))).parse(input)
 }
 
-/// ` [client 203.0.113.7:4711]`
+/// ` [client 203.0.113.7:4711]`, ` [client [2001:db8::7]:4711]`
 fn client(input: &str) -> IResult<&str, &str> {
-    delimited(tag(" [client "), take_till(|one| one == ']'), char(']')).parse(input)
+    fn inner(input: &str) -> IResult<&str, &str> {
+        take_till(|one| one == ']').parse(input)
+    }
+    let in_brackets = recognize((char('['), inner, char(']'), inner));
+    delimited(tag(" [client "), alt((in_brackets, inner)), char(']')).parse(input)
 }
 
 fn bracketed(input: &str) -> IResult<&str, &str> {

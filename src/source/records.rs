@@ -135,7 +135,7 @@ impl Follower {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
-            written: Some(self.modified.0.saturating_mul(1_000)),
+            written: Some(self.modified.div_euclid(1_000_000)),
             mapping: self.source.mapping.clone(),
         };
         let grammar =

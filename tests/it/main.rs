@@ -20,3 +20,4 @@ mod running;
 mod shipped_config;
 mod shutdown;
 mod syslog;
+mod traps;
