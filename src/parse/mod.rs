@@ -28,6 +28,7 @@ mod logfmt;
 mod login_history;
 pub mod m365;
 mod odoo;
+pub mod own;
 mod pairs;
 mod proxy_manager;
 mod salesforce;
@@ -50,6 +51,8 @@ pub mod web;
 mod wrap;
 mod zoho;
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use crmwatch_detectors::Event;
 
@@ -62,11 +65,13 @@ pub struct Options {
     pub year: i32,
     /// ECS name to the key of a JSON record.
     pub mapping: std::collections::BTreeMap<String, String>,
+    /// The operator's own format, where the source has one.
+    pub own: Option<Arc<own::OwnFormat>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timezone: Tz::UTC, year: 1970, mapping: Default::default() }
+        Options { timezone: Tz::UTC, year: 1970, mapping: Default::default(), own: None }
     }
 }
 
@@ -184,6 +189,9 @@ pub fn format(name: &str) -> Option<&'static Format> {
 /// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with a
 /// syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
+    if let Some(own) = options.own.as_ref().filter(|own| own.name == name) {
+        return Some(own::grammar(own, options));
+    }
     match name {
         auto::NAME => Some(Box::new(auto::Auto::new(options))),
         syslog::NAME => Some(Box::new(syslog::Syslog::lenient(options))),

@@ -136,6 +136,7 @@ impl Follower {
             timezone: self.source.timezone,
             year: self.position.year,
             mapping: self.source.mapping.clone(),
+            own: self.source.own.clone(),
         };
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
