@@ -12,6 +12,7 @@ mod csv;
 mod entra;
 mod error_log;
 mod espocrm;
+pub mod explain;
 mod google_workspace;
 mod haproxy;
 #[cfg(test)]
@@ -123,6 +124,14 @@ pub trait Grammar: Send {
 
     /// The name of the format in use; differs from the configured one for `auto`.
     fn format(&self) -> &'static str;
+
+    /// From now on what was weighed is remembered, for [`Grammar::choice`].
+    fn explain(&mut self) {}
+
+    /// What was weighed to find the format of the last record, where anything was.
+    fn choice(&mut self) -> Option<explain::Choice> {
+        None
+    }
 }
 
 /// The time of an event whose record has none that can be read.

@@ -1,6 +1,7 @@
 //! Reads lines in an operator's own format. Values go the way of a JSON record's keys, so that a user, an address or a request means here
 //! what it means there. Not for finding the values in a line (`pattern`, `captures`).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crmwatch_detectors::field::Kind;
@@ -339,6 +340,19 @@ impl OwnFormat {
             }
         }
         None
+    }
+
+    /// The variables or captures of a line, each with where it stands; none of JSON, nor of a line that does not fit.
+    pub fn parts<'f>(&'f self, line: &str) -> Vec<(&'f str, Range<usize>)> {
+        let mut values = Vec::new();
+        let names: Vec<&str> = match &self.shape {
+            Shape::Pattern(pattern) if pattern.read(line, &mut values).is_ok() => pattern.names().collect(),
+            Shape::Captures(captures) if captures.read(line, &mut values) => captures.names().collect(),
+            _ => return Vec::new(),
+        };
+        let start = |value: &str| value.as_ptr() as usize - line.as_ptr() as usize;
+        let parts = names.into_iter().zip(values);
+        parts.filter_map(|(name, value)| value.map(|value| (name, start(value)..start(value) + value.len()))).collect()
     }
 
     fn miss_of_json(&self, line: &str, options: &Options) -> Option<Miss> {

@@ -6,8 +6,8 @@ mod grammar;
 mod pattern;
 mod stamp;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crmwatch_detectors::Field;
@@ -18,7 +18,7 @@ pub use pattern::Pattern;
 pub use stamp::{Form, NAMES as TIME_FORMS};
 
 use super::actions::Action;
-use super::json_lines;
+use super::{json_lines, wrap};
 
 /// A description that was found right.
 #[derive(Debug, Clone)]
@@ -112,6 +112,11 @@ impl Miss {
     fn new(at: usize, expected: impl Into<String>) -> Miss {
         Miss { at, expected: expected.into() }
     }
+}
+
+/// What is read of a record: all but a byte order mark and colours. Places of a [`Miss`] are of this.
+pub fn line(record: &str) -> Cow<'_, str> {
+    wrap::plain(record)
 }
 
 /// What a variable's or capture's name means by itself.
