@@ -54,3 +54,15 @@ fn a_file_of_several_formats_asks_which_and_a_wrong_one_is_told_with_its_place()
         assert!(ran.err.contains("did you mean user_name?"), "{}", ran.err);
     }
 }
+
+#[test]
+fn every_format_that_the_guide_shows_is_right() {
+    let guide = crate::repository::text("docs/formats-guide.md");
+    let shown: Vec<&str> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split("```").next().expect("text")).collect();
+    assert_eq!(shown.len(), 4);
+    for text in shown {
+        let formats = crmwatch::config::parse_formats(std::path::Path::new("docs/formats-guide.md"), text);
+        assert_eq!(formats.unwrap_or_else(|error| panic!("{error}")).len(), 1);
+    }
+}

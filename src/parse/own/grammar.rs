@@ -262,22 +262,23 @@ impl Grammar for Own {
     }
 
     fn state(&self) -> String {
-        match &self.reading {
-            _ if !self.started => String::new(),
-            Reading::Json(grammar) => format!("{}\n{}", self.year(), grammar.state()),
-            Reading::Values { .. } => self.year(),
+        let inner = match &self.reading {
+            Reading::Json(grammar) => grammar.state(),
+            Reading::Values { .. } => String::new(),
+        };
+        if !self.started && !self.dated && inner.is_empty() {
+            return String::new();
         }
+        let year = if self.dated { self.clock.to_string() } else { "-".to_owned() };
+        format!("{} {year}\n{inner}", u8::from(self.started))
     }
 
     fn resume(&mut self, state: &str) {
-        let (year, inner) = state.split_once('\n').unwrap_or((state, ""));
-        if year.is_empty() {
-            return;
-        }
-        self.started = true;
+        let Some((head, inner)) = state.split_once('\n') else { return };
+        let (started, year) = head.split_once(' ').unwrap_or((head, "-"));
+        self.started = started == "1";
         if let Ok(clock) = year.parse() {
-            self.clock = clock;
-            self.dated = true;
+            (self.clock, self.dated) = (clock, true);
         }
         if let Reading::Json(grammar) = &mut self.reading
             && !inner.is_empty()
@@ -288,12 +289,6 @@ impl Grammar for Own {
 
     fn format(&self) -> &'static str {
         self.format.name
-    }
-}
-
-impl Own {
-    fn year(&self) -> String {
-        if self.dated { self.clock.to_string() } else { "started".to_owned() }
     }
 }
 
