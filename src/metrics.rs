@@ -82,6 +82,7 @@ metrics! {
     rotations_total: IntCounterVec = "rotations_total" ["source"] "Files renamed and begun anew.";
     files_open: IntGaugeVec = "files_open" ["source"] "Files being followed.";
     held_deleted_bytes: IntGaugeVec = "held_deleted_bytes" ["source"] "Unread bytes of deleted files that are kept open until they are read.";
+    inotify_available: IntGauge = "inotify_available" [] "1 if the kernel tells at once what changes in the watched folders, 0 if files are looked at once a second.";
     received_total: IntCounterVec = "received_total" ["source", "transport"] "Records received and on the disk, by how they travelled.";
     connections: IntGaugeVec = "connections" ["source"] "Syslog connections that are open.";
     refused_total: IntCounterVec = "refused_total" ["source", "cause"] "Records or requests not taken in: spool full, fault of the disk, no or a wrong token, ...";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crmwatch::config::Source;
 use crmwatch::parse::Framing;
 use crmwatch::parse::web::Tables;
-use crmwatch::source::{Followed, Input, Reading, Tailer, record_end};
+use crmwatch::source::{Followed, Found, Input, Reading, Scan, Tailer, Units};
 
 use super::Outcome;
 
@@ -131,7 +131,7 @@ fn split(path: &Path) -> std::io::Result<u64> {
         let filled = input.read_at(&mut buffer, offset)?;
         let bytes = &buffer[..filled];
         let mut at = 0;
-        while let Some(end) = record_end(Framing::Lines, &bytes[at..], 0) {
+        while let Found::End(end) = Scan::new(Framing::Lines, Units::Single).on(&bytes[at..]) {
             black_box(&bytes[at..at + end]);
             lines += 1;
             at += end + 1;

@@ -68,7 +68,7 @@ pub(crate) fn taken(event: &Event, context: &Context, strange: bool) -> Option<S
 /// A detection about what followed, with the evidence in it.
 pub(crate) fn resting(detection: Detection, event: &Event, followed: &Followed<'_>) -> Detection {
     Detection {
-        quiet: 12 * 3_600_000,
+        quiet: 25 * 3_600_000,
         parts: vec![("records", followed.amount)],
         ..detection.resting_on(followed.evidence(event), followed.cause.time, followed.end())
     }

@@ -133,7 +133,7 @@ fn tell(event: &Event, severity: Severity, cause: &Step, effects: &[&Step]) -> D
         summary,
         observed,
         expected: Sentence::new("auditing stays on", "审计应始终开启"),
-        quiet: 12 * HOUR,
+        quiet: 25 * HOUR,
         ..AuditDisabledThenActivity::detection(event, severity).resting_on(evidence, from, event.time)
     }
 }

@@ -194,7 +194,7 @@ fn weigh(tries: &VecDeque<Try>, time: Millis, span: Millis, settings: &Settings)
     let fits =
         enough && foreign && !office && at_home.len() < names.len() && (alone || addresses.len() >= settings.addresses);
     let from = abroad().map(|one| one.time).min().unwrap_or(end);
-    fits.then(|| Seen { failures, names: names.len(), unknown, addresses, got_in: came_in.len(), from, to: end })
+    fits.then_some(Seen { failures, names: names.len(), unknown, addresses, got_in: came_in.len(), from, to: end })
 }
 
 fn tell(event: &Event, key: &str, seen: &Seen, traces: &Traces, span: Millis) -> Detection {

@@ -159,7 +159,9 @@ fn gone(at: &Post<'_, DormantAccount>, event: &Event, action: &str, context: &Co
             return Some(Gone::Left);
         }
     }
-    if !at.states.is_empty() {
+    // Looking at records alone is too frequent to ask for every name each time; whoever comes back logs in or takes something.
+    let looking = matches!(action, "view" | "list" | "search" | "report-run" | "update" | "create");
+    if !looking && !at.states.is_empty() {
         for name in of_actor(event) {
             let Some(account) = at.states.get(&name) else { continue };
             if let Some(disabled) = account

@@ -102,7 +102,7 @@ pub struct EntityRisk;
 
 fn tactic_of(techniques: &[&'static str]) -> u8 {
     let fits = |known: &&str| techniques.iter().position(|one| one.starts_with(*known));
-    let best = TACTICS.iter().enumerate().filter_map(|(nth, (known, ..))| Some((fits(&known)?, nth))).min();
+    let best = TACTICS.iter().enumerate().filter_map(|(nth, (known, ..))| Some((fits(known)?, nth))).min();
     best.map_or(TACTICS.len() as u8, |(_, nth)| {
         // The same tactic has one number.
         TACTICS.iter().position(|one| one.1 == TACTICS[nth].1).unwrap_or(nth) as u8

@@ -89,31 +89,26 @@ impl Resident for Scout {}
 /// See the file's head.
 pub struct QueryReconnaissance;
 
-fn contains(text: &str, word: &str) -> bool {
-    text.len() >= word.len()
-        && text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+/// No more of a query is looked at.
+const LONGEST: usize = 2_048;
+
+fn lower(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST)].to_lowercase()
 }
 
 /// Whether a query counts or describes instead of reading.
 fn scouts(event: &Event) -> bool {
-    let query = event.text(Field::Query).is_some_and(|query| {
-        contains(query, "count(")
-            || contains(query, "describe")
-            || contains(query, "information_schema")
-            || contains(query, "entitydefinition")
-    });
-    query
-        || event.text(Field::UrlPath).is_some_and(|path| {
-            contains(path, "/describe")
-                || contains(path, "$metadata")
-                || contains(path, "/schema")
-                || contains(path, "fields_get")
-        })
+    let query = event.text(Field::Query).map(lower);
+    let path = event.text(Field::UrlPath).map(lower);
+    let has =
+        |text: Option<String>, words: &[&str]| text.is_some_and(|text| words.iter().any(|word| text.contains(word)));
+    has(query, &["count(", "describe", "information_schema", "entitydefinition"])
+        || has(path, &["/describe", "$metadata", "/schema", "fields_get"])
 }
 
 fn searches_secrets(event: &Event) -> Option<u32> {
-    let texts = [Field::Query, Field::UrlQuery].into_iter().filter_map(|field| event.text(field));
-    texts.filter(|text| SECRETS.iter().any(|word| contains(text, word))).map(stable_hash).next()
+    let texts = [Field::Query, Field::UrlQuery].into_iter().filter_map(|field| event.text(field)).map(lower);
+    texts.filter(|text| SECRETS.iter().any(|word| text.contains(word))).map(|text| stable_hash(&text)).next()
 }
 
 impl Watch for QueryReconnaissance {

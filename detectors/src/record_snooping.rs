@@ -115,10 +115,12 @@ impl Watch for RecordSnooping {
         let number = event.time.div_euclid(DAY);
         let vip = at.settings.vip_records.contains(id);
         let role = event.person.as_ref().and_then(|person| person.role.as_deref()).unwrap_or("everybody");
-        let group = format!("group/{role}");
-        let closed = close(at.states.touch(&key, event.time), number);
-        for day in closed {
-            at.states.touch(&group, event.time).group.learn(day);
+        let looks = at.states.touch(&key, event.time);
+        if looks.open.iter().any(|day| day.number + 1 < number) {
+            let group = at_group(role);
+            for day in close(looks, number) {
+                at.states.touch(&group, event.time).group.learn(day);
+            }
         }
         let looks = at.states.touch(&key, event.time);
         let position = match looks.open.iter().position(|day| day.number == number) {
@@ -140,7 +142,7 @@ impl Watch for RecordSnooping {
         let largest =
             looks.days.iter().filter(|(_, _, told)| !told).map(|(_, seen, _)| f64::from(*seen)).fold(0.0, f64::max);
         let known = looks.days.len() >= LEAST_DAYS;
-        let peers = at.states.get(&group).map(|looks| &looks.group);
+        let peers = at.states.get(&at_group(role)).map(|looks| &looks.group);
         let rare = match peers.filter(|group| group.total() >= PEER_DAYS) {
             Some(group) => group.share_below(seen) > 0.995 && seen >= 4.0 * largest,
             None => seen >= 5.0 * largest,
@@ -160,6 +162,11 @@ impl Watch for RecordSnooping {
             out.push(Detection { evidence_count: seen as u64, ..detection });
         }
     }
+}
+
+/// The key of a group.
+fn at_group(role: &str) -> String {
+    format!("group/{role}")
 }
 
 /// Closes the days before yesterday; how many different records each had.

@@ -117,15 +117,19 @@ impl Resident for Attacker {
 /// See the file's head.
 pub struct WebAttack;
 
-/// Whether a text may hold a sign at all: most addresses are letters, digits and slashes.
+/// Whether a text may hold a sign at all, in one pass: most addresses are letters, digits and slashes.
 fn suspicious(text: &str) -> bool {
-    let odd =
-        |byte: &u8| matches!(byte, b'%' | b'\'' | b'"' | b'<' | b'(' | b'$' | b'{' | b';' | b'|' | b'`' | b'\\' | b'+');
-    text.as_bytes().iter().any(odd)
-        || text.contains("..")
-        || text.contains("//")
-        || text.contains("/etc/")
-        || text.contains("169.254.")
+    let bytes = text.as_bytes();
+    let mut before = 0;
+    bytes.iter().enumerate().any(|(at, byte)| {
+        let last = std::mem::replace(&mut before, *byte);
+        match byte {
+            b'%' | b'\'' | b'"' | b'<' | b'(' | b'$' | b'{' | b';' | b'|' | b'`' | b'\\' | b'+' => true,
+            b'.' => last == b'.' || bytes[..at].ends_with(b"169.254"),
+            b'/' => last == b'/' || bytes[..at].ends_with(b"/etc"),
+            _ => false,
+        }
+    })
 }
 
 fn decoded(text: &str) -> Vec<u8> {
@@ -265,6 +269,8 @@ mod tests {
         for text in [
             "id=1%2527%20or%201=1",
             "q=%3CScRiPt%3E",
+            "/etc/passwd",
+            "url=http://169.254.169.254/latest",
             "/a/..%2f..%2fetc/passwd",
             "x=${jndi:ldap://x}",
             "id=1+UnIoN/**/SeLeCt+1",

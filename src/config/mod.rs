@@ -92,6 +92,8 @@ pub struct Source {
     pub encoding: String,
     /// Longer lines are cut, counted and marked.
     pub max_line: usize,
+    /// Unread bytes of deleted files that are held open, at most.
+    pub hold_deleted: u64,
     /// ECS name to the key of a JSON record.
     pub mapping: BTreeMap<String, String>,
     /// URL tables by name or file; nothing said means all shipped ones.
@@ -121,6 +123,7 @@ impl Source {
             lateness: Duration::from_secs(600),
             encoding: "auto".to_owned(),
             max_line: 1 << 20,
+            hold_deleted: 1 << 30,
             mapping: BTreeMap::new(),
             urls: None,
             user_from: None,
@@ -476,6 +479,7 @@ fn check_source(
         lateness: source.lateness.0,
         encoding: source.encoding.into_inner(),
         max_line: usize::try_from(source.max_line.0).unwrap_or(1 << 20),
+        hold_deleted: source.hold_deleted.0,
         mapping: source.mapping.into_iter().map(|(field, key)| (field.into_inner(), key)).collect(),
         urls: source.urls.map(|urls| urls.into_iter().map(toml::Spanned::into_inner).collect()),
         user_from: source.user_from,

@@ -73,6 +73,8 @@ pub(super) struct Source {
     pub encoding: Spanned<String>,
     #[serde(default = "max_line")]
     pub max_line: Size,
+    #[serde(default = "hold_deleted")]
+    pub hold_deleted: Size,
     /// ECS name to the key of a JSON record.
     #[serde(default)]
     pub mapping: BTreeMap<Spanned<String>, String>,
@@ -183,6 +185,10 @@ fn lateness() -> Span {
 
 fn max_line() -> Size {
     Size(1 << 20)
+}
+
+fn hold_deleted() -> Size {
+    Size(1 << 30)
 }
 
 #[derive(Debug, Deserialize)]

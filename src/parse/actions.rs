@@ -283,7 +283,7 @@ pub fn phrase(phrase: &str) -> Option<&'static str> {
     }
     let there: Vec<String> = words(phrase).map(str::to_lowercase).collect();
     let has = |word: &&str| there.iter().any(|known| known == word);
-    PHRASES.iter().find(|(words, _)| words.iter().all(|word| has(&word))).map(|(_, action)| *action)
+    PHRASES.iter().find(|(words, _)| words.iter().all(&has)).map(|(_, action)| *action)
 }
 
 /// The outcome a phrase tells of (`Login failed for mia`).

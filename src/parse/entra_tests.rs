@@ -41,7 +41,7 @@ fn a_sign_in_is_read_alone_and_in_the_envelope_of_diagnostic_settings() {
     );
     assert_eq!(check(&wrapped, &expected).time, 1_772_442_847_706);
     check(&format!(r#"{{"records":[{wrapped}]}}"#), &expected);
-    assert_eq!(check(&wrapped, &[]).delivery.is_some(), true);
+    assert!(check(&wrapped, &[]).delivery.is_some());
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Grammar for Leef {
             .filter(|(key, _)| Field::from_name(key).is_none())
             .map(|(key, value)| {
                 let named = KEYS.iter().find(|(known, _)| known == key).map_or(*key, |(_, name)| *name);
-                (named, Value::Plain(*value))
+                (named, Value::Plain(value))
             })
             .collect();
         let mut event = self.carrier.event(record, &pairs);

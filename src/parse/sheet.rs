@@ -85,7 +85,7 @@ impl Header {
         let cells = csv::cells(row, MAX_COLUMNS)?;
         let names: Vec<String> = cells.iter().map(|cell| squeezed(cell)).collect();
         let there = |any: &&[&str]| any.iter().any(|heading| names.iter().any(|name| name == heading));
-        if !sheet.required.iter().all(|any| there(any)) {
+        if !sheet.required.iter().all(there) {
             return None;
         }
         let mut columns: Vec<Option<Column>> = vec![None; names.len()];

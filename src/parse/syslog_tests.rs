@@ -29,7 +29,7 @@ fn one(format: &str, record: &str) -> Event {
     read(&mut *grammar, record).unwrap_or_else(|verdict| panic!("{record}: {verdict:?}"))
 }
 
-fn texts<'e>(event: &'e Event, names: &[&str]) -> Vec<String> {
+fn texts(event: &Event, names: &[&str]) -> Vec<String> {
     names.iter().map(|name| event.named(name).map_or(String::new(), |value| value.to_string())).collect()
 }
 

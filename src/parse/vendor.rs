@@ -69,8 +69,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Visitor<'a> for Fields<'a> {
     fn enter(&mut self, path: &str, _array: bool) -> Enter {
         let same = |known: &&str| known.eq_ignore_ascii_case(path);
-        let whole = self.vendor.whole.iter().any(|known| same(&known))
-            || self.vendor.envelopes.iter().any(|known| same(&known));
+        let whole = self.vendor.whole.iter().any(&same) || self.vendor.envelopes.iter().any(same);
         if whole { Enter::Whole } else { Enter::Flatten }
     }
 

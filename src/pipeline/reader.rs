@@ -20,7 +20,7 @@ use crate::source::{BATCH_RECORDS, Followed, Notice, Reading, Tailer};
 const BATCH_AGE: Duration = Duration::from_millis(50);
 /// How often the folders are looked at without a wake-up.
 const LOOK: Duration = Duration::from_secs(1);
-/// A wake-up makes the folders looked at again no sooner than this after the last look: a busy log wakes at every line.
+/// Where a change was not told in full, the folders are looked at no sooner than this after the last look.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Runs until it is told to stop or nobody takes its batches any more.
@@ -36,19 +36,29 @@ pub(super) fn read(
     let sources: Vec<SourceMetrics> = followed.iter().map(|one| watch.metrics.source(&one.source.name)).collect();
     let mut wake = Wake::new();
     watch.spools.wake(wake.sender());
-    let watched = followed.iter().filter(|one| one.source.watch == crate::config::Watch::Auto);
-    let patterns: Vec<&str> = watched.flat_map(|one| one.source.paths.iter().map(String::as_str)).collect();
     let mut number = last_batch;
     let mut notices = Vec::new();
     let mut looked: Option<Instant> = None;
+    let mut everything = false;
     let mut reading = Reading::default();
     let mut began = Instant::now();
     while !stop.is_set() {
-        if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
-            wake.watch(patterns.iter().map(Path::new));
+        let hints = wake.hints();
+        everything |= hints.everything;
+        let due = if everything { LOOK_AGAIN } else { LOOK };
+        if looked.is_none_or(|looked| looked.elapsed() >= due) {
+            everything = false;
             tailer.look(now(), &mut notices);
             looked = Some(Instant::now());
+            wake.watch(&tailer.watched_folders(), watch.metrics);
             watch.gauge(&tailer, &sources);
+        } else {
+            // What is open is read anyway; of the rest only what was told of is looked at.
+            let told = hints.paths.iter().filter(|(path, anew)| **anew || !tailer.is_open(path));
+            let told: Vec<&Path> = told.map(|(path, _)| path.as_path()).collect();
+            if !told.is_empty() {
+                tailer.look_at(told.into_iter(), now(), &mut notices);
+            }
         }
         // The index hands events back to be dropped here, where they were made: across threads that costs more than it seems.
         for mut events in spent.try_iter() {
@@ -79,11 +89,7 @@ pub(super) fn read(
             let since = looked.map_or(LOOK, |looked| looked.elapsed());
             let wait = LOOK.saturating_sub(since).max(Duration::from_millis(1));
             select! {
-                recv(wake.receiver()) -> _ => {
-                    if since >= LOOK_AGAIN {
-                        looked = None;
-                    }
-                }
+                recv(wake.receiver()) -> _ => {}
                 default(wait.min(Duration::from_millis(200))) => {}
             }
         }
@@ -183,6 +189,12 @@ fn tell(notices: &mut Vec<Notice>, followed: &[Followed], sources: &[SourceMetri
             Notice::Waiting { source } if followed[source].source.spooled() => {}
             Notice::Waiting { source } => {
                 tracing::warn!(source = name(source), "no file is there yet; waiting for one");
+            }
+            Notice::OutOfDescriptors { open } => {
+                tracing::error!(
+                    open,
+                    "no file descriptors are left; files wait until some are free (raise LimitNOFILE of the service)"
+                );
             }
             Notice::Unreadable { path, error } => {
                 tracing::error!(path, error, "a file cannot be read; trying again at every look");

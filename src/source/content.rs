@@ -6,15 +6,19 @@ use std::io;
 use super::input::Input;
 use super::position::{Digest, MARKS, Mark, PREFIX, Position, TAIL, digest};
 
+/// Bytes by which a file of which nothing was read yet is told from others.
+const BEGINNING: usize = 64;
 /// How much of a copy is read at once when its end is looked for.
 const CHUNK: usize = 64 << 10;
 
 /// What is remembered of the content before an offset.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Content {
     prefix: Vec<u8>,
     tail: Vec<u8>,
     marks: Vec<Mark>,
+    /// While nothing was read: the first bytes there were.
+    beginning: Vec<u8>,
 }
 
 impl Content {
@@ -27,7 +31,10 @@ impl Content {
         let from = offset - tail.len() as u64;
         let count = input.read_at(&mut tail, from)?;
         tail.truncate(count);
-        let mut content = Content { prefix, tail, marks };
+        let mut beginning = vec![0; if offset == 0 { BEGINNING } else { 0 }];
+        let count = input.read_at(&mut beginning, 0)?;
+        beginning.truncate(count);
+        let mut content = Content { prefix, tail, marks, beginning };
         content.mark(offset);
         Ok(content)
     }
@@ -71,6 +78,12 @@ impl Content {
 
     /// Whether the bytes before the offset are still those that were read.
     pub fn holds(&self, offset: u64, input: &mut Input) -> io::Result<bool> {
+        if offset == 0 {
+            let mut now = [0; BEGINNING];
+            let now = &mut now[..self.beginning.len()];
+            let count = input.read_at(now, 0)?;
+            return Ok(now[..count] == self.beginning[..]);
+        }
         let mut now = [0; TAIL];
         let now = &mut now[..self.tail.len()];
         let count = input.read_at(now, offset - self.tail.len() as u64)?;
@@ -86,6 +99,17 @@ impl Content {
             return Ok(Some(None));
         }
         Ok((count < head.len()).then_some((count > 0).then_some(count as u64)))
+    }
+
+    /// The first bytes, while nothing was read.
+    pub fn beginning(&self) -> &[u8] {
+        &self.beginning
+    }
+
+    /// Whether a file beginning with these bytes can have the same beginning.
+    pub fn shares_head(&self, head: &[u8]) -> bool {
+        let length = self.prefix.len().min(head.len());
+        self.prefix[..length] == head[..length]
     }
 
     /// Puts it into a position.

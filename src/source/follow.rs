@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use crmwatch_detectors::{Millis, Origin};
 
@@ -24,6 +25,9 @@ pub(super) const CHUNK: usize = 256 << 10;
 /// And where other files wait whose events may come before these.
 pub(super) const SMALL_CHUNK: usize = 32 << 10;
 
+/// Files' times move on in steps of up to so much (10 ms on the coarsest kernels).
+const TICK: Duration = Duration::from_millis(20);
+
 /// A file being read.
 pub struct Follower {
     /// How far.
@@ -41,8 +45,12 @@ pub struct Follower {
     pub(super) ending: bool,
     /// The size seen last.
     pub size: u64,
+    /// The greatest size seen while what was read before was still there: what of it is not read when it is gone, is lost.
+    pub(super) sound: u64,
     /// The modification time seen last; a file of the same size that was written to since is looked at again.
-    pub(super) modified: (i64, i64),
+    pub(super) modified: i64,
+    /// The file was written to so shortly before it was last looked at that a later change may bear the same time.
+    pub(super) unsure: bool,
     /// Found to hold something else before the offset than what was read there.
     pub(super) rewritten: bool,
     /// What stands in for times that cannot be believed, where that is not the time of reading (`scan`: the file's modification time).
@@ -77,7 +85,9 @@ impl Follower {
             decoder: None,
             ending: false,
             size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            sound: metadata.size(),
+            modified: Self::stamp(&metadata),
+            unsure: true,
             rewritten: false,
             stand_in: None,
             account: None,
@@ -151,9 +161,9 @@ impl Follower {
         })
     }
 
-    /// The open file.
-    pub fn input(&mut self) -> &mut Input {
-        &mut self.input
+    /// A file's modification time in nanoseconds since 1970.
+    pub(super) fn stamp(metadata: &std::fs::Metadata) -> i64 {
+        metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
     }
 
     /// Whether what was read before is still there; with the file's size now.
@@ -174,7 +184,8 @@ impl Follower {
 
     /// The position as it is to be kept.
     pub fn kept(&self) -> Position {
-        let mut position = Position { state: self.state(), ..self.position.clone() };
+        let size = self.sound.max(self.position.size);
+        let mut position = Position { state: self.state(), size, modified: self.modified, ..self.position.clone() };
         self.content.describe(&mut position);
         position
     }
@@ -191,25 +202,32 @@ impl Follower {
         }
     }
 
-    /// Whether a turn would find anything: new bytes, or fewer than before.
-    pub fn pending(&mut self) -> io::Result<bool> {
-        if self.input.compression() != Compression::None {
-            return Ok(true);
-        }
+    /// The file's size now.
+    pub(super) fn look(&mut self) -> io::Result<u64> {
         let metadata = self.input.metadata()?;
         let size = metadata.size();
         if size >= self.position.offset {
             self.size = size;
         }
-        if size != self.position.offset + self.search.looked {
+        self.modified = Self::stamp(&metadata);
+        let age = metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        self.unsure = age.is_none_or(|age| age < TICK);
+        Ok(size)
+    }
+
+    /// Whether a turn would find anything: new bytes, or fewer than before.
+    pub fn pending(&mut self) -> io::Result<bool> {
+        if self.input.compression() != Compression::None {
+            return Ok(true);
+        }
+        let (modified, unsure) = (self.modified, self.unsure);
+        if self.look()? != self.position.offset + self.search.looked {
             return Ok(true);
         }
         // Truncated and written again to just the same size: only the time of writing tells, and what stands there now.
-        let modified = (metadata.mtime(), metadata.mtime_nsec());
-        if modified != self.modified {
-            self.modified = modified;
+        if modified != self.modified || unsure {
             self.rewritten = !self.content.holds(self.position.offset, &mut self.input)?;
-            if self.search.looked > 0 {
+            if self.search.looked > 0 && (modified != self.modified || !self.begun_holds()?) {
                 // So may the beginning of a line have been.
                 self.search = Search::default();
                 return Ok(true);

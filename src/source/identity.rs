@@ -1,133 +1,339 @@
-//! Which file is it: new, known from before, a copy, compressed, truncated, gone. Not for when to look (`tailer`) nor for reading.
+//! Which file is it: one known from before, a copy, a compressed one, or new. Not for finding files (`look`), nor for what became of one
+//! that is not where it was (`whereabouts`).
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crmwatch_detectors::Millis;
 
-use super::discover::{self, Found};
+use super::content;
+use super::discover::Found;
 use super::follow::Follower;
-use super::input::{Compression, Input};
+use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
-use super::position::Position;
-use super::tailer::{CLOSED, Open, Tailer};
+use super::position::{PREFIX, Position};
+use super::tailer::{Open, State, Tailer};
+use super::whereabouts::Rewritten;
 use crate::config::Start;
 
+/// What tells a compressed file from plain text, in bytes.
+const MAGIC: u64 = 4;
+
+/// A compressed file that cannot be decompressed is not complained of for so long after it was last written to.
+const UNFINISHED: Millis = 60_000;
+
+/// Opens a file that was found; nothing where its name leads elsewhere by now. The next look finds what became of it.
+fn open(found: &Found) -> io::Result<Option<Input>> {
+    let input = match Input::open(&found.path) {
+        Ok(input) => input,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok((input.identity()? == (found.device, found.inode)).then_some(input))
+}
+
 impl Tailer {
-    /// A file that is not being read: one known from before, a copy, a compressed sibling, or new.
-    pub(super) fn meet(&mut self, found: &Found, notices: &mut Vec<Notice>) -> io::Result<()> {
-        let mut input = Input::open(&found.path)?;
+    /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
+    pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
+        // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
+        if found.size < MAGIC && found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst") {
+            return Ok(());
+        }
+        if self.recognise(found) {
+            return Ok(());
+        }
+        let Some(mut input) = open(found)? else { return Ok(()) };
+        let mut head = [0; PREFIX];
+        let count = match input.read_at(&mut head, 0) {
+            Ok(count) => count,
+            // A compressor is still writing it.
+            Err(error) if error.raw_os_error().is_none() && now - found.modified / 1_000_000 < UNFINISHED => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let head = &head[..count];
         if input.compression() != Compression::None {
-            return self.meet_compressed(found, input, notices);
+            return self.meet_compressed(found, input, head, now, notices);
         }
-        let same_inode = |position: &&Position| position.inode == found.inode;
-        let known = self.known.values().rev();
-        let by_inode = known.filter(same_inode).find(|position| position.fits(&mut input).unwrap_or(false));
-        if let Some(generation) = by_inode.map(|position| position.generation) {
-            return self.resume(generation, found, input, false, notices);
+        let by_inode: Vec<u64> = self.known.with_inode(found.inode).map(|position| position.generation).collect();
+        if let Some(generation) = self.that_fits(&by_inode, &mut input)? {
+            return self.resume(generation, found, input, None, now, notices);
         }
-        // Content that goes on from a file being read: a copy, as copytruncate makes it before it truncates. The original is read on;
-        // once it is truncated, the copy takes its place. A "copy" that is longer than its original is a file of its own.
-        let mut copy = false;
-        for open in &mut self.open {
-            let kept = open.follower.kept();
-            let (intact, size) = open.follower.intact()?;
-            if kept.fits(&mut input)? {
-                copy = !intact || found.size <= size;
-            } else if intact {
-                // A copy that is still being made, or one that was read past before the truncation.
-                copy = open.follower.begins_with(&mut input, found.size)?;
-            } else {
-                // Truncated, and not noticed yet; `truncated` will look for the copy.
-                copy = open.follower.shorter_copy(&mut input)?.is_some();
-            }
-            if copy {
-                break;
-            }
+        // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
+        let here = found.path.to_string_lossy();
+        let replaced = by_inode.iter().filter(|generation| self.missing.contains(generation));
+        let mut replaced = replaced.filter_map(|generation| self.known.get(*generation));
+        let replaced = replaced.find(|position| position.offset > 0 && position.path == here).cloned();
+        if let Some(position) = replaced {
+            let unread = (position.size > position.offset).then(|| position.size - position.offset);
+            let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
+            self.rewritten(position, rewritten, now, notices)?;
+            return self.meet(found, now, notices);
         }
-        if copy {
+        if self.is_copy(found, &mut input, head)? {
+            self.list(found, State::Copy, 0);
             return Ok(());
         }
         // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
-        let known = self.known.values().rev();
-        let by_content = known.clone().find(|position| position.fits(&mut input).unwrap_or(false)).or_else(|| {
-            known.filter(same_inode).find(|position| position.offset == 0 && position.finished_at.is_none())
-        });
-        match by_content.map(|position| position.generation) {
-            Some(generation) => self.resume(generation, found, input, false, notices),
-            None => self.begin(found, input, notices),
+        let by_content = self.that_fits(&self.known.with_head(head), &mut input)?;
+        let unread = |generation: &&u64| {
+            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none())
+        };
+        match by_content.or_else(|| by_inode.iter().find(unread).copied()) {
+            Some(generation) => self.resume(generation, found, input, None, now, notices),
+            None => self.start(found, input, now, notices),
         }
     }
 
-    pub(super) fn meet_compressed(
+    /// A position of a file that is not there, as far as is known.
+    fn at_rest(&self, generation: u64) -> Option<&Position> {
+        self.known.get(generation).filter(|position| !self.is_followed(position))
+    }
+
+    /// The first of these positions from which a file goes on, none of them that of another file that is there.
+    fn that_fits(&self, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
+        for generation in generations {
+            let Some(position) = self.at_rest(*generation) else { continue };
+            match position.fits(input) {
+                Ok(true) => return Ok(Some(*generation)),
+                // A disk that does not answer must not make a known file a new one.
+                Err(error) if is_no_answer(&error, false) => return Err(error),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file that lies there as it was left is not even opened: of thousands, at a start, few have changed.
+    fn recognise(&mut self, found: &Found) -> bool {
+        let unchanged = |position: &&Position| {
+            (position.device, position.size, position.modified) == (found.device, found.size, found.modified)
+                && position.modified != 0
+                && (position.finished_at.is_some()
+                    || (self.missing.contains(&position.generation)
+                        && position.offset == found.size
+                        && Path::new(&position.path) == found.path))
+        };
+        let Some(position) = self.known.with_inode(found.inode).find(unchanged) else { return false };
+        let (generation, finished) = (position.generation, position.finished_at.is_some());
+        self.missing.remove(&generation);
+        self.list(found, if finished { State::Settled } else { State::Closed }, generation);
+        true
+    }
+
+    /// A followed, closed file that has changed.
+    pub(super) fn revive(
+        &mut self,
+        generation: u64,
+        found: &Found,
+        now: Millis,
+        notices: &mut Vec<Notice>,
+    ) -> io::Result<()> {
+        let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
+        let Some(mut input) = open(found)? else { return Ok(()) };
+        let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
+        let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
+        let plain = input.compression() == Compression::None;
+        if position.offset == 0 {
+            // It was empty when it was found, which says nothing of what it is: its inode may be that of another file by now.
+            let mut head = [0; PREFIX];
+            let count = input.read_at(&mut head, 0)?;
+            let head = &head[..count];
+            let copy = plain && self.is_copy(found, &mut input, head)?;
+            let known = self.that_fits(&self.known.with_head(head), &mut input)?;
+            if copy || (size_before == 0 && (!plain || known.is_some())) {
+                self.waiting.remove(&(reached, generation));
+                self.finish(Position { finished_at: Some(now), ..position });
+                self.listed.remove(&(found.device, found.inode));
+                return self.meet(found, now, notices);
+            }
+            let reached = (size_before > 0).then_some(reached);
+            return self.resume(generation, found, input, reached, now, notices);
+        }
+        if position.fits(&mut input)? {
+            return self.resume(generation, found, input, Some(reached), now, notices);
+        }
+        let unread = Some(position.size.saturating_sub(position.offset));
+        self.waiting.remove(&(reached, generation));
+        let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
+        self.rewritten(position, rewritten, now, notices)?;
+        self.meet(found, now, notices)
+    }
+
+    /// Whether content goes on from a file that is followed: a copy, as copytruncate makes it before it truncates. The original is read on;
+    /// once it is truncated, the copy takes its place. A "copy" that is longer than its original is a file of its own.
+    fn is_copy(&mut self, found: &Found, input: &mut Input, head: &[u8]) -> io::Result<bool> {
+        for open in &mut self.open {
+            if open.identity() == (found.device, found.inode) || open.ending {
+                continue;
+            }
+            if open.follower.position.offset == 0 {
+                // Nothing was read of it yet: its bytes themselves say whether it is the original.
+                let beginning = open.follower.content.beginning();
+                let shared = beginning.len().min(head.len());
+                let copy = shared > 0
+                    && beginning[..shared] == head[..shared]
+                    && found.size <= open.follower.input.metadata()?.size()
+                    && content::begins_with(&mut open.follower.input, input, found.size)?;
+                if copy {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if !open.follower.content.shares_head(head) {
+                continue;
+            }
+            let kept = open.follower.kept();
+            let (intact, size) = open.follower.intact()?;
+            let copy = if kept.fits(input)? {
+                !intact || found.size <= size
+            } else if intact {
+                // A copy that is still being made, or one that was read past before the truncation.
+                open.follower.begins_with(input, found.size)?
+            } else {
+                // Truncated, and not noticed yet; `rewritten` will look for the copy.
+                open.follower.shorter_copy(input)?.is_some()
+            };
+            if copy {
+                return Ok(true);
+            }
+        }
+        for generation in self.known.with_head(head) {
+            let Some(position) = self.known.get(generation).filter(|position| self.is_followed(position)) else {
+                continue;
+            };
+            if (position.device, position.inode) == (found.device, found.inode) {
+                continue;
+            }
+            let fits = position.fits(input)?;
+            if !fits && (found.size >= position.offset || position.shorter_copy(input)?.is_none()) {
+                continue;
+            }
+            // As above. The bytes themselves are compared, so that a file that begins alike and goes on otherwise is not held back.
+            let original = Input::open(Path::new(&position.path));
+            let copy = original.map_or(Ok(true), |mut original| {
+                let size = original.metadata()?.size();
+                if !position.fits(&mut original).unwrap_or(false) {
+                    return Ok(true);
+                }
+                if fits { Ok(found.size <= size) } else { content::begins_with(&mut original, input, found.size) }
+            })?;
+            if copy {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn meet_compressed(
         &mut self,
         found: &Found,
         mut input: Input,
+        head: &[u8],
+        now: Millis,
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
-        for open in &mut self.open {
-            let kept = open.follower.kept();
-            if !open.ending && kept.fits(&mut input).unwrap_or(false) {
-                // The original is still there: what is read of it is not read here.
-                return Ok(());
-            }
-        }
-        // Only a complete file is judged: a compressor may still be writing it.
-        if !complete(&mut input) {
+        if self.is_unread(&found.path.with_extension("")) || self.is_being_read(head) {
+            self.list(found, State::Copy, 0);
+            self.rejudge = true;
             return Ok(());
         }
-        let known = self.known.values().rev().find(|position| position.fits(&mut input).unwrap_or(false));
-        match known.map(|position| position.generation) {
-            Some(generation) => self.resume(generation, found, input, true, notices),
-            None if self.fresh.contains(&found.source) && self.sources[found.source].source.start == Start::End => {
-                self.settled.insert((found.device, found.inode), (found.size, found.modified));
+        let candidates = self.known.with_head(head);
+        let fits = |position: &Position, input: &mut Input| position.fits(input).unwrap_or(false);
+        // While the original is there, what is read of it is not read here.
+        let mut original = self.open.iter().any(|open| {
+            !open.ending && open.follower.content.shares_head(head) && fits(&open.follower.kept(), &mut input)
+        });
+        original |= candidates.iter().any(|generation| {
+            let position = self.known.get(*generation).filter(|position| self.is_followed(position));
+            position.is_some_and(|position| fits(position, &mut input))
+        });
+        // Only a complete file is judged: a compressor may still be writing it.
+        if original || !complete(&mut input)? {
+            self.list(found, State::Copy, 0);
+            return Ok(());
+        }
+        match self.that_fits(&candidates, &mut input)? {
+            Some(generation) => self.resume(generation, found, input, None, now, notices),
+            None if self.skips_to_end(found.source) => {
+                self.list(found, State::Settled, 0);
                 Ok(())
             }
-            None => {
-                self.start(found, input, true, notices)?;
-                Ok(())
-            }
+            None => self.start(found, input, now, notices),
         }
     }
 
+    /// Whether a followed file lies at a path that is not read to its end: what was compressed of it cannot be told yet.
+    fn is_unread(&self, path: &Path) -> bool {
+        let Some(there) = self.patterns.at(path) else { return false };
+        let identity = (there.device, there.inode);
+        match self.listed.get(&identity) {
+            Some(one) if one.state == State::Open => {
+                self.open.iter().any(|open| open.identity() == identity && open.unread() > 0)
+            }
+            Some(one) => self.waiting.contains(&(one.reached, one.generation)),
+            None => false,
+        }
+    }
+
+    /// Whether a file is open that begins with these bytes and of which less than them was read.
+    fn is_being_read(&mut self, head: &[u8]) -> bool {
+        let mut now = [0; PREFIX];
+        self.open.iter_mut().filter(|open| !open.ending && open.follower.position.offset < head.len() as u64).any(
+            |open| {
+                let count = open.follower.input.read_at(&mut now[..head.len()], 0).unwrap_or(0);
+                !head.is_empty() && now[..count] == *head
+            },
+        )
+    }
+
+    fn skips_to_end(&self, source: usize) -> bool {
+        self.fresh.contains(&source) && self.sources[source].source.start == Start::End
+    }
+
+    /// Goes on reading a file of which a position is known.
     pub(super) fn resume(
         &mut self,
         generation: u64,
         found: &Found,
         input: Input,
-        ending: bool,
+        reached: Option<Millis>,
+        now: Millis,
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
-        let mut position = self.known.remove(&generation).expect("looked up before");
+        let mut position = self.known.get(generation).cloned().expect("looked up before");
+        let before = (position.device, position.inode);
         position.finished_at = None;
         let path = found.path.to_string_lossy().into_owned();
-        if position.path != path {
-            notices.push(Notice::Renamed { source: found.source, path: path.clone() });
-        }
-        position.path = path;
+        let renamed = position.path != path;
+        position.path.clone_from(&path);
         let followed = &self.sources[found.source];
+        let ending = input.compression() != Compression::None;
         let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
-        self.dirty.insert(generation);
-        let reached = follower.first_time().unwrap_or(Millis::MIN);
-        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached });
-        Ok(())
-    }
-
-    pub(super) fn begin(&mut self, found: &Found, input: Input, notices: &mut Vec<Notice>) -> io::Result<()> {
-        self.start(found, input, false, notices)?;
-        if self.fresh.contains(&found.source) && self.sources[found.source].source.start == Start::End {
-            let open = self.open.last_mut().expect("pushed by start");
-            open.follower.skip_to_end(&mut self.buffer)?;
+        self.known.remove(generation);
+        self.missing.remove(&generation);
+        if let Some(one) = self.listed.get(&before).filter(|one| one.generation == generation) {
+            self.waiting.remove(&(one.reached, generation));
+            self.listed.remove(&before);
         }
+        if renamed {
+            self.dirty.insert(generation);
+            notices.push(Notice::Renamed { source: found.source, path });
+        }
+        let reached = reached.unwrap_or_else(|| follower.first_time().unwrap_or(Millis::MIN));
+        self.list(found, State::Open, generation);
+        self.put(follower, found.source, ending, reached, now);
         Ok(())
     }
 
+    /// A file of which nothing is known.
     pub(super) fn start(
         &mut self,
         found: &Found,
         input: Input,
-        ending: bool,
+        now: Millis,
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let followed = &self.sources[found.source];
@@ -135,147 +341,38 @@ impl Tailer {
         let path = found.path.to_string_lossy().into_owned();
         let position =
             Position { source: followed.source.name.clone(), path: path.clone(), generation, ..Position::default() };
+        let ending = input.compression() != Compression::None;
         let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
+        if !ending && self.skips_to_end(found.source) {
+            follower.skip_to_end(&mut self.buffer)?;
+        }
         self.next_generation += 1;
         self.dirty.insert(generation);
         notices.push(Notice::Opened { source: found.source, path });
         let reached = follower.first_time().unwrap_or(Millis::MIN);
-        self.open.push(Open { follower, source: found.source, ending, unnamed_since: None, reached });
+        self.list(found, State::Open, generation);
+        self.put(follower, found.source, ending, reached, now);
         Ok(())
     }
 
-    /// Positions from before the start whose file was not named by any pattern: looked for among its siblings, given up otherwise.
-    pub(super) fn search_lost(&mut self, named: &BTreeMap<(u64, u64), &Found>, now: Millis, notices: &mut Vec<Notice>) {
-        let missing: Vec<u64> = self
-            .known
-            .values()
-            .filter(|position| position.finished_at.is_none())
-            .map(|position| position.generation)
-            .collect();
-        for generation in missing {
-            let position = self.known[&generation].clone();
-            let Some(source) = self.sources.iter().position(|one| one.source.name == position.source) else {
-                continue;
-            };
-            match self.elsewhere(&position, named) {
-                Some((path, input)) => {
-                    let ending = input.compression() != Compression::None;
-                    let (device, inode) = input.identity().unwrap_or_default();
-                    let found = Found { source, path, device, inode, size: 0, modified: 0 };
-                    if let Err(error) = self.resume(generation, &found, input, ending, notices) {
-                        self.unreadable(&found.path, &error.to_string(), notices);
-                    }
-                }
-                None => {
-                    if position.offset > 0 || position.prefix_length > 0 {
-                        notices.push(Notice::Lost {
-                            source,
-                            path: position.path.clone(),
-                            bytes: None,
-                            cause: "gone_while_stopped",
-                        });
-                    }
-                    self.finish(Position { finished_at: Some(now), ..position });
-                }
-            }
-        }
-    }
-
-    /// A sibling, named by no pattern or followed by nobody, that goes on from a position.
-    pub(super) fn elsewhere(
-        &self,
-        position: &Position,
-        named: &BTreeMap<(u64, u64), &Found>,
-    ) -> Option<(PathBuf, Input)> {
-        for path in discover::siblings(Path::new(&position.path)) {
-            let Ok(mut input) = Input::open(&path) else { continue };
-            let Ok(identity) = input.identity() else { continue };
-            let followed =
-                self.open.iter().any(|open| (open.follower.position.device, open.follower.position.inode) == identity);
-            let same_file = position.offset == 0 && identity.1 == position.inode && !named.contains_key(&identity);
-            if !followed && (same_file || position.fits(&mut input).unwrap_or(false)) {
-                return Some((path, input));
-            }
-        }
-        None
-    }
-
-    /// A sibling that is a copy of what was read of a file, made a moment before the last of it was written; and where it ends.
-    pub(super) fn shorter_copy(&self, at: usize) -> Option<(PathBuf, Input, u64)> {
-        let follower = &self.open[at].follower;
-        for path in discover::siblings(Path::new(&follower.position.path)) {
-            let Ok(mut input) = Input::open(&path) else { continue };
-            let Ok(identity) = input.identity() else { continue };
-            let followed =
-                self.open.iter().any(|open| (open.follower.position.device, open.follower.position.inode) == identity);
-            if followed {
-                continue;
-            }
-            if let Ok(Some(end)) = follower.shorter_copy(&mut input) {
-                return Some((path, input, end));
-            }
-        }
-        None
-    }
-
-    pub(super) fn finish(&mut self, position: Position) {
-        self.dirty.insert(position.generation);
-        self.known.insert(position.generation, position);
-    }
-
-    /// A file truncated in place: what was not read of it may lie in a copy; the file itself is a new generation.
-    pub(super) fn truncated(&mut self, at: usize, size_before: u64, now: Millis, notices: &mut Vec<Notice>) {
-        let open = &mut self.open[at];
-        let source = std::mem::replace(&mut open.source, CLOSED);
-        let position = open.follower.kept();
-        let path = position.path.clone();
-        notices.push(Notice::Truncated { source, path: path.clone() });
-        let named = BTreeMap::new();
-        let unread = size_before.saturating_sub(position.offset);
-        let copy = match self.elsewhere(&position, &named) {
-            Some((copy, input)) => Some((copy, input, position.offset)),
-            None => self.shorter_copy(at),
-        };
-        match copy {
-            Some((copy, input, offset)) => {
-                if size_before > position.offset && offset < position.offset {
-                    notices.push(Notice::Lost { source, path: path.clone(), bytes: Some(unread), cause: "truncated" });
-                }
-                let followed = &self.sources[source];
-                let position = Position { path: copy.to_string_lossy().into_owned(), offset, ..position.clone() };
-                let generation = position.generation;
-                if let Ok(follower) = Follower::new(input, position, followed.source.clone(), followed.tables.clone()) {
-                    self.dirty.insert(generation);
-                    self.open.push(Open { follower, source, ending: false, unnamed_since: None, reached: Millis::MIN });
-                }
-            }
-            None => {
-                if unread > 0 {
-                    notices.push(Notice::Lost { source, path: path.clone(), bytes: Some(unread), cause: "truncated" });
-                }
-                self.finish(Position { finished_at: Some(now), ..position });
-            }
-        }
-        if let Ok(input) = Input::open(Path::new(&path))
-            && let Ok((device, inode)) = input.identity()
-        {
-            let found = Found { source, path: path.into(), device, inode, size: 0, modified: 0 };
-            if let Err(error) = self.start(&found, input, false, notices) {
-                self.unreadable(&found.path, &error.to_string(), notices);
-            }
-        }
+    fn put(&mut self, follower: Follower, source: usize, ending: bool, reached: Millis, now: Millis) {
+        let standstill = (reached, 0);
+        let (unnamed_since, active_at, idle, served) = (None, now, false, 0);
+        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
+        self.make_room(now);
     }
 }
 
 /// Whether a compressed file decompresses to its end.
-fn complete(input: &mut Input) -> bool {
+fn complete(input: &mut Input) -> io::Result<bool> {
     let mut buffer = vec![0; 256 << 10];
     let mut at = 0;
     loop {
         match input.read_at(&mut buffer, at) {
-            Ok(0) => return true,
+            Ok(0) => return Ok(true),
             Ok(count) => at += count as u64,
-            Err(_) => return false,
+            Err(error) if is_no_answer(&error, false) => return Err(error),
+            Err(_) => return Ok(false),
         }
     }
 }

@@ -74,6 +74,14 @@ impl Input {
         Ok(Input::Compressed(Box::new(Stream { file, compression, reader, window: Vec::new(), start: 0 })))
     }
 
+    /// The same file, open once more; nothing for a compressed one.
+    pub fn again(&self) -> Option<Input> {
+        match self {
+            Input::Plain(file, bound) => Some(Input::Plain(file.try_clone().ok()?, bound.clone())),
+            Input::Compressed(_) => None,
+        }
+    }
+
     /// How it is compressed.
     pub fn compression(&self) -> Compression {
         match self {

@@ -12,16 +12,21 @@ mod input;
 mod intake;
 mod journal_entry;
 mod journal_follow;
+mod known;
+mod look;
 mod merge;
 mod notice;
 mod position;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod quiet_tests;
 mod reading;
 mod records;
 mod reread;
 mod rounds;
 mod search;
+mod shelf;
 mod spool;
 mod spool_bound;
 mod spool_file;
@@ -35,6 +40,7 @@ mod tailer;
 mod tailer_tests;
 mod turn;
 mod units;
+mod whereabouts;
 mod whole;
 
 pub use attribute::{Attributed, attribute};

@@ -16,6 +16,8 @@ pub enum Notice {
     Lost { source: usize, path: String, bytes: Option<u64>, cause: &'static str },
     /// No file is there yet.
     Waiting { source: usize },
+    /// The process has no descriptors left; what could not be opened is tried again. So many files are open.
+    OutOfDescriptors { open: usize },
     /// A file that cannot be read.
     Unreadable { path: String, error: String },
 }

@@ -68,7 +68,7 @@ fn is_zero_time(number: &i64) -> bool {
 }
 
 /// An earlier offset, and the first 64 bits of SHA-256 of the up to [`TAIL`] bytes before it. Short, since there are several a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "(u64, u64)", into = "(u64, u64)")]
 pub struct Mark {
     /// The offset.

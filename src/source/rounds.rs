@@ -9,54 +9,75 @@ use crmwatch_detectors::Millis;
 use super::notice::Notice;
 use super::position::Position;
 use super::reading::{BATCH_RECORDS, Reading};
-use super::tailer::{CLOSED, Tailer};
+use super::shelf::QUIET;
+use super::tailer::{CLOSED, State, Tailer};
+use super::whereabouts::Rewritten;
 use crate::ledger::Segment;
 
 /// A renamed file that no pattern names is read this long after its last line.
 const GRACE: Millis = 60_000;
 /// A file is read on so far beyond the next one's events, so that turns are not single lines.
 const SLACK: Millis = 5_000;
+/// Bytes read of a file while its events' time does not move on, before the others have a turn regardless of time.
+const STANDSTILL: u64 = 8 << 20;
+/// How far the time must move on for that.
+const STEP: Millis = 1_000;
 
 impl Tailer {
     /// Reads about a batch. True if anything was read or more is there.
     ///
     /// Of the files with something to read, the one whose events lie furthest back goes first: a backlog of rotated files, and of
     /// several sources, is taken in nearly in the order of time. It is read on only as far as the next one's events, so that a sparse
-    /// log does not run days ahead. None starves: a busy file's time moves on past that of the quiet ones.
+    /// log does not run days ahead. None starves: a busy file's time moves on past that of the quiet ones, and where it does not, the
+    /// others have their turn all the same.
     pub fn read(&mut self, now: Millis, reading: &mut Reading, notices: &mut Vec<Notice>) -> bool {
+        self.open_waiting(now, notices);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut waiting: BinaryHeap<Reverse<(Millis, u64, usize)>> = BinaryHeap::new();
+        let mut waiting: BinaryHeap<Reverse<(Millis, u64, u64, usize)>> = BinaryHeap::new();
         for at in 0..self.open.len() {
-            match self.open[at].follower.pending() {
+            let open = &mut self.open[at];
+            let pending = open.follower.pending();
+            open.idle = matches!(pending, Ok(false));
+            match pending {
                 Ok(true) => {
-                    let generation = self.open[at].follower.position.generation;
-                    waiting.push(Reverse((self.open[at].reached, generation, at)));
+                    waiting.push(Reverse((open.due(), open.served, open.follower.position.generation, at)));
                 }
                 Ok(false) => self.at_end(at, now, &mut buffer, reading, notices),
-                Err(error) => {
-                    let path = self.open[at].follower.position.path.clone();
-                    self.unreadable(Path::new(&path), &error.to_string(), notices);
-                }
+                Err(error) => self.failed(at, &error, notices),
             }
         }
         let mut busy = false;
-        while let Some(Reverse((_, generation, at))) = waiting.pop() {
+        while let Some(Reverse((_, _, generation, at))) = waiting.pop() {
             if reading.events.len() >= BATCH_RECORDS {
                 busy = true;
                 break;
             }
-            let until = waiting.peek().map_or(Millis::MAX, |Reverse((next, _, _))| next.saturating_add(SLACK));
+            // Of those that are equally far back, the one served longest ago goes first.
+            self.turns += 1;
+            self.open[at].served = self.turns;
+            let until = waiting.peek().map_or(Millis::MAX, |Reverse((next, ..))| next.saturating_add(SLACK));
             if self.turn(at, until, now, &mut buffer, reading, notices) {
                 busy = true;
-                waiting.push(Reverse((self.open[at].reached, generation, at)));
+                let open = &mut self.open[at];
+                waiting.push(Reverse((open.due(), open.served, generation, at)));
             }
         }
         self.buffer = buffer;
-        self.open.retain(|open| open.source != CLOSED);
-        busy
+        self.sweep();
+        busy || self.can_open_more()
     }
 
-    pub(super) fn turn(
+    /// Drops what was closed.
+    pub(super) fn sweep(&mut self) {
+        self.open.retain(|open| open.source != CLOSED);
+    }
+
+    fn failed(&mut self, at: usize, error: &std::io::Error, notices: &mut Vec<Notice>) {
+        let path = self.open[at].follower.position.path.clone();
+        self.unreadable(Path::new(&path), error, notices);
+    }
+
+    fn turn(
         &mut self,
         at: usize,
         until: Millis,
@@ -71,17 +92,15 @@ impl Tailer {
         }
         let segment = open.follower.segment();
         let first = reading.events.len();
-        let size_before = open.follower.size;
         let turn = match open.follower.turn_until(until, buffer, reading.read_at, &mut reading.events) {
             Ok(turn) => turn,
             Err(error) => {
-                let path = open.follower.position.path.clone();
-                self.unreadable(Path::new(&path), &error.to_string(), notices);
+                self.failed(at, &error, notices);
                 return false;
             }
         };
         if turn.truncated {
-            self.truncated(at, size_before, now, notices);
+            self.truncated(at, now, notices);
             return true;
         }
         let idle = turn.bytes == 0 && !turn.more;
@@ -93,19 +112,22 @@ impl Tailer {
             *reading.counts.entry(source).or_default().events.entry(format).or_default() += events;
             reading.record(source, segment, open.follower.position.offset, &turn);
             self.dirty.insert(generation);
+            open.active_at = now;
         }
         // A stamp ahead of the clock must not make a file wait for the others to get there.
         if let Some(time) = turn.next.or_else(|| reading.events[first..].last().map(|event| event.time)) {
             open.reached = time.min(now);
         }
+        open.moved_on(turn.bytes);
         if idle {
+            open.idle = true;
             self.at_end(at, now, buffer, reading, notices);
         }
         !idle
     }
 
-    /// A file read to its end: closed if nothing more can come.
-    pub(super) fn at_end(
+    /// A file read to its end: closed if nothing more can come, or nothing has for a while.
+    fn at_end(
         &mut self,
         at: usize,
         now: Millis,
@@ -117,6 +139,11 @@ impl Tailer {
         let dead = open.ending || (open.unnamed_since.is_some() && open.follower.unlinked());
         let abandoned = open.unnamed_since.is_some_and(|since| now - since > GRACE);
         if !dead && !abandoned {
+            open.active_at = open.active_at.min(now);
+            // The beginning of a line is not left behind: if the file goes away, it is all there ever was of it.
+            if now - open.active_at > QUIET && open.unnamed_since.is_none() && open.unread() == 0 {
+                self.close(at, false);
+            }
             return;
         }
         if dead {
@@ -128,15 +155,52 @@ impl Tailer {
             }
         }
         let source = std::mem::replace(&mut open.source, CLOSED);
+        let identity = open.identity();
         let position = Position { finished_at: Some(now), ..open.follower.kept() };
-        if let Ok(metadata) = open.follower.input().metadata() {
-            use std::os::unix::fs::MetadataExt;
-            self.settled.insert(
-                (metadata.dev(), metadata.ino()),
-                (metadata.size(), i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())),
-            );
+        if open.follower.unlinked() {
+            self.listed.remove(&identity);
+        } else if let Some(listed) = self.listed.get_mut(&identity) {
+            listed.state = State::Settled;
+            (listed.size, listed.modified) = (open.follower.size, open.follower.modified);
         }
         notices.push(Notice::Finished { source, path: position.path.clone() });
         self.finish(position);
+    }
+
+    /// A file truncated in place; what was seen of it and not read may lie in a copy.
+    fn truncated(&mut self, at: usize, now: Millis, notices: &mut Vec<Notice>) {
+        let open = &mut self.open[at];
+        let source = std::mem::replace(&mut open.source, CLOSED);
+        let position = open.follower.kept();
+        let unread = open.follower.sound.saturating_sub(position.offset);
+        let shorter = Some(std::mem::take(&mut open.follower.content));
+        let input = open.follower.input.again();
+        let (generation, path) = (position.generation, position.path.clone());
+        let rewritten = Rewritten { source, unread: Some(unread), stopped: false, shorter, input };
+        if let Err(error) = self.rewritten(position.clone(), rewritten, now, notices) {
+            // Where its copy cannot be looked for now, the next look does.
+            self.unreadable(Path::new(&path), &error, notices);
+            self.listed.remove(&(position.device, position.inode));
+            self.finish(position);
+            self.missing.insert(generation);
+        }
+    }
+}
+
+impl super::tailer::Open {
+    /// When its turn comes. A file of which much was read while its events' time stood still comes after the others, once.
+    fn due(&mut self) -> Millis {
+        if self.standstill.1 < STANDSTILL {
+            return self.reached;
+        }
+        self.standstill = (self.reached, 0);
+        Millis::MAX
+    }
+
+    fn moved_on(&mut self, bytes: u64) {
+        self.standstill.1 += bytes;
+        if self.reached >= self.standstill.0.saturating_add(STEP) {
+            self.standstill = (self.reached, 0);
+        }
     }
 }

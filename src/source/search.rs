@@ -95,6 +95,12 @@ impl Follower {
         }
     }
 
+    /// Whether the beginning of a record that was looked at is still there.
+    pub(super) fn begun_holds(&mut self) -> io::Result<bool> {
+        let seen = self.search.scan.as_ref().map(|scan| scan.seen() as u64);
+        seen.map_or(Ok(true), |seen| self.still_there(seen))
+    }
+
     /// Whether what was looked at of the record has not been written over.
     fn still_there(&mut self, seen: u64) -> io::Result<bool> {
         let mut now = [0; LAST];

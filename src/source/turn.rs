@@ -2,7 +2,6 @@
 //! is (`rounds`), nor for a record whose end is not there yet (`search`).
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 
 use crmwatch_detectors::{Event, Field, Millis};
 
@@ -48,14 +47,18 @@ impl Follower {
         events: &mut Vec<Event>,
     ) -> io::Result<Turn> {
         let plain = self.input.compression() == Compression::None;
-        if plain {
-            let size = self.input.metadata()?.size();
+        let mut size = self.size;
+        if plain && (self.rewritten || self.ending || size <= self.position.offset + self.search.looked) {
+            size = self.look()?;
             if size < self.position.offset || self.rewritten {
                 return Ok(Turn { truncated: true, ..Turn::default() });
             }
-            self.size = size;
             if size < self.position.offset + self.search.looked {
+                // The beginning of a line that was looked at is not there any more.
                 self.search = Search::default();
+                if !self.content.holds(self.position.offset, &mut self.input)? {
+                    return Ok(Turn { truncated: true, ..Turn::default() });
+                }
             }
             if size == self.position.offset + self.search.looked && !self.ending {
                 return Ok(Turn::default());
@@ -81,16 +84,20 @@ impl Follower {
                 Searched::Open(more) => return Ok(Turn { more, ..Turn::default() }),
             }
         }
+        // No more memory than there is to read; what was searched already is there.
+        if plain && capacity == chunk {
+            let there = usize::try_from(size.saturating_sub(self.position.offset)).unwrap_or(usize::MAX);
+            capacity = capacity.min(there.max(1));
+        }
         buffer.resize(capacity, 0);
         let filled = self.input.read_at(&mut buffer[..capacity], self.position.offset)?;
-        if plain
-            && (self.input.metadata()?.size() < self.position.offset + filled as u64
-                || !self.content.holds(self.position.offset, &mut self.input)?)
-        {
+        if plain && !self.still_holds(filled)? {
             return Ok(Turn { truncated: true, ..Turn::default() });
         }
+        let more =
+            if plain { filled > 0 && self.size > self.position.offset + filled as u64 } else { filled == capacity };
         let bytes = &buffer[..filled];
-        let mut turn = Turn { more: filled == capacity, ..Turn::default() };
+        let mut turn = Turn { more, ..Turn::default() };
         if self.intake.is_none() {
             let Some(units) = self.units()? else {
                 self.search.looked = filled as u64;
@@ -147,6 +154,17 @@ impl Follower {
         Ok(turn)
     }
 
+    /// Whether what was read before is still there, after `filled` bytes beyond the offset were read.
+    fn still_holds(&mut self, filled: usize) -> io::Result<bool> {
+        let size = self.look()?;
+        let holds = size >= self.position.offset + filled as u64
+            && self.content.holds(self.position.offset, &mut self.input)?;
+        if holds {
+            self.sound = size;
+        }
+        Ok(holds)
+    }
+
     /// Passes over zeros at the offset.
     fn zeros(&mut self, buffer: &mut Vec<u8>) -> io::Result<Turn> {
         let before = self.search.zeros;
@@ -165,6 +183,9 @@ impl Follower {
         let mut turn = Turn { more: true, ..Turn::default() };
         buffer.resize(self.source.max_line, 0);
         let count = self.input.read_at(&mut buffer[..], self.position.offset)?;
+        if self.input.compression() == Compression::None && !self.still_holds(count)? {
+            return Ok(Turn { truncated: true, ..Turn::default() });
+        }
         if self.intake.is_none() {
             let units = self.units()?.unwrap_or_default();
             self.start_intake(units, &buffer[..count])?;

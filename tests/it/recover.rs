@@ -1,11 +1,13 @@
 //! Index and ledger of different age: the daemon refuses and says what to do; `crmwatch recover` shows what lies between, and afterwards each
 //! line is in the index once and each finding is found once, but for what was counted as missing.
 
+#![allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some of which have one")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crmwatch::ledger::Ledger;
 use crmwatch_detectors::Severity;
@@ -43,7 +45,7 @@ fn house() -> (House, PathBuf) {
     (house, backup)
 }
 
-fn restore_index(house: &House, backup: &PathBuf) {
+fn restore_index(house: &House, backup: &Path) {
     fs::remove_dir_all(house.state().join("events")).expect("removed");
     copy(&backup.join("events"), &house.state().join("events"));
 }
@@ -54,7 +56,7 @@ fn remove_ledger(house: &House) {
     }
 }
 
-fn restore_ledger(house: &House, backup: &PathBuf) {
+fn restore_ledger(house: &House, backup: &Path) {
     remove_ledger(house);
     fs::copy(backup.join("ledger.sqlite"), house.state().join("ledger.sqlite")).expect("copied");
 }
@@ -73,9 +75,9 @@ fn refused(house: &House) -> String {
 fn plain(house: &House, text: &str) -> String {
     let text = text.replace(house.path().to_str().expect("UTF-8"), "/house");
     let mut told = String::new();
-    let mut words = text.split_inclusive([' ', '\n']).peekable();
+    let words = text.split_inclusive([' ', '\n']);
     let mut before = String::new();
-    while let Some(word) = words.next() {
+    for word in words {
         let bare = word.trim_end_matches([' ', '\n', ',', ';', ':', ')']);
         let number = before.trim() == "batch" && bare.bytes().all(|byte| byte.is_ascii_digit());
         let id = bare.len() >= 8 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());

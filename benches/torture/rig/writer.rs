@@ -383,12 +383,15 @@ fn numbered(live: &Path, place: usize, compressed: bool) -> PathBuf {
     if compressed { with_ending(&path, "gz") } else { path }
 }
 
+/// Takes a part of the text; nothing ends it.
+type Encode = Box<dyn FnMut(Option<&[u8]>) -> io::Result<()>>;
+
 /// Compresses a file beside it; `slowly`: what is there meanwhile is not whole.
 fn compress(from: &Path, to: &Path, gzip: bool, slowly: bool) -> io::Result<()> {
     let bytes = fs::read(from)?;
     let (first, second) = bytes.split_at(bytes.len() / 2);
     let file = File::create(to)?;
-    let mut encode: Box<dyn FnMut(Option<&[u8]>) -> io::Result<()>> = if gzip {
+    let mut encode: Encode = if gzip {
         let mut encoder = Some(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
         Box::new(move |part| match (part, &mut encoder) {
             (Some(part), Some(encoder)) => encoder.write_all(part).and_then(|()| encoder.flush()),

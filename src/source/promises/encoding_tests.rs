@@ -204,7 +204,7 @@ fn an_old_encoding_is_forgotten_with_its_file() {
     let text = world.texts("\n");
     fs::write(world.path("app.log"), &text[..1]).expect("written");
     world.settle();
-    world.raw("app.log", text[1..].as_bytes());
+    world.raw("app.log", &text.as_bytes()[1..]);
     world.settle();
     world.seen_exactly_once();
 }

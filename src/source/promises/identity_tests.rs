@@ -170,3 +170,26 @@ fn a_symlink_that_leads_nowhere_is_waited_for() {
     world.append("day1", 2);
     world.exactly_once();
 }
+
+// logstash-input-file#109, #111, #207.
+#[test]
+fn what_is_kept_of_thousands_of_short_lived_files_is_bounded_and_none_of_their_lines_is_lost() {
+    let mut world = World::new();
+    let mut most = 0;
+    for round in 0..24 {
+        for number in 0..500 {
+            world.append(&format!("app.log.{round}.{number}"), 1);
+        }
+        world.look();
+        world.read();
+        for number in 0..500 {
+            world.remove(&format!("app.log.{round}.{number}"));
+        }
+        world.look();
+        world.read();
+        assert_eq!(world.handles(), 0);
+        most = most.max(world.kept.len());
+    }
+    world.exactly_once();
+    assert!(most <= 10_600, "{most} positions are kept of 12000 files that are gone");
+}

@@ -155,3 +155,20 @@ fn a_record_ten_times_as_long_costs_ten_times_the_reading_however_many_pieces_it
         assert!(long <= 6 * 10_000_000, "{format}: each byte is read {} times", long / 10_000_000);
     }
 }
+
+// rsyslog#3319.
+#[test]
+fn a_busy_file_does_not_keep_a_quiet_one_waiting() {
+    let mut world = World::new();
+    world.append("app.log.busy", 60_000);
+    world.look();
+    world.batch();
+    world.append("app.log.quiet", 1);
+    let last = world.written.last().cloned().expect("written");
+    world.look();
+    while !world.seen.contains(&last) {
+        assert!(world.seen.len() < 30_000, "the quiet file waits");
+        world.batch();
+    }
+    world.exactly_once();
+}

@@ -138,3 +138,38 @@ fn a_name_that_leads_to_the_old_file_for_a_while_loses_nothing_and_repeats_nothi
     world.append("app.log", 4);
     world.exactly_once();
 }
+
+// fluent-bit#7709.
+#[test]
+fn handles_do_not_grow_over_a_hundred_cycles_of_copytruncate_and_compress() {
+    let mut world = World::new();
+    world.append("app.log", 3);
+    world.settle();
+    let handles = world.handles();
+    for round in 0..100 {
+        world.append("app.log", 3);
+        world.settle();
+        let copy = format!("app.log.{round}");
+        world.copy("app.log", &copy);
+        world.look();
+        world.empty("app.log");
+        world.look();
+        world.gzip(&copy);
+        world.settle();
+    }
+    world.exactly_once();
+    assert!(world.handles() <= handles, "{} handles, {handles} at first", world.handles());
+}
+
+// fluent-bit#1108: nothing but the look at the folders decides, so no lost notification can hide a rotation.
+#[test]
+fn five_thousand_renames_between_two_looks_lose_no_file_that_is_still_there() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    world.settle();
+    for number in 0..5_000 {
+        world.rename("app.log", &format!("app.log.{number}"));
+        world.append("app.log", 1);
+    }
+    world.exactly_once();
+}

@@ -1,6 +1,6 @@
 //! Files that are emptied or overwritten in place.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 
 use super::super::Notice;
@@ -85,5 +85,48 @@ fn a_hole_of_ten_gigabytes_is_passed_over_in_a_few_turns() {
         turns += 1;
         assert!(turns < 100, "the hole is read byte by byte");
     }
+    world.exactly_once();
+}
+
+// vector#23619.
+#[test]
+fn a_file_truncated_and_written_again_longer_than_before_is_read_from_its_start() {
+    let mut world = World::new();
+    world.append("app.log", 20);
+    world.settle();
+    world.overwrite("app.log", 200);
+    world.exactly_once();
+}
+
+// opentelemetry-collector-contrib#43693.
+#[test]
+fn a_truncated_file_with_the_same_long_head_is_read_again_behind_it() {
+    let mut world = World::new();
+    let head = "# the same remark at the head of every file\n".repeat(60);
+    world.raw("app.log", head.as_bytes());
+    world.append("app.log", 30);
+    world.settle();
+    for count in [40, 10] {
+        fs::write(world.path("app.log"), &head).expect("written");
+        world.append("app.log", count);
+        world.settle();
+    }
+    world.seen.retain(|line| !line.starts_with('#'));
+    world.exactly_once();
+}
+
+// fluent-bit#3117, logrotate#286.
+#[test]
+fn the_hole_of_zeros_that_a_truncation_leaves_under_a_writer_that_keeps_its_place_is_passed_over() {
+    let mut world = World::new();
+    let path = world.path("app.log");
+    let mut writer = OpenOptions::new().create(true).truncate(true).write(true).open(&path).expect("opened");
+    let text = world.lines(200);
+    writer.write_all(text.as_bytes()).expect("written");
+    world.settle();
+    OpenOptions::new().write(true).truncate(true).open(&path).expect("truncated");
+    // The writer writes on where it was.
+    let text = world.lines(3);
+    writer.write_all(text.as_bytes()).expect("written");
     world.exactly_once();
 }

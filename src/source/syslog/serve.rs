@@ -65,7 +65,7 @@ pub enum ListenError {
         /// The source.
         name: String,
         /// Which of them, and why.
-        error: TlsError,
+        error: Box<TlsError>,
     },
     /// The configuration lets none through.
     #[error("source {name:?} listens with TLS and has no tls_certificate and tls_key")]
@@ -115,7 +115,7 @@ impl Listener {
                 return Err(ListenError::NoCertificate { name: name() });
             };
             let config = server_config(certificate, key, syslog.client_ca.as_deref());
-            *tls = Some(config.map_err(|error| ListenError::Tls { name: name(), error })?);
+            *tls = Some(config.map_err(|error| ListenError::Tls { name: name(), error: Box::new(error) })?);
         }
         // What cannot ever be in the spool must not be waited for.
         let room = usize::try_from(inlet.spool().max_bytes() / 4).unwrap_or(usize::MAX);

@@ -1,0 +1,198 @@
+//! A look at the folders, or at a few paths: what is new, what has changed, what goes by another name, what is not there any more. Not for
+//! what is to be thought of it (`identity`, `whereabouts`).
+
+use std::path::{Path, PathBuf};
+
+use ahash::{AHashMap, RandomState};
+use crmwatch_detectors::Millis;
+
+use super::discover::{Entry, Found};
+use super::notice::Notice;
+use super::tailer::{Identity, Listed, State, Tailer};
+
+/// What differs from what is remembered.
+#[derive(Default)]
+struct Sight {
+    /// New files, and closed ones that have changed.
+    changed: Vec<Found>,
+    /// Followed files under a name that is not theirs.
+    moved: Vec<Found>,
+}
+
+impl Sight {
+    fn compare(
+        &mut self,
+        listed: &mut AHashMap<Identity, Listed>,
+        hasher: &RandomState,
+        looks: u32,
+        entry: &Entry<'_>,
+    ) {
+        use std::os::unix::ffi::OsStrExt;
+        let Some(one) = listed.get_mut(&(entry.device, entry.inode)) else {
+            self.changed.push(entry.found());
+            return;
+        };
+        one.seen = looks;
+        let own = one.name == hasher.hash_one((entry.folder.as_os_str().as_bytes(), entry.name.as_bytes()));
+        if own {
+            one.named = looks;
+        }
+        let same = one.size == entry.size && one.modified == entry.modified;
+        match one.state {
+            State::Closed | State::Settled | State::Copy if !same => self.changed.push(entry.found()),
+            State::Open | State::Closed if !own => self.moved.push(entry.found()),
+            _ => {}
+        }
+    }
+}
+
+impl Tailer {
+    /// Looks at the folders: new files, renamed ones, ones that went away.
+    pub fn look(&mut self, now: Millis, notices: &mut Vec<Notice>) {
+        self.looks = self.looks.wrapping_add(1);
+        self.exhausted.1 = false;
+        if std::mem::take(&mut self.rejudge) {
+            self.listed.retain(|_, one| one.state != State::Copy);
+        }
+        let mut sight = Sight::default();
+        let Tailer { patterns, listed, hasher, looks, .. } = self;
+        let look = patterns.look(&mut |entry| sight.compare(listed, hasher, *looks, entry));
+        for (path, error) in look.unreadable {
+            self.unreadable(&path, &error, notices);
+        }
+        for source in look.empty {
+            if self.told.insert(format!("waiting {source}")) {
+                notices.push(Notice::Waiting { source });
+            }
+        }
+        self.take_in(sight, true, now, notices);
+        if !look.partial && !self.exhausted.1 {
+            self.find_unseen(now, notices);
+            self.fresh.clear();
+        }
+        self.give_up_deleted(now, notices);
+        if !self.exhausted.1 && self.exhausted.0 {
+            self.exhausted.0 = false;
+            self.limit = super::shelf::limit();
+        }
+    }
+
+    /// Looks at these paths only: something was told of them.
+    pub fn look_at<'p>(&mut self, paths: impl Iterator<Item = &'p Path>, now: Millis, notices: &mut Vec<Notice>) {
+        let mut sight = Sight::default();
+        for found in paths.filter_map(|path| self.patterns.at(path)) {
+            let (folder, name) = (found.path.parent(), found.path.file_name());
+            let (Some(folder), Some(name)) = (folder, name) else { continue };
+            let Found { source, device, inode, size, modified, .. } = found;
+            let entry = Entry { source, folder, name, device, inode, size, modified };
+            sight.compare(&mut self.listed, &self.hasher, self.looks, &entry);
+        }
+        self.take_in(sight, false, now, notices);
+    }
+
+    fn take_in(&mut self, sight: Sight, whole: bool, now: Millis, notices: &mut Vec<Notice>) {
+        for found in sight.moved {
+            if !self.is_second_name(&found, whole) {
+                self.renamed(&found, notices);
+            }
+        }
+        let mut changed = sight.changed;
+        changed.sort_unstable();
+        // Files that are known by their inode come first: whether one of them is still what it was decides what the others can be.
+        let bound = |found: &Found| {
+            self.listed.get(&(found.device, found.inode)).is_some_and(|one| one.state == State::Closed)
+                || self.known.with_inode(found.inode).any(|position| self.missing.contains(&position.generation))
+        };
+        let (bound, others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
+        for found in bound.iter().chain(&others) {
+            let identity = (found.device, found.inode);
+            let outcome = match self.listed.get(&identity).map(|one| (one.state, one.generation)) {
+                Some((State::Open, _)) => continue,
+                Some((State::Closed, _)) if self.is_second_name(found, whole) => continue,
+                Some((State::Closed, generation)) => self.revive(generation, found, now, notices),
+                Some((State::Settled | State::Copy, _)) => {
+                    self.listed.remove(&identity);
+                    self.meet(found, now, notices)
+                }
+                None => self.meet(found, now, notices),
+            };
+            self.sweep();
+            // One that was renamed or deleted since it was seen is found, or missed, at the next look.
+            if let Err(error) = outcome
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                self.unreadable(&found.path, &error, notices);
+            }
+        }
+    }
+
+    /// Whether a followed file, found under a name that is not its own, still has its own, too: a hard or symbolic link.
+    fn is_second_name(&self, found: &Found, whole: bool) -> bool {
+        let identity = (found.device, found.inode);
+        let Some(one) = self.listed.get(&identity) else { return false };
+        if one.name == self.name(&found.path) {
+            return false;
+        }
+        if whole && one.named == self.looks {
+            return true;
+        }
+        let own: Option<PathBuf> = match one.state {
+            State::Open => {
+                self.open.iter().find(|open| open.identity() == identity).map(|open| &open.follower.position)
+            }
+            _ => self.known.get(one.generation),
+        }
+        .map(|position| PathBuf::from(&position.path));
+        let there = own.and_then(|path| self.patterns.at(&path));
+        there.is_some_and(|there| (there.device, there.inode) == identity)
+    }
+
+    fn renamed(&mut self, found: &Found, notices: &mut Vec<Notice>) {
+        let identity = (found.device, found.inode);
+        let name = self.name(&found.path);
+        let Some(one) = self.listed.get_mut(&identity) else { return };
+        (one.name, one.named) = (name, self.looks);
+        let (source, generation) = (one.source, one.generation);
+        let path = found.path.to_string_lossy().into_owned();
+        match one.state {
+            State::Open => {
+                if let Some(open) = self.open.iter_mut().find(|open| open.identity() == identity) {
+                    open.follower.renamed(&found.path);
+                }
+            }
+            _ => self.known.rename(generation, path.clone()),
+        }
+        self.dirty.insert(generation);
+        notices.push(Notice::Renamed { source, path });
+    }
+
+    /// Followed files that the patterns do not name any more.
+    fn find_unseen(&mut self, now: Millis, notices: &mut Vec<Notice>) {
+        let looks = self.looks;
+        let mut gone = Vec::new();
+        self.listed.retain(|_, one| match one.state {
+            _ if one.seen == looks => true,
+            State::Open => true,
+            State::Closed => {
+                gone.push(one.generation);
+                true
+            }
+            State::Settled | State::Copy => false,
+        });
+        let listed = &self.listed;
+        self.copies.retain(|identity, _| listed.get(identity).is_some_and(|one| one.state == State::Copy));
+        for open in &mut self.open {
+            let named = self.listed.get(&open.identity()).is_some_and(|one| one.seen == looks);
+            open.unnamed_since = (!named).then_some(open.unnamed_since.unwrap_or(now));
+        }
+        gone.sort_unstable();
+        for generation in gone {
+            self.gone(generation, now, notices);
+            self.sweep();
+        }
+        for generation in std::mem::take(&mut self.missing) {
+            self.gone_while_stopped(generation, now, notices);
+            self.sweep();
+        }
+    }
+}
