@@ -121,3 +121,35 @@ pub(super) fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'
     let to = from + text[from..].rfind(after)?;
     Some(&text[from..to])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{time, trial};
+
+    /// As docs/formats-guide.md shows it.
+    static LOG: Application = Application { name: "example", head, tell };
+
+    fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
+        let (time, rest) = time::iso_prefix(line, zone)?;
+        let (user, message) = rest.strip_prefix(" [")?.split_once("] ")?;
+        Some(Head { time, user, message, ..Head::default() })
+    }
+
+    fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
+        message.starts_with("exported ").then_some(("export", "success"))
+    }
+
+    #[test]
+    fn the_example_of_the_guide_reads_the_line_it_shows() {
+        let line = "2026-03-02 09:14:07 [mia] exported 40 contacts";
+        assert_eq!((sniff(&LOG, line, 85), sniff(&LOG, "mia exported", 85)), (85, 0));
+        let event = trial::event(grammar(&LOG, &Options::default()), line);
+        assert_eq!(event.time, 1_772_442_847_000);
+        trial::holds(&event, &[(Field::UserName, "mia"), (Field::EventAction, "export")], line);
+        let guide = include_str!("../../docs/formats-guide.md");
+        for shown in [line, "time::iso_prefix(line, zone)?", "message.starts_with(\"exported \").then_some"] {
+            assert!(guide.contains(shown), "{shown}");
+        }
+    }
+}

@@ -21,6 +21,8 @@ pub(super) struct Contained {
     grammar: Box<dyn Grammar>,
     /// A line that is of no format is a message of its own: it came, and from whom is known.
     lenient: bool,
+    /// What looks like a runtime's may be part of the format: it is taken off only where the whole record is none.
+    whole_first: bool,
     /// The pieces so far of a line that a runtime cut, of standard output and of standard error.
     pieces: [String; 2],
     reader: Reader,
@@ -29,7 +31,12 @@ pub(super) struct Contained {
 impl Contained {
     /// Around a grammar. `lenient`: nobody said of which format the lines are.
     pub(super) fn new(grammar: Box<dyn Grammar>, lenient: bool) -> Contained {
-        Contained { grammar, lenient, pieces: Default::default(), reader: Reader::default() }
+        Contained { grammar, lenient, whole_first: false, pieces: Default::default(), reader: Reader::default() }
+    }
+
+    /// Around a grammar of records that may begin as a runtime's do.
+    pub(super) fn unless_whole(grammar: Box<dyn Grammar>) -> Contained {
+        Contained { whole_first: true, ..Contained::new(grammar, false) }
     }
 
     /// A record as it is, without the mark that stands where one file was written behind another.
@@ -140,6 +147,9 @@ impl<'r> Visitor<'r> for Entry<'r> {
 
 impl Grammar for Contained {
     fn framing(&self, line: &[u8]) -> Framing {
+        if self.whole_first {
+            return self.grammar.framing(line);
+        }
         // A runtime writes one line a record, whatever the line itself would begin.
         let head = &line[..line.len().min(100)];
         let contained = match head.first() {
@@ -154,6 +164,14 @@ impl Grammar for Contained {
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let before = events.len();
+        if self.whole_first {
+            let verdict = self.bare(record, events);
+            if !matches!(verdict, Verdict::Rejected(_)) {
+                return verdict;
+            }
+            events.truncate(before);
+        }
         let Some(line) = self.unwrap(record) else { return self.bare(record, events) };
         let pieces = &mut self.pieces[usize::from(line.stream == "stderr")];
         if line.cut && pieces.len() + line.text.len() <= MOST {
@@ -163,7 +181,6 @@ impl Grammar for Contained {
         let joined = !pieces.is_empty();
         let whole = if joined { Cow::Owned(std::mem::take(pieces) + &line.text) } else { Cow::Borrowed(&*line.text) };
         let text = &*whole;
-        let before = events.len();
         let mut verdict = self.grammar.parse(text, events);
         if self.lenient && matches!(verdict, Verdict::Rejected(_)) {
             events.truncate(before);
@@ -213,6 +230,14 @@ impl Grammar for Contained {
 
     fn format(&self) -> &'static str {
         self.grammar.format()
+    }
+
+    fn explain(&mut self) {
+        self.grammar.explain();
+    }
+
+    fn choice(&mut self) -> Option<super::explain::Choice> {
+        self.grammar.choice()
     }
 }
 

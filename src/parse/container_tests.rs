@@ -151,3 +151,20 @@ fn what_only_looks_like_a_container_s_is_left_alone() {
     assert!(docker(&mut reader, r#"{"log":7"#).is_none());
     assert!(composed("a b | c").is_none());
 }
+
+#[test]
+fn a_format_of_an_operator_s_own_may_begin_as_a_runtime_s_lines_do() {
+    for (pattern, record) in
+        [("$host_name | $user_name", "web1 | mia"), ("[$host_name] $user_name", "crm-1  | [web1] mia")]
+    {
+        let text = format!("[[format]]\nname = \"own\"\npattern = '{pattern}'\n");
+        let formats = crate::config::parse_formats(std::path::Path::new("own.toml"), &text).expect("a format");
+        let options = Options { own: formats.first().cloned(), ..options() };
+        let mut grammar = parse::grammar("own", &options).expect("the format");
+        let mut events = Vec::new();
+        assert_eq!(grammar.parse(record, &mut events), Verdict::Parsed, "{record}");
+        let told = [Field::HostName, Field::UserName].map(|field| events[0].text(field));
+        assert_eq!(told, [Some("web1"), Some("mia")], "{record}");
+        assert_eq!(events[0].raw(), record);
+    }
+}

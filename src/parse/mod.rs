@@ -14,6 +14,7 @@ mod dataverse;
 mod entra;
 mod error_log;
 mod espocrm;
+pub mod explain;
 mod google_workspace;
 mod haproxy;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod logfmt;
 mod login_history;
 pub mod m365;
 mod odoo;
+pub mod own;
 mod pairs;
 mod proxy_manager;
 mod salesforce;
@@ -52,6 +54,8 @@ pub mod web;
 mod wrap;
 mod zoho;
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Millis};
 
@@ -66,11 +70,13 @@ pub struct Options {
     pub written: Option<Millis>,
     /// ECS name to the key of a JSON record.
     pub mapping: std::collections::BTreeMap<String, String>,
+    /// The operator's own format, where the source has one.
+    pub own: Option<Arc<own::OwnFormat>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timezone: Tz::UTC, year: 1970, written: None, mapping: Default::default() }
+        Options { timezone: Tz::UTC, year: 1970, written: None, mapping: Default::default(), own: None }
     }
 }
 
@@ -122,6 +128,14 @@ pub trait Grammar: Send {
 
     /// The name of the format in use; differs from the configured one for `auto`.
     fn format(&self) -> &'static str;
+
+    /// From now on what was weighed is remembered, for [`Grammar::choice`].
+    fn explain(&mut self) {}
+
+    /// What was weighed to find the format of the last record, where anything was.
+    fn choice(&mut self) -> Option<explain::Choice> {
+        None
+    }
 }
 
 /// The time of an event whose record has none that can be read.
@@ -190,6 +204,9 @@ pub fn format(name: &str) -> Option<&'static Format> {
 /// a container's runtime puts around them, and with a syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
     let lenient = matches!(name, auto::NAME | syslog::NAME);
+    if let Some(own) = options.own.as_ref().filter(|own| own.name == name) {
+        return Some(Box::new(container::Contained::unless_whole(own::grammar(own, options))));
+    }
     Some(Box::new(container::Contained::new(bare(name, options)?, lenient)))
 }
 

@@ -192,6 +192,8 @@ pub struct Carried {
     clock: YearClock,
     /// A stamp without a year came, so the year is worth keeping.
     dated: bool,
+    /// What looks like a header may be part of the format: it is taken off only where the whole line is none.
+    unless_whole: bool,
     grammar: Box<dyn Grammar>,
     name: String,
 }
@@ -203,7 +205,12 @@ impl Carried {
     /// Around a grammar.
     pub fn new(grammar: Box<dyn Grammar>, options: &Options) -> Carried {
         let clock = YearClock::of(options);
-        Carried { options: options.clone(), clock, dated: false, grammar, name: String::new() }
+        Carried { options: options.clone(), clock, dated: false, unless_whole: false, grammar, name: String::new() }
+    }
+
+    /// Around a grammar of lines that may begin as a syslog header does.
+    pub fn unless_whole(grammar: Box<dyn Grammar>, options: &Options) -> Carried {
+        Carried { unless_whole: true, ..Carried::new(grammar, options) }
     }
 }
 
@@ -219,11 +226,20 @@ impl Grammar for Carried {
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let before = events.len();
+        let mut whole = None;
+        if self.unless_whole {
+            let verdict = self.grammar.parse(record, events);
+            if !matches!(verdict, Verdict::Rejected(_)) {
+                return verdict;
+            }
+            events.truncate(before);
+            whole = Some(verdict);
+        }
         let line = record.strip_prefix('\u{feff}').unwrap_or(record);
         let Some(header) = syslog_header::header(line, self.options.timezone) else {
-            return self.grammar.parse(record, events);
+            return whole.unwrap_or_else(|| self.grammar.parse(record, events));
         };
-        let before = events.len();
         let year = self.clock;
         let time = moment(&header, &mut self.clock, &self.options);
         let verdict = first_that_fits(&header, events, |text, events| self.grammar.parse(text, events));

@@ -6,6 +6,7 @@ mod corpus;
 mod crash;
 mod deep;
 mod demo;
+mod explain;
 mod faults;
 mod fixtures;
 mod formats;

@@ -135,6 +135,24 @@ impl Pairs {
     }
 }
 
+/// Whether a key is one that programs without ECS commonly use, and means something by itself.
+pub(crate) fn usual(key: &str) -> bool {
+    keys::usual_names().any(|known| known == key)
+}
+
+/// The keys that mean something by themselves.
+pub(crate) fn usual_names() -> impl Iterator<Item = &'static str> {
+    keys::usual_names()
+}
+
+/// Where a text's first value is not JSON.
+pub(crate) fn syntax(text: &str) -> Result<(), JsonError> {
+    if !text.starts_with(['{', '[']) {
+        return Err(JsonError { at: 0, problem: "neither a brace nor a bracket" });
+    }
+    each_item(&mut Reader::default(), text, |_| ()).map(drop)
+}
+
 /// Why a text is refused.
 pub(crate) enum Fault {
     Syntax,
