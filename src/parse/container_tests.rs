@@ -1,3 +1,5 @@
+//! What containers wrap around lines of every kind, whole and in pieces. Not for whole files of a format (`tests/it/formats`).
+
 use chrono_tz::Tz;
 use crmwatch_detectors::Field;
 
