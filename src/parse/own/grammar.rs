@@ -138,6 +138,7 @@ impl Own {
         let before = events.len();
         let verdict = grammar.parse(record, events);
         let format = self.format.clone();
+        #[allow(clippy::needless_range_loop, reason = "the event at hand is changed between looks at it")]
         for at in before..events.len() {
             if let Some((key, form)) = &format.time {
                 let text = of_key(&format, &events[at], key);
@@ -349,7 +350,7 @@ impl OwnFormat {
     }
 
     fn miss_of_json(&self, line: &str, options: &Options) -> Option<Miss> {
-        let Some(text) = json_lines::body(line) else { return None };
+        let text = json_lines::body(line)?;
         let start = text.as_ptr() as usize - line.as_ptr() as usize;
         if let Err(error) = json_lines::syntax(text) {
             return Some(Miss::new((start + error.at).min(line.len()), format!("expected JSON: {}", error.problem)));
