@@ -70,6 +70,10 @@ impl Follower {
         if position.year == 0 {
             position.year = year_of(metadata.mtime());
         }
+        if input.compression() != Compression::None {
+            // The size that counts is that of the file as it lies there now.
+            position.size = 0;
+        }
         let marks = std::mem::take(&mut position.marks);
         let content = Content::before(position.offset, &mut input, marks)?;
         Ok(Follower {

@@ -20,19 +20,6 @@ use crate::config::Start;
 /// What tells a compressed file from plain text, in bytes.
 const MAGIC: u64 = 4;
 
-/// A compressed file that cannot be decompressed is not complained of for so long after it was last written to.
-const UNFINISHED: Millis = 60_000;
-
-/// Opens a file that was found; nothing where its name leads elsewhere by now. The next look finds what became of it.
-fn open(found: &Found) -> io::Result<Option<Input>> {
-    let input = match Input::open(&found.path) {
-        Ok(input) => input,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok((input.identity()? == (found.device, found.inode)).then_some(input))
-}
-
 impl Tailer {
     /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
     pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
@@ -43,15 +30,15 @@ impl Tailer {
         if self.recognise(found) {
             return Ok(());
         }
-        let Some(mut input) = open(found)? else { return Ok(()) };
+        let mut input = open_as_found(found)?;
         let mut head = [0; PREFIX];
         let count = match input.read_at(&mut head, 0) {
-            Ok(count) => count,
-            // A compressor is still writing it.
-            Err(error) if error.raw_os_error().is_none() && now - found.modified / 1_000_000 < UNFINISHED => {
+            // A compressor is still at work.
+            Err(error) if input.compression() != Compression::None && !is_no_answer(&error, false) => {
+                self.list(found, State::Copy, 0);
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            count => count?,
         };
         let head = &head[..count];
         if input.compression() != Compression::None {
@@ -140,7 +127,7 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let Some(mut input) = open(found)? else { return Ok(()) };
+        let mut input = open_as_found(found)?;
         let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
         let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
         let plain = input.compression() == Compression::None;
@@ -263,7 +250,15 @@ impl Tailer {
             self.list(found, State::Copy, 0);
             return Ok(());
         }
-        match self.that_fits(found.source, &candidates, &mut input)? {
+        // One of which nothing was read yet has only its inode.
+        let unread = self.known.with_inode(found.inode).find(|position| {
+            position.offset == 0
+                && position.size == found.size
+                && self.missing.contains(&position.generation)
+                && position.source == self.sources[found.source].source.name
+        });
+        let unread = unread.map(|position| position.generation);
+        match self.that_fits(found.source, &candidates, &mut input)?.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {
                 self.list(found, State::Settled, 0);
@@ -372,6 +367,15 @@ impl Tailer {
         self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
         self.make_room(now);
     }
+}
+
+/// Opens a file that a look found, if it is still the one at its path; if not, the next look finds both.
+fn open_as_found(found: &Found) -> io::Result<Input> {
+    let input = Input::open(&found.path)?;
+    if input.identity()? != (found.device, found.inode) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(input)
 }
 
 /// Whether a compressed file decompresses to its end.

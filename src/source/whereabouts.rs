@@ -9,7 +9,7 @@ use crmwatch_detectors::Millis;
 use super::content::Content;
 use super::discover::{self, Found};
 use super::follow::Follower;
-use super::input::{Input, is_no_answer};
+use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
 use super::position::Position;
 use super::tailer::{CLOSED, Identity, State, Tailer};
@@ -193,17 +193,26 @@ impl Tailer {
         unknown.map_or(Ok(None), Err)
     }
 
-    /// A file taken for a copy that begins like one of which nothing was read, and is no longer.
+    /// A file that begins like one of which nothing was read, and is no longer: one taken for its copy, or one as long as it was that nobody
+    /// has met yet.
     fn unread_copy(&self, position: &Position, original: Identity, head: &[u8]) -> Option<(PathBuf, Input, u64)> {
         if position.offset > 0 || head.is_empty() {
             return None;
         }
-        self.copies.iter().filter(|(identity, _)| **identity != original).find_map(|(_, path)| {
-            let mut input = Input::open(path).ok()?;
+        self.strangers(position).into_iter().find_map(|(path, _)| {
+            let mut input = Input::open(&path).ok()?;
+            let found = found_at(0, PathBuf::new(), &input);
+            let identity = (found.device, found.inode);
+            if input.compression() != Compression::None {
+                return None;
+            }
+            let candidate = match self.listed.get(&identity) {
+                Some(listed) => listed.state == State::Copy && found.size <= position.size,
+                None => found.size == position.size,
+            };
             let mut now = vec![0; head.len()];
             let count = input.read_at(&mut now, 0).ok()?;
-            let same = count == head.len() && now == head && found_at(0, PathBuf::new(), &input).size <= position.size;
-            same.then(|| (path.clone(), input, 0))
+            (candidate && identity != original && count == head.len() && now == head).then_some((path, input, 0))
         })
     }
 
