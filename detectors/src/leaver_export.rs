@@ -10,7 +10,7 @@
 //! The people file says who is leaving: status `notice` or `disabled`, or a last day within 60 days. What such a person exports, downloads
 //! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day
 //! (one that was reported counts once two were), it is medium; ten times `records`, or five times the largest day, is high. Those who have fewer than three
-//! days with exports behind them are measured at twice `records`. The limits lie below bulk-export's, because the reason is known.
+//! days with exports behind them are measured at twice `records`, and at ten times in an organisation's first fortnight. The limits lie below bulk-export's, because the reason is known.
 //!
 //! # False positives
 //! A handover of accounts to a successor; the last month-end of somebody in accounting (its like of the month before makes it quiet).
@@ -39,6 +39,7 @@ use crate::wording::figure;
 const DAY: Millis = 86_400_000;
 const NEAR_DAYS: u64 = 60;
 const DAYS_KEPT: usize = 40;
+const LEAST_DAYS: f64 = 14.0;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +112,14 @@ impl Watch for LeaverExport {
         let told = leaver.days.iter().filter(|day| day.told && day.number < number - 1).count() >= 2;
         let earlier = leaver.days.iter().filter(|day| day.number < number - 1 && (told || !day.told));
         let (count, top) = earlier.fold((0, 0.0), |(count, top), day| (count + 1, day.amount.max(top)));
-        let floor = if count >= 3 { at.settings.records } else { 2.0 * at.settings.records };
+        // Whose exports are not known yet may export much as his work; in a company that is new here nobody's are.
+        let watched = context.view(event).organisation_days() >= LEAST_DAYS;
+        let floor = at.settings.records
+            * match (count >= 3, watched) {
+                (true, _) => 1.0,
+                (false, true) => 2.0,
+                (false, false) => 10.0,
+            };
         if amount < floor || amount < 1.5 * top {
             return;
         }
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_last_day_that_is_near_makes_a_leaver_and_one_next_year_does_not() {
-        let of = |last_day| play_all(&make, vec![export(0, 6_000, Status::Active, Some(last_day))]).len();
+        let of = |last_day| play_all(&make, vec![export(0, 12_000, Status::Active, Some(last_day))]).len();
         assert_eq!([of("2026-03-31"), of("2027-03-31")], [1, 0]);
     }
 }

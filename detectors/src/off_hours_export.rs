@@ -10,7 +10,7 @@
 //! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
 //! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
 //! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
-//! the hour are added up; from `records` on it is medium, and high from a network that is strange to the person. Programs work at night and are
+//! the hour are added up; from `records` on it is low on an evening or a weekend's day, medium at night (22 to 6), and high from a network that is strange to the person. Programs work at night and are
 //! left out.
 //!
 //! # False positives
@@ -100,10 +100,23 @@ impl Watch for OffHoursExport {
         let strange = view.mature() && view.strange_network();
         let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
-        let severity = if strange { Severity::High } else { Severity::Medium };
+        let dead_of_night = is_night(event) && view.hour_share(5).is_some_and(|share| share < 1.6 * RARE);
+        let severity = match (strange, dead_of_night) {
+            (true, _) => Severity::High,
+            (false, true) => Severity::Medium,
+            (false, false) => Severity::Low,
+        };
         out.push(tell(event, severity, amount, share).resting_on(evidence, from, event.time));
         night.told = Some((event.time, amount));
     }
+}
+
+/// Whether it is between ten in the evening and six in the morning where the person works; anywhere, where that is not known.
+fn is_night(event: &Event) -> bool {
+    use chrono::Timelike;
+    let zone = event.person.as_ref().and_then(|person| person.timezone);
+    let utc = chrono::DateTime::from_timestamp_millis(event.time).unwrap_or_default();
+    zone.is_none_or(|zone| !(6..22).contains(&utc.with_timezone(&zone).hour()))
 }
 
 fn tell(event: &Event, severity: Severity, amount: f64, share: f64) -> Detection {

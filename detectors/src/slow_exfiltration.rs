@@ -11,7 +11,7 @@
 //! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
 //! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
 //! month and the first three of the next count for one at most, for then books are closed. Once the sum has reached `alarm`, nothing
-//! is learned. Besides, the days of the sum must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
+//! is learned. Besides, the last four to fourteen days must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
 //! `records` are high. Days are those of UTC, weekends count only where something was taken out, and programs are left out.
 //!
 //! # False positives
@@ -52,7 +52,10 @@ const CLOSE_CAP: f64 = 1.0;
 const LEAST_SPREAD: f64 = 0.5;
 /// Weight of a day in the mean: half is forgotten in about a month of working days.
 const WEIGHT: f64 = 0.03;
-/// The days of the sum must hold so many times what they would hold anyway.
+/// Days of which something is said.
+const LEAST_RUN: i64 = 4;
+const FORTNIGHT: i64 = 14;
+/// They must hold so many times what they would hold anyway.
 const TIMES: f64 = 3.0;
 /// Peers' mean weighs like so many own days.
 const PEERS: f64 = 5.0;
@@ -82,10 +85,9 @@ pub struct Drip {
     usual: f64,
     closed: i64,
     sum: f64,
-    /// Records of the days in the sum, and the first of them.
-    taken: f64,
-    since: i64,
     open: BTreeMap<i64, f64>,
+    /// The closed days of the last fortnight on which something was taken out.
+    recent: Vec<(i64, f64)>,
     steps: Steps,
     told: Option<(i64, u8)>,
 }
@@ -112,9 +114,9 @@ fn closes_a_month(day: i64) -> bool {
     date.day() <= 3 || (date + chrono::Days::new(5)).month() != date.month()
 }
 
-/// The sum with what it rests on.
+/// The days that stand out: how high the sum is, what they hold, and the first of them.
 #[derive(Clone, Copy)]
-struct Sum {
+struct Run {
     height: f64,
     taken: f64,
     since: i64,
@@ -138,17 +140,24 @@ impl Drip {
         ((measure(records) - mean) / self.variance.sqrt().max(LEAST_SPREAD)).min(cap)
     }
 
-    fn grown(&self, sum: Sum, day: i64, records: f64, peers: f64, slack: f64) -> Sum {
-        let height = (sum.height + self.distance(day, records, peers) - slack).max(0.0);
-        if height == 0.0 {
-            return Sum { height, taken: 0.0, since: day + 1 };
-        }
-        let begins = sum.height == 0.0;
-        Sum {
+    fn grown(&self, height: f64, day: i64, records: f64, peers: f64, slack: f64) -> f64 {
+        (height + self.distance(day, records, peers) - slack).max(0.0)
+    }
+
+    /// The last days, four to fourteen, that hold the most times what is usual in as many; if they hold enough.
+    fn run(&self, height: f64, today: i64, records: f64) -> Option<Run> {
+        let taken_since = |since: i64| -> f64 {
+            let closed = self.recent.iter().filter(|(day, _)| *day >= since).map(|(_, records)| records);
+            closed.chain(self.open.range(since..=today).map(|(_, records)| records)).sum()
+        };
+        let runs = (LEAST_RUN..=FORTNIGHT).map(|days| Run {
             height,
-            taken: if begins { records } else { sum.taken + records },
-            since: if begins { day } else { sum.since },
-        }
+            taken: taken_since(today - days + 1),
+            since: today - days + 1,
+        });
+        let times = |run: &Run| run.taken / (self.usual.max(1.0) * (today - run.since + 1) as f64);
+        let enough = |run: &Run| run.taken >= records && times(run) >= TIMES;
+        runs.filter(enough).max_by(|one, other| times(one).total_cmp(&times(other)))
     }
 
     /// Closes the days before yesterday, those without exports too. What each taught.
@@ -166,9 +175,10 @@ impl Drip {
             if records == 0.0 && is_weekend(day) {
                 continue;
             }
-            let before = Sum { height: self.sum, taken: self.taken, since: self.since };
-            let after = self.grown(before, day, records, peers, settings.slack);
-            (self.sum, self.taken, self.since) = (after.height, after.taken, after.since);
+            self.sum = self.grown(self.sum, day, records, peers, settings.slack);
+            if records > 0.0 {
+                self.recent.push((day, records));
+            }
             if self.sum < settings.alarm {
                 // One wild day moves the mean no farther than three spreads.
                 let most = self.mean + 3.0 * self.variance.sqrt().max(LEAST_SPREAD);
@@ -182,6 +192,7 @@ impl Drip {
             }
         }
         self.open.retain(|day, _| *day >= today - 1);
+        self.recent.retain(|(day, _)| *day > today - FORTNIGHT);
         lessons
     }
 }
@@ -216,24 +227,22 @@ impl Watch for SlowExfiltration {
         let lessons = drip.close(today, peers, at.settings);
         *drip.open.entry(today).or_insert(0.0) += records;
         drip.steps.add(Step::of(event, records, ""));
-        let mut sum = Sum { height: drip.sum, taken: drip.taken, since: drip.since };
+        let mut height = drip.sum;
         for (day, taken) in drip.open.range(..=today) {
-            sum = drip.grown(sum, *day, *taken, peers, at.settings.slack);
+            height = drip.grown(height, *day, *taken, peers, at.settings.slack);
         }
-        let severity = if sum.taken >= 10.0 * at.settings.records { Severity::High } else { Severity::Medium };
-        // What he takes out anyway in so many days is not much more than usual.
-        let anyway = drip.usual * (today - sum.since + 1) as f64;
-        let alarm = sum.height >= at.settings.alarm && sum.taken >= at.settings.records.max(TIMES * anyway);
+        let run = drip.run(height, today, at.settings.records).filter(|_| height >= at.settings.alarm);
         // The days of the past on which he was at work and took out nothing are his history, too.
         let known = context.view(event).days() >= LEAST_DAYS;
-        let again = drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst);
-        if alarm && known && again {
-            drip.told = Some((today, severity as u8));
-            let from = sum.since * DAY;
-            let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
-            let evidence = steps.filter(|one| one.id != event.id).collect();
-            let usual = drip.usual;
-            out.push(tell(event, severity, &sum, today, usual).resting_on(evidence, from, event.time));
+        if let Some(run) = run.filter(|_| known) {
+            let severity = if run.taken >= 10.0 * at.settings.records { Severity::High } else { Severity::Medium };
+            if drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst) {
+                drip.told = Some((today, severity as u8));
+                let from = run.since * DAY;
+                let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
+                let evidence = steps.filter(|one| one.id != event.id).collect();
+                out.push(tell(event, severity, &run, today, drip.usual).resting_on(evidence, from, event.time));
+            }
         }
         if !lessons.is_empty() {
             let group = at.states.touch(&group, event.time);
@@ -242,9 +251,9 @@ impl Watch for SlowExfiltration {
     }
 }
 
-fn tell(event: &Event, severity: Severity, sum: &Sum, today: i64, usual: f64) -> Detection {
+fn tell(event: &Event, severity: Severity, run: &Run, today: i64, usual: f64) -> Detection {
     let who = who(event);
-    let (taken, days, usual) = (figure(sum.taken), today - sum.since + 1, figure(usual));
+    let (taken, days, usual) = (figure(run.taken), today - run.since + 1, figure(usual));
     Detection {
         summary: Sentence::new(
             format!("{who} has been taking out more than usual for {days} days: {taken} records together"),
@@ -253,7 +262,7 @@ fn tell(event: &Event, severity: Severity, sum: &Sum, today: i64, usual: f64) ->
         observed: Sentence::new(format!("{taken} records in {days} days"), format!("{days} 天内 {taken} 条记录")),
         expected: Sentence::new(format!("about {usual} a day"), format!("每天约 {usual} 条")),
         quiet: 4 * DAY,
-        parts: vec![("sum of distances", sum.height), ("records", sum.taken)],
+        parts: vec![("sum of distances", run.height), ("records", run.taken)],
         ..SlowExfiltration::detection(event, severity)
     }
 }

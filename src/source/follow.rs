@@ -66,6 +66,7 @@ impl Follower {
     ) -> io::Result<Follower> {
         let metadata = input.metadata()?;
         (position.device, position.inode) = (metadata.dev(), metadata.ino());
+        position.compressed = input.compression() != Compression::None;
         if position.year == 0 {
             position.year = year_of(metadata.mtime());
         }

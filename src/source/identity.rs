@@ -45,7 +45,7 @@ impl Tailer {
             return self.meet_compressed(found, input, head, now, notices);
         }
         let by_inode: Vec<u64> = self.known.with_inode(found.inode).map(|position| position.generation).collect();
-        if let Some(generation) = self.that_fits(&by_inode, &mut input)? {
+        if let Some(generation) = self.that_fits(found.source, &by_inode, &mut input)? {
             return self.resume(generation, found, input, None, now, notices);
         }
         // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
@@ -54,7 +54,7 @@ impl Tailer {
         let mut replaced = replaced.filter_map(|generation| self.known.get(*generation));
         let replaced = replaced.find(|position| position.offset > 0 && position.path == here).cloned();
         if let Some(position) = replaced {
-            let unread = (position.size > position.offset).then(|| position.size - position.offset);
+            let unread = position.unread();
             let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
             self.rewritten(position, rewritten, now, notices)?;
             return self.meet(found, now, notices);
@@ -64,9 +64,10 @@ impl Tailer {
             return Ok(());
         }
         // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
-        let by_content = self.that_fits(&self.known.with_head(head), &mut input)?;
+        let by_content = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
         let unread = |generation: &&u64| {
-            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none())
+            let own = |one: &Position| one.source == self.sources[found.source].source.name;
+            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none() && own(one))
         };
         match by_content.or_else(|| by_inode.iter().find(unread).copied()) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
@@ -84,15 +85,22 @@ impl Tailer {
         }
     }
 
+    /// The source a position is of; nothing where the configuration has it no more.
+    pub(super) fn source_of(&self, position: &Position) -> Option<usize> {
+        self.sources.iter().position(|one| one.source.name == position.source)
+    }
+
     /// A position of a file that is not there, as far as is known.
     fn at_rest(&self, generation: u64) -> Option<&Position> {
         self.known.get(generation).filter(|position| !self.is_followed(position))
     }
 
-    /// The first of these positions from which a file goes on, none of them that of another file that is there.
-    fn that_fits(&self, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
+    /// The first of these positions from which a file goes on, none of them that of another file that is there, nor of another source:
+    /// headers are alike, and inodes come again.
+    fn that_fits(&self, source: usize, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
         for generation in generations {
-            let Some(position) = self.at_rest(*generation) else { continue };
+            let own = |position: &&Position| position.source == self.sources[source].source.name;
+            let Some(position) = self.at_rest(*generation).filter(own) else { continue };
             match position.fits(input) {
                 Ok(true) => return Ok(Some(*generation)),
                 // A disk that does not answer must not make a known file a new one.
@@ -148,7 +156,7 @@ impl Tailer {
             let count = input.read_at(&mut head, 0)?;
             let head = &head[..count];
             let copy = plain && self.is_copy(found, &mut input, head)?;
-            let known = self.that_fits(&self.known.with_head(head), &mut input)?;
+            let known = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
             if copy || (size_before == 0 && (!plain || known.is_some())) {
                 self.waiting.remove(&(reached, generation));
                 self.finish(Position { finished_at: Some(now), ..position });
@@ -161,7 +169,7 @@ impl Tailer {
         if position.fits(&mut input)? {
             return self.resume(generation, found, input, Some(reached), now, notices);
         }
-        let unread = Some(position.size.saturating_sub(position.offset));
+        let unread = position.unread();
         self.waiting.remove(&(reached, generation));
         let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
         self.rewritten(position, rewritten, now, notices)?;
@@ -263,10 +271,13 @@ impl Tailer {
         }
         // One of which nothing was read yet has only its inode.
         let unread = self.known.with_inode(found.inode).find(|position| {
-            position.offset == 0 && position.size == found.size && self.missing.contains(&position.generation)
+            position.offset == 0
+                && position.size == found.size
+                && self.missing.contains(&position.generation)
+                && position.source == self.sources[found.source].source.name
         });
         let unread = unread.map(|position| position.generation);
-        match self.that_fits(&candidates, &mut input)?.or(unread) {
+        match self.that_fits(found.source, &candidates, &mut input)?.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {
                 self.list(found, State::Settled, 0);
@@ -320,7 +331,10 @@ impl Tailer {
         let path = found.path.to_string_lossy().into_owned();
         let renamed = position.path != path;
         position.path.clone_from(&path);
-        let followed = &self.sources[found.source];
+        // A file stays with its source for life, wherever it is found: the journal's stretches are read again by that one's grammar.
+        let source = self.source_of(&position).unwrap_or(found.source);
+        let followed = &self.sources[source];
+        position.source.clone_from(&followed.source.name);
         let ending = input.compression() != Compression::None;
         let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
         self.known.remove(generation);
@@ -331,11 +345,11 @@ impl Tailer {
         }
         if renamed {
             self.dirty.insert(generation);
-            notices.push(Notice::Renamed { source: found.source, path });
+            notices.push(Notice::Renamed { source, path });
         }
         let reached = reached.unwrap_or_else(|| follower.first_time().unwrap_or(Millis::MIN));
-        self.list(found, State::Open, generation);
-        self.put(follower, found.source, ending, reached, now);
+        self.list(&Found { source, ..found.clone() }, State::Open, generation);
+        self.put(follower, source, ending, reached, now);
         Ok(())
     }
 

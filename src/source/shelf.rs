@@ -139,6 +139,10 @@ impl Tailer {
                 }
                 break;
             }
+            // Its name leads elsewhere since a moment ago.
+            if self.waiting.contains(&(reached, generation)) {
+                self.look_again(reached, generation, identity);
+            }
         }
     }
 

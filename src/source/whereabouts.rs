@@ -40,6 +40,8 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Rewritten { source, unread, stopped, shorter, input } = what;
+        // Its inode may be that of another source's file by now: it stays with its own.
+        let source = self.source_of(&position).unwrap_or(source);
         let path = position.path.clone();
         let identity = (position.device, position.inode);
         // What stands at the path is not the file meant: it must not be found as its own copy.
@@ -103,10 +105,9 @@ impl Tailer {
                 return;
             }
         }
-        let unread = position.size.saturating_sub(position.offset);
         let (source, path) = (listed.source, position.path.clone());
-        if unread > 0 && !listed.compressed {
-            let bytes = Some(unread);
+        let bytes = position.unread();
+        if bytes.is_some() {
             notices.push(Notice::Lost { source, path: path.clone(), bytes, cause: "deleted" });
         }
         notices.push(Notice::Finished { source, path });
@@ -116,9 +117,7 @@ impl Tailer {
     /// A position from before the start whose file no pattern names: looked for among its siblings, given up otherwise.
     pub(super) fn gone_while_stopped(&mut self, generation: u64, now: Millis, notices: &mut Vec<Notice>) {
         let Some(position) = self.known.get(generation).cloned() else { return };
-        let Some(source) = self.sources.iter().position(|one| one.source.name == position.source) else {
-            return;
-        };
+        let Some(source) = self.source_of(&position) else { return };
         match self.elsewhere(&position, None) {
             Ok(Some((path, input))) => {
                 self.follow_elsewhere(generation, source, path, input, Millis::MIN, now, notices);
@@ -132,10 +131,7 @@ impl Tailer {
             }
         }
         if (position.offset > 0 || position.prefix_length > 0 || position.size > 0) && !self.was_done_with(&position) {
-            // Of a compressed file the size says nothing of how much text it held.
-            let compressed = ["gz", "zst"].map(|ending| Path::new(&position.path).extension() == Some(ending.as_ref()));
-            let unread = position.size.saturating_sub(position.offset);
-            let bytes = Some(unread).filter(|bytes| *bytes > 0 && compressed == [false; 2]);
+            let bytes = position.unread();
             let path = position.path.clone();
             notices.push(Notice::Lost { source, path, bytes, cause: "gone_while_stopped" });
         }
