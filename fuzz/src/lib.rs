@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono_tz::Tz;
 use crmwatch::config::Config;
 use crmwatch::ledger::Segment;
+use crmwatch::parse::own::OwnFormat;
 use crmwatch::parse::web::Tables;
 use crmwatch::parse::{self, Framing, Options, Verdict};
 use crmwatch::query::Query;
@@ -17,16 +18,15 @@ use crmwatch_detectors::{Event, codec, json as event_json, sigma};
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::shipped);
 const NOW: i64 = 1_772_442_847_000;
 
-/// Formats of one event a line, and the finding out which it is.
+/// Every format, and the finding out which it is.
 pub fn lines(bytes: &[u8]) {
-    for format in ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "syslog", "auto"] {
-        file(format, bytes);
-    }
+    let every = parse::FORMATS.iter().map(|format| format.name);
+    every.chain(["auto", "own", "own-captures"]).for_each(|format| file(format, bytes));
 }
 
 /// JSON in all its wrappings.
 pub fn json(bytes: &[u8]) {
-    for format in ["json", "m365-audit", "salesforce-elf", "auto"] {
+    for format in ["json", "m365-audit", "salesforce-elf", "auto", "own-json"] {
         file(format, bytes);
     }
 }
@@ -67,9 +67,34 @@ fn stream(bytes: &[u8]) {
     }
 }
 
+/// Formats of an operator's own, one of each shape.
+const OWN: &str = r#"
+[[format]]
+name = "own"
+pattern = '$remote_addr - $user_name [$when] "$request" $crm_records'
+time = { field = "when", format = "%b %d %H:%M:%S" }
+actions = [{ field = "user_name", contains = "a", action = "export", outcome = "success" }]
+
+[[format]]
+name = "own-captures"
+regex = '(?P<source_ip>\S+) (?P<user_name>.*?) ?\[(?P<time_local>[^\]]*)\](?P<message>.*)'
+
+[[format]]
+name = "own-json"
+json = { "user.name" = "user", "crm.records" = "a.b" }
+time = { field = "time", format = "iso" }
+actions = [{ field = "action", prefix = "e", action = "export" }]
+"#;
+
+fn own(name: &str) -> Option<Arc<OwnFormat>> {
+    static FORMATS: LazyLock<Vec<Arc<OwnFormat>>> =
+        LazyLock::new(|| crmwatch::config::parse_formats(Path::new("own.toml"), OWN).expect("right formats"));
+    FORMATS.iter().find(|own| own.name == name).cloned()
+}
+
 /// Reads bytes as a file of that format, record by record, and is stopped and resumed at each.
-fn file(format: &str, bytes: &[u8]) {
-    let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, ..Options::default() };
+pub fn file(format: &str, bytes: &[u8]) {
+    let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, own: own(format), ..Options::default() };
     let mut grammar = parse::grammar(format, &options).expect("a format of the list");
     let mut events: Vec<Event> = Vec::new();
     let mut rest = bytes;

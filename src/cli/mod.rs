@@ -8,6 +8,7 @@ mod demo;
 mod desk;
 mod detectors;
 mod exit;
+mod explain;
 mod output;
 mod parse;
 mod recover;
@@ -38,6 +39,7 @@ Examples:
   crmwatch demo                                    see it at work, on an invented company
   crmwatch scan /var/log/nginx                     what is in the logs you already have
   crmwatch parse --format nginx access.log         the events of one file, as JSON lines
+  crmwatch parse --explain access.log              and where each of their fields comes from
   crmwatch search --since 7d 'user.name:alice'     what somebody did
   crmwatch detectors explain impossible-travel     what a rule means, and what to do
   crmwatch check                                   is the configuration right

@@ -1,4 +1,4 @@
-//! `crmwatch parse`: the events of log files as JSON lines, in file order, before enrichment.
+//! `crmwatch parse`: the events of log files as JSON lines, in file order, before enrichment. Not for telling why (`explain`).
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use chrono_tz::Tz;
 use clap::Args;
 use crmwatch_detectors::{Field, json};
 
+use super::explain::Explaining;
 use super::{Exit, output};
-use crate::config::{Source, nearest};
+use crate::config::{ConfigError, Source, nearest, read_formats};
 use crate::parse::web::Tables;
 use crate::parse::{self};
 use crate::source::{Followed, Input, WholeFile};
@@ -24,15 +25,28 @@ pub(super) struct Reading {
     /// The zone of stamps without an offset, e.g. Europe/Berlin.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(super) timezone: String,
+    /// A file that describes formats of your own, as [[format]] of the configuration does; with several, --format names the one.
+    #[arg(long, value_name = "FILE")]
+    pub(super) format_file: Option<PathBuf>,
 }
 
 impl Reading {
     /// A source that reads so.
     pub(super) fn followed(&self) -> anyhow::Result<Followed> {
-        let names = || parse::FORMATS.iter().map(|format| format.name).chain(["auto"]);
-        if !names().any(|name| name == self.format) {
-            let near = nearest(&self.format, names()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            bail!("there is no format {:?}{near} (`crmwatch parse --list-formats` shows them all)", self.format);
+        let own = self.format_file.as_deref().map(read_formats).transpose()?.unwrap_or_default();
+        let name = match &own[..] {
+            [only] if self.format == parse::auto::NAME => only.name,
+            _ => &self.format,
+        };
+        let shipped = || parse::FORMATS.iter().map(|format| format.name).chain([parse::auto::NAME]);
+        let names = || shipped().chain(own.iter().map(|format| format.name));
+        if !names().any(|known| known == name) {
+            let near = nearest(name, names()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            bail!("there is no format {name:?}{near} (`crmwatch parse --list-formats` shows them all)");
+        }
+        if own.len() > 1 && name == parse::auto::NAME {
+            let names: Vec<&str> = own.iter().map(|format| format.name).collect();
+            bail!("the file has several formats: name one with --format ({})", names.join(", "));
         }
         let timezone: Tz = self.timezone.parse().map_err(|_| {
             let near = nearest(&self.timezone, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
@@ -42,12 +56,13 @@ impl Reading {
                 near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
             )
         })?;
-        let source = Source { format: self.format.clone(), timezone, ..Source::named("scan") };
+        let own = own.iter().find(|own| own.name == name).cloned();
+        let source = Source { format: name.to_owned(), own, timezone, ..Source::named("scan") };
         Ok(Followed { source: Arc::new(source), tables: Arc::new(Tables::shipped()) })
     }
 }
 
-/// Print the events of log files as JSON lines; rejected records on stderr.
+/// Print the events of log files as JSON lines; rejected records on stderr. With --explain, how they came about.
 #[derive(Debug, Args)]
 pub(super) struct Parse {
     #[command(flatten)]
@@ -55,6 +70,9 @@ pub(super) struct Parse {
     /// Print the formats there are.
     #[arg(long)]
     list_formats: bool,
+    /// Tell of each record which format it is and why, where each field comes from, and where a line is none of the format.
+    #[arg(long)]
+    explain: bool,
     /// Files, or - for standard input.
     #[arg(value_name = "FILE", required_unless_present = "list_formats")]
     files: Vec<PathBuf>,
@@ -73,6 +91,7 @@ impl Parse {
         }
         let followed = match self.reading.followed() {
             Ok(followed) => followed,
+            Err(error) if error.is::<ConfigError>() => return Err(error),
             Err(error) => {
                 eprintln!("crmwatch: {error}");
                 return Ok(Exit::Usage);
@@ -83,9 +102,14 @@ impl Parse {
             let (input, name, _spooled) = open(&path)?;
             let mut file = WholeFile::over(input, &name, &followed, crate::pipeline::now())
                 .with_context(|| name.display().to_string())?;
+            let mut explaining = self.explain.then(|| Explaining::new(&mut file, &name, &followed));
             let mut events = Vec::new();
             loop {
                 let step = file.step(&mut events).with_context(|| name.display().to_string())?;
+                if let Some(explaining) = &mut explaining {
+                    rejected |= explaining.tell(&mut out, &events)?;
+                    events.clear();
+                }
                 for event in events.drain(..) {
                     match event.text(Field::QuarantineReason) {
                         Some(reason) => {

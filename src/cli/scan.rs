@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::parse::{Reading, open};
 use super::{Colour, Exit, output};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::enrich::{Enricher, Settings};
 use crate::pipeline::{COUNTED, Report, followed, once};
 use crate::source::{Attributed, attribute};
@@ -49,6 +49,7 @@ impl Scan {
     pub(super) fn run(self, colour: Colour) -> anyhow::Result<Exit> {
         let otherwise = match self.reading.followed() {
             Ok(otherwise) => otherwise,
+            Err(error) if error.is::<ConfigError>() => return Err(error),
             Err(error) => {
                 eprintln!("crmwatch: {error}");
                 return Ok(Exit::Usage);

@@ -75,6 +75,12 @@ impl<'t> Problems<'t> {
         self.problems.push((byte, Problem { line, column, text, message: message.into(), mend: mend.into() }));
     }
 
+    /// The place in the file of a byte of a text that is written at `span`; the span's start where escapes make the two differ.
+    pub(super) fn within(&self, span: std::ops::Range<usize>, text: &str, byte: usize) -> usize {
+        let written = self.text.get(span.clone()).unwrap_or_default();
+        written.find(text).filter(|_| !text.is_empty()).map_or(span.start, |at| span.start + at + byte)
+    }
+
     /// A mistake of the file as a whole.
     pub(super) fn whole(&mut self, message: impl Into<String>, mend: impl Into<String>) {
         let problem = Problem { line: 0, column: 0, text: String::new(), message: message.into(), mend: mend.into() };

@@ -4,12 +4,14 @@
 mod arrival;
 mod error;
 mod files;
+mod own_format;
 mod raw;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -19,8 +21,11 @@ pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
 use error::Problems;
 pub use error::{ConfigError, nearest};
 pub use files::{DetectionError, FileError};
+pub use own_format::{parse as parse_formats, read as read_formats};
 pub use raw::{Start, Watch};
 pub use units::{Size, Span};
+
+use crate::parse::own::OwnFormat;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/crmwatch/crmwatch.toml";
@@ -75,6 +80,8 @@ pub struct Source {
     pub paths: Vec<String>,
     /// A format's name, or `auto`.
     pub format: String,
+    /// What that name means, where it is a format of the operator's own.
+    pub own: Option<Arc<OwnFormat>>,
     /// The zone of stamps without an offset.
     pub timezone: Tz,
     /// Where reading starts the first time.
@@ -110,6 +117,7 @@ impl Source {
             arrival: Arrival::Files,
             paths: Vec::new(),
             format: "auto".to_owned(),
+            own: None,
             timezone: Tz::UTC,
             start: Start::Beginning,
             lateness: Duration::from_secs(600),
@@ -271,6 +279,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             "use \"en\" or \"zh-CN\"",
         );
     }
+    let own = own_format::check(file.format, problems);
     let mut names = BTreeSet::new();
     let mut sources = Vec::new();
     for source in file.source {
@@ -282,7 +291,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             );
         }
         let place = source.name.span().start;
-        sources.push((check_source(source, folder, problems), place));
+        sources.push((check_source(source, &own, folder, problems), place));
     }
     if sources.is_empty() {
         problems.whole("no source is configured", "add a [[source]] with a name and paths");
@@ -366,7 +375,12 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
     }
 }
 
-fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>) -> Source {
+fn check_source(
+    source: raw::Source,
+    own: &(Vec<Arc<OwnFormat>>, BTreeSet<String>),
+    folder: &Path,
+    problems: &mut Problems<'_>,
+) -> Source {
     let name = source.name.get_ref();
     let plain = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -386,7 +400,8 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
             );
         }
     }
-    let formats = crate::parse::FORMATS.iter().map(|format| format.name).chain(["auto"]);
+    let shipped = crate::parse::FORMATS.iter().map(|format| format.name).chain(["auto"]);
+    let formats = shipped.chain(own.1.iter().map(String::as_str));
     if !formats.clone().any(|format| format == source.format.get_ref()) {
         let mend = match nearest(source.format.get_ref(), formats) {
             Some(near) => format!("did you mean \"{near}\"? `crmwatch parse --list-formats` shows them all"),
@@ -457,6 +472,7 @@ fn check_source(source: raw::Source, folder: &Path, problems: &mut Problems<'_>)
             .into_iter()
             .map(|path| folder.join(path.into_inner()).to_string_lossy().into_owned())
             .collect(),
+        own: own.0.iter().find(|own| own.name == source.format.get_ref()).cloned(),
         format: source.format.into_inner(),
         timezone,
         start: source.start,

@@ -21,6 +21,8 @@ pub(super) struct File {
     #[serde(default)]
     pub source: Vec<Source>,
     #[serde(default)]
+    pub format: Vec<OwnFormat>,
+    #[serde(default)]
     pub http: Http,
     pub email: Option<Email>,
     #[serde(default)]
@@ -101,6 +103,50 @@ pub(super) struct Source {
     pub journal: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub watch: Watch,
+}
+
+/// A file for `parse --format-file`: nothing but formats.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FormatFile {
+    #[serde(default)]
+    pub format: Vec<OwnFormat>,
+}
+
+/// A format of the operator's own; one of `pattern`, `regex`, `json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnFormat {
+    pub name: Spanned<String>,
+    pub pattern: Option<Spanned<String>>,
+    pub regex: Option<Spanned<String>>,
+    pub json: Option<BTreeMap<Spanned<String>, String>>,
+    pub time: Option<OwnTime>,
+    #[serde(default)]
+    pub actions: Vec<Spanned<OwnAction>>,
+    #[serde(default)]
+    pub defaults: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    /// Names that mean nothing known and are kept as they are.
+    #[serde(default)]
+    pub keep: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnTime {
+    pub field: Spanned<String>,
+    pub format: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnAction {
+    pub field: Spanned<String>,
+    pub equals: Option<String>,
+    pub prefix: Option<String>,
+    pub contains: Option<String>,
+    pub action: Option<Spanned<String>>,
+    pub outcome: Option<Spanned<String>>,
 }
 
 /// How the daemon learns that something was written.

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::time::YearClock;
-use super::{Grammar, Options, Verdict, absent, actions, wrap};
+use super::{Grammar, Options, Verdict, absent, actions, ip, wrap};
 
 /// What stands before the message.
 #[derive(Debug, Default, PartialEq)]
@@ -20,6 +20,10 @@ pub(super) struct Head<'l> {
     pub pid: &'l str,
     /// The user the program was working for.
     pub user: &'l str,
+    /// The same user's number.
+    pub user_id: &'l str,
+    /// The address it was working for.
+    pub client: &'l str,
     /// The request or session.
     pub session: &'l str,
     /// The sentence.
@@ -38,7 +42,7 @@ pub(super) struct Application {
 
 /// Starts reading a file of an application.
 pub(super) fn grammar(application: &'static Application, options: &Options) -> Box<dyn Grammar> {
-    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::new(options.year), started: false })
+    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::of(options), started: false })
 }
 
 /// Whether a line has the application's head: for `sniff`.
@@ -73,11 +77,15 @@ impl Grammar for AppLog {
             (Field::LogLogger, head.logger),
             (Field::SessionId, head.session),
             (Field::UserName, head.user),
+            (Field::UserId, head.user_id),
             (Field::Message, head.message.trim_ascii()),
         ] {
             if !absent(text.trim_ascii()) {
                 event.set_part(field, record, text.trim_ascii());
             }
+        }
+        if !absent(head.client) {
+            ip::set_source(&mut event, record, head.client);
         }
         if let Ok(pid) = head.pid.parse() {
             event.set_integer(Field::ProcessPid, pid);
@@ -98,9 +106,7 @@ impl Grammar for AppLog {
     fn resume(&mut self, state: &str) {
         if let Some(clock) = state.strip_prefix("started ") {
             self.started = true;
-            if let Ok(clock) = clock.parse() {
-                self.clock = clock;
-            }
+            self.clock.resume(clock);
         }
     }
 
@@ -114,4 +120,36 @@ pub(super) fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'
     let from = text.find(before)? + before.len();
     let to = from + text[from..].rfind(after)?;
     Some(&text[from..to])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{time, trial};
+
+    /// As docs/formats-guide.md shows it.
+    static LOG: Application = Application { name: "example", head, tell };
+
+    fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
+        let (time, rest) = time::iso_prefix(line, zone)?;
+        let (user, message) = rest.strip_prefix(" [")?.split_once("] ")?;
+        Some(Head { time, user, message, ..Head::default() })
+    }
+
+    fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
+        message.starts_with("exported ").then_some(("export", "success"))
+    }
+
+    #[test]
+    fn the_example_of_the_guide_reads_the_line_it_shows() {
+        let line = "2026-03-02 09:14:07 [mia] exported 40 contacts";
+        assert_eq!((sniff(&LOG, line, 85), sniff(&LOG, "mia exported", 85)), (85, 0));
+        let event = trial::event(grammar(&LOG, &Options::default()), line);
+        assert_eq!(event.time, 1_772_442_847_000);
+        trial::holds(&event, &[(Field::UserName, "mia"), (Field::EventAction, "export")], line);
+        let guide = include_str!("../../docs/formats-guide.md");
+        for shown in [line, "time::iso_prefix(line, zone)?", "message.starts_with(\"exported \").then_some"] {
+            assert!(guide.contains(shown), "{shown}");
+        }
+    }
 }

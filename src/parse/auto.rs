@@ -3,6 +3,7 @@
 
 use crmwatch_detectors::Event;
 
+use super::explain::{Answer, Candidate, Choice};
 use super::{FORMATS, Framing, Grammar, Options, Verdict};
 
 /// As it stands in the configuration.
@@ -32,6 +33,9 @@ pub struct Auto {
     options: Options,
     formats: &'static [super::Format],
     chosen: Option<Chosen>,
+    /// Whether anybody asks why.
+    explained: bool,
+    choice: Option<Choice>,
 }
 
 impl Auto {
@@ -42,7 +46,7 @@ impl Auto {
 
     /// Starts with nothing chosen, to choose among some of the formats.
     pub(super) fn among(options: &Options, formats: &'static [super::Format]) -> Auto {
-        Auto { options: options.clone(), formats, chosen: None }
+        Auto { options: options.clone(), formats, chosen: None, explained: false, choice: None }
     }
 
     /// Whether a format is chosen.
@@ -72,21 +76,49 @@ impl Auto {
     fn choose(&mut self, record: &str, least: u8, events: &mut Vec<Event>) -> Option<Verdict> {
         let before = events.len();
         let current = self.chosen.as_ref().map(|chosen| chosen.index);
-        for (score, index) in self.ranked(record) {
-            if score < least || Some(index) == current {
+        let ranked = self.ranked(record);
+        let mut answers = Vec::new();
+        let mut taken = None;
+        for (score, index) in &ranked {
+            if *score < least || Some(*index) == current {
+                answers.push(Answer::NotAsked);
                 continue;
             }
-            let mut candidate = self.start(index);
+            let mut candidate = self.start(*index);
             match candidate.grammar.parse(record, events) {
                 // A continuation of nothing, or something nobody knows: not this format's beginning.
-                Verdict::Rejected(_) | Verdict::Continuation => events.truncate(before),
+                Verdict::Rejected(reason) => {
+                    events.truncate(before);
+                    answers.push(Answer::Refused(reason));
+                }
+                Verdict::Continuation => {
+                    events.truncate(before);
+                    answers.push(Answer::Refused("goes on from a record there is not"));
+                }
                 verdict => {
-                    self.chosen = Some(candidate);
-                    return Some(verdict);
+                    answers.push(Answer::Taken);
+                    taken = Some((candidate, verdict));
+                    break;
                 }
             }
         }
-        None
+        if self.explained {
+            self.remember(&ranked, &answers);
+        }
+        let (candidate, verdict) = taken?;
+        self.chosen = Some(candidate);
+        Some(verdict)
+    }
+
+    fn remember(&mut self, ranked: &[(u8, usize)], answers: &[Answer]) {
+        let answers = answers.iter().copied().chain(std::iter::repeat(Answer::NotAsked));
+        let candidates = ranked.iter().zip(answers).map(|((score, index), answer)| Candidate {
+            name: self.formats[*index].name,
+            score: *score,
+            answer,
+        });
+        let before = self.chosen.as_ref().map(|chosen| (self.formats[chosen.index].name, None));
+        self.choice = Some(Choice { before, candidates: candidates.collect() });
     }
 
     /// How sure the chosen format is of a record.
@@ -142,9 +174,13 @@ impl Grammar for Auto {
         }
         chosen.trial = chosen.trial.saturating_sub(1);
         match verdict {
-            Verdict::Rejected(_) => {
+            Verdict::Rejected(reason) => {
                 events.truncate(before);
-                self.reconsider(record, LEAST, events).unwrap_or(verdict)
+                let verdict = self.reconsider(record, LEAST, events).unwrap_or(verdict);
+                if let Some(Choice { before: Some((_, why)), .. }) = &mut self.choice {
+                    *why = Some(reason);
+                }
+                verdict
             }
             Verdict::Parsed => {
                 let mut other = Vec::new();
@@ -180,6 +216,14 @@ impl Grammar for Auto {
 
     fn format(&self) -> &'static str {
         self.chosen.as_ref().map_or(NAME, |chosen| chosen.grammar.format())
+    }
+
+    fn explain(&mut self) {
+        self.explained = true;
+    }
+
+    fn choice(&mut self) -> Option<Choice> {
+        self.choice.take()
     }
 }
 
@@ -290,6 +334,55 @@ mod tests {
         }
         assert_eq!(read(&mut auto, r#"{"user":"mia","action":"login"}"#), (Verdict::Parsed, "json", 1));
         assert_eq!(read(&mut auto, "ac"), (Verdict::Parsed, "a", 1));
+    }
+
+    #[test]
+    fn a_file_that_goes_from_an_access_log_to_json_and_back_loses_no_record() {
+        let access = r#"203.0.113.7 - mia [02/Mar/2026:09:14:07 +0000] "GET / HTTP/1.1" 200 1 "-" "curl/8""#;
+        let json = r#"{"time":"2026-03-02T09:14:07Z","user":"mia","action":"login"}"#;
+        let mut auto = Auto::new(&Options::default());
+        for (record, format) in [(access, "nginx"), (json, "json"), (access, "nginx"), (json, "json")] {
+            for _ in 0..20 {
+                assert_eq!(read(&mut auto, record), (Verdict::Parsed, format, 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_settled_choice_asks_no_format_how_sure_it_is() {
+        thread_local!(static ASKED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+        const COUNTED: &[Format] = &[Format {
+            name: "a",
+            about: "",
+            sniff: |_| {
+                ASKED.set(ASKED.get() + 1);
+                50
+            },
+            grammar: |_| Box::new(Letters("a", 0)),
+        }];
+        let mut auto = Auto::among(&Options::default(), COUNTED);
+        for _ in 0..=TRIAL {
+            read(&mut auto, "ac");
+        }
+        let asked = ASKED.get();
+        for _ in 0..100 {
+            read(&mut auto, "ac");
+        }
+        assert_eq!(ASKED.get(), asked);
+    }
+
+    #[test]
+    fn who_asks_is_told_what_was_weighed() {
+        let mut auto = auto();
+        auto.explain();
+        read(&mut auto, "ab");
+        let candidate = |name, score, answer| Candidate { name, score, answer };
+        let candidates = vec![candidate("ab", 95, Answer::Taken), candidate("a", 50, Answer::NotAsked)];
+        assert_eq!(auto.choice(), Some(Choice { before: None, candidates }));
+        assert_eq!(auto.choice(), None);
+        read(&mut auto, "ac");
+        let candidates = vec![candidate("a", 50, Answer::Taken)];
+        assert_eq!(auto.choice(), Some(Choice { before: Some(("ab", Some("letters"))), candidates }));
     }
 
     #[test]

@@ -8,10 +8,13 @@ mod caddy;
 mod cef;
 mod civicrm;
 mod clf;
+mod container;
 mod csv;
+mod dataverse;
 mod entra;
 mod error_log;
 mod espocrm;
+pub mod explain;
 mod google_workspace;
 mod haproxy;
 #[cfg(test)]
@@ -28,6 +31,7 @@ mod logfmt;
 mod login_history;
 pub mod m365;
 mod odoo;
+pub mod own;
 mod pairs;
 mod proxy_manager;
 mod salesforce;
@@ -50,8 +54,10 @@ pub mod web;
 mod wrap;
 mod zoho;
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
-use crmwatch_detectors::Event;
+use crmwatch_detectors::{Event, Millis};
 
 /// What a grammar needs to know about its source.
 #[derive(Debug, Clone)]
@@ -60,13 +66,17 @@ pub struct Options {
     pub timezone: Tz,
     /// The year a year-less stamp starts from: that of the file's modification time when it was opened.
     pub year: i32,
+    /// That time itself: a year-less stamp more than a day later is of the year before.
+    pub written: Option<Millis>,
     /// ECS name to the key of a JSON record.
     pub mapping: std::collections::BTreeMap<String, String>,
+    /// The operator's own format, where the source has one.
+    pub own: Option<Arc<own::OwnFormat>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timezone: Tz::UTC, year: 1970, mapping: Default::default() }
+        Options { timezone: Tz::UTC, year: 1970, written: None, mapping: Default::default(), own: None }
     }
 }
 
@@ -118,10 +128,18 @@ pub trait Grammar: Send {
 
     /// The name of the format in use; differs from the configured one for `auto`.
     fn format(&self) -> &'static str;
+
+    /// From now on what was weighed is remembered, for [`Grammar::choice`].
+    fn explain(&mut self) {}
+
+    /// What was weighed to find the format of the last record, where anything was.
+    fn choice(&mut self) -> Option<explain::Choice> {
+        None
+    }
 }
 
 /// The time of an event whose record has none that can be read.
-pub const NO_TIME: crmwatch_detectors::Millis = crmwatch_detectors::Millis::MIN;
+pub const NO_TIME: Millis = Millis::MIN;
 
 /// A format.
 #[derive(Clone, Copy)]
@@ -142,6 +160,7 @@ pub const FORMATS: &[Format] = &[
     salesforce::ELF,
     salesforce_objects::FORMAT,
     m365::FORMAT,
+    dataverse::FORMAT,
     entra::FORMAT,
     google_workspace::FORMAT,
     hubspot::FORMAT,
@@ -181,9 +200,17 @@ pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with a
-/// syslog header.
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with what
+/// a container's runtime puts around them, and with a syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
+    let lenient = matches!(name, auto::NAME | syslog::NAME);
+    if let Some(own) = options.own.as_ref().filter(|own| own.name == name) {
+        return Some(Box::new(container::Contained::unless_whole(own::grammar(own, options))));
+    }
+    Some(Box::new(container::Contained::new(bare(name, options)?, lenient)))
+}
+
+fn bare(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
     match name {
         auto::NAME => Some(Box::new(auto::Auto::new(options))),
         syslog::NAME => Some(Box::new(syslog::Syslog::lenient(options))),

@@ -75,7 +75,7 @@ impl Syslog {
     pub fn strict(options: &Options) -> Syslog {
         Syslog {
             options: options.clone(),
-            clock: YearClock::new(options.year),
+            clock: YearClock::of(options),
             programs: Vec::new(),
             lenient: false,
             started: false,
@@ -172,9 +172,7 @@ impl Grammar for Syslog {
     fn resume(&mut self, state: &str) {
         let Ok(state) = serde_json::from_str::<State<'_>>(state) else { return };
         self.started = true;
-        if let Ok(clock) = state.year.parse() {
-            self.clock = clock;
-        }
+        self.clock.resume(&state.year);
         self.programs.clear();
         for (name, state) in state.programs {
             let mut auto = self.auto();
@@ -194,6 +192,8 @@ pub struct Carried {
     clock: YearClock,
     /// A stamp without a year came, so the year is worth keeping.
     dated: bool,
+    /// What looks like a header may be part of the format: it is taken off only where the whole line is none.
+    unless_whole: bool,
     grammar: Box<dyn Grammar>,
     name: String,
 }
@@ -204,8 +204,13 @@ const YEAR: &str = "syslog-year ";
 impl Carried {
     /// Around a grammar.
     pub fn new(grammar: Box<dyn Grammar>, options: &Options) -> Carried {
-        let clock = YearClock::new(options.year);
-        Carried { options: options.clone(), clock, dated: false, grammar, name: String::new() }
+        let clock = YearClock::of(options);
+        Carried { options: options.clone(), clock, dated: false, unless_whole: false, grammar, name: String::new() }
+    }
+
+    /// Around a grammar of lines that may begin as a syslog header does.
+    pub fn unless_whole(grammar: Box<dyn Grammar>, options: &Options) -> Carried {
+        Carried { unless_whole: true, ..Carried::new(grammar, options) }
     }
 }
 
@@ -221,11 +226,20 @@ impl Grammar for Carried {
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let before = events.len();
+        let mut whole = None;
+        if self.unless_whole {
+            let verdict = self.grammar.parse(record, events);
+            if !matches!(verdict, Verdict::Rejected(_)) {
+                return verdict;
+            }
+            events.truncate(before);
+            whole = Some(verdict);
+        }
         let line = record.strip_prefix('\u{feff}').unwrap_or(record);
         let Some(header) = syslog_header::header(line, self.options.timezone) else {
-            return self.grammar.parse(record, events);
+            return whole.unwrap_or_else(|| self.grammar.parse(record, events));
         };
-        let before = events.len();
         let year = self.clock;
         let time = moment(&header, &mut self.clock, &self.options);
         let verdict = first_that_fits(&header, events, |text, events| self.grammar.parse(text, events));
@@ -246,9 +260,9 @@ impl Grammar for Carried {
 
     fn resume(&mut self, state: &str) {
         let dated = state.strip_prefix(YEAR).and_then(|rest| rest.split_once('\n'));
-        match dated.and_then(|(year, state)| Some((year.parse().ok()?, state))) {
-            Some((clock, state)) => {
-                self.clock = clock;
+        match dated {
+            Some((year, state)) => {
+                self.clock.resume(year);
                 self.dated = true;
                 if !state.is_empty() {
                     self.grammar.resume(state);
@@ -347,7 +361,7 @@ fn has_product(message: &str) -> bool {
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// An event that only has its message.
-fn plain(record: &str, message: &str) -> Event {
+pub(super) fn plain(record: &str, message: &str) -> Event {
     let mut event = Event::new(record);
     event.time = NO_TIME;
     event.set(Field::EventAction, "info");

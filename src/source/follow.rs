@@ -17,6 +17,7 @@ use super::position::Position;
 use super::search::Search;
 use crate::config::Source;
 use crate::ledger::Segment;
+use crate::parse::explain::Account;
 use crate::parse::web::Tables;
 
 /// How much is read from one file before the others have their turn.
@@ -54,6 +55,8 @@ pub struct Follower {
     pub(super) rewritten: bool,
     /// What stands in for times that cannot be believed, where that is not the time of reading (`scan`: the file's modification time).
     pub stand_in: Option<Millis>,
+    /// Where the grammar gives account of each record, where anybody asks for it.
+    pub(super) account: Option<Account>,
 }
 
 impl Follower {
@@ -92,6 +95,7 @@ impl Follower {
             unsure: true,
             rewritten: false,
             stand_in: None,
+            account: None,
         })
     }
 

@@ -136,7 +136,8 @@ impl Tailer {
         let unchanged = |position: &&Position| {
             (position.device, position.size, position.modified) == (found.device, found.size, found.modified)
                 && position.modified != 0
-                && (position.finished_at.is_some()
+                // One of which nothing was read is not done with, whatever was thought of it.
+                && ((position.finished_at.is_some() && (position.offset > 0 || found.size == 0))
                     || (self.missing.contains(&position.generation)
                         && position.offset == found.size
                         && Path::new(&position.path) == found.path))

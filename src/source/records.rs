@@ -13,6 +13,7 @@ use super::position::Digest;
 use super::turn::Turn;
 use super::units::Units;
 use crate::config::Arrival;
+use crate::parse::explain::Explained;
 use crate::parse::{self, Framing, Verdict};
 
 impl Follower {
@@ -135,10 +136,16 @@ impl Follower {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
+            written: Some(self.modified.div_euclid(1_000_000)),
             mapping: self.source.mapping.clone(),
+            own: self.source.own.clone(),
         };
         let grammar =
             parse::grammar(&self.source.format, &options).expect("the configuration only names formats there are");
+        let grammar = match &self.account {
+            Some(account) => Box::new(Explained::new(grammar, account)),
+            None => grammar,
+        };
         let decoder = self.decoder.unwrap_or(Decoder::Auto);
         let wrapping = match self.source.arrival {
             Arrival::Files => Wrapping::None,

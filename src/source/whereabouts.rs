@@ -83,6 +83,10 @@ impl Tailer {
             let found = found_at(source, path.into(), &input);
             if let Err(error) = self.start(&found, input, now, notices) {
                 self.unreadable(&found.path, &error, notices);
+            } else if let Some(open) = self.open.last_mut()
+                && open.follower.unlinked()
+            {
+                open.unnamed_since = Some(now);
             }
         }
         Ok(())
@@ -241,7 +245,7 @@ impl Tailer {
         if let Ok(target) = std::fs::read_link(path).and_then(|_| std::fs::canonicalize(path)) {
             strangers.extend(discover::siblings_with_inodes(&target));
         }
-        strangers.extend(self.copies.iter().map(|((_, inode), path)| (path.clone(), *inode)));
+        strangers.extend(self.copies_of(&position.source).map(|((_, inode), path)| (path.clone(), *inode)));
         strangers.sort_unstable();
         strangers.dedup();
         strangers.retain(|(_, inode)| {
@@ -250,6 +254,13 @@ impl Tailer {
             !listed.is_some_and(|one| matches!(one.state, State::Open | State::Closed))
         });
         strangers
+    }
+
+    /// Files taken for copies of a source's own.
+    fn copies_of<'t>(&'t self, source: &'t str) -> impl Iterator<Item = (&'t Identity, &'t PathBuf)> {
+        self.copies.iter().filter(move |(identity, _)| {
+            self.listed.get(*identity).is_some_and(|one| self.sources[one.source].source.name == source)
+        })
     }
 
     /// Deleted files are held open only so far as the source allows; the longest deleted is given up first.

@@ -10,6 +10,7 @@ use super::Followed;
 use super::follow::Follower;
 use super::input::Input;
 use super::position::Position;
+use crate::parse::explain::Account;
 
 /// What one step of reading gave.
 #[derive(Debug, Default)]
@@ -57,6 +58,11 @@ impl WholeFile {
         }
         let rest = self.follower.remainder(&mut self.buffer, self.now, events)?;
         Ok(Step { records: rest.records, bytes: rest.bytes, ended: true })
+    }
+
+    /// Lets the grammar give account of each record from the first on.
+    pub fn explained(&mut self) -> Account {
+        self.follower.account.get_or_insert_default().clone()
     }
 
     /// The format in use, once known.

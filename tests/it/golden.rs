@@ -130,3 +130,24 @@ fn a_file_that_is_not_there_is_told_with_what_to_do() {
     }
     assert_eq!(told, crate::repository::text(path), "{path} (UPDATE_GOLDEN=1 accepts the new words)");
 }
+
+#[test]
+fn mistakes_in_a_format_of_ones_own_are_told_at_their_places() {
+    let format = "\n[[format]]\nname = \"orders\"\n";
+    check(
+        "own_format_names",
+        &format!(
+            "{SOURCE}format = \"order\"\n{format}pattern = '$when|$user_nam|$op|$shop'\ntime = {{ field = \"wen\", format = \"%H:%M\" }}\nkeep = [\"sop\"]\n\
+             defaults = {{ \"crm.object.typ\" = \"order\", \"crm.records\" = \"many\", \"event.action\" = \"exprot\" }}\n\
+             actions = [\n  {{ field = \"opp\", equals = \"XP\", action = \"exprot\", outcome = \"succes\" }},\n  {{ field = \"op\", action = \"export\" }},\n  {{ field = \"op\", prefix = \"x\" }},\n]\n"
+        ),
+    );
+    check(
+        "own_format_shapes",
+        &format!(
+            "{SOURCE}{format}\n[[format]]\nname = \"nginx\"\npattern = '$remote_addr$remote_user'\n\n[[format]]\nname = \"orders\"\nregex = '(?P<user_name>\\w+) (?=x)'\n\n\
+             [[format]]\nname = \"c\"\njson = {{ \"user.nam\" = \"who\" }}\ntime = {{ field = \"t\", format = \"epoc\" }}\n\n[[format]]\nname = \"d\"\nregex = '(?P<user>a'\n"
+        ),
+    );
+    check("own_format_key", &format!("{SOURCE}{format}patern = '$user_name'\n"));
+}

@@ -58,8 +58,12 @@ fn the_example_of_a_people_file_is_read() {
 }
 
 /// The structs of the written configuration and where they stand in the file.
-const PLACES: [(&str, &[&str]); 11] = [
+const PLACES: [(&str, &[&str]); 15] = [
     ("File", &[""]),
+    ("FormatFile", &[""]),
+    ("OwnFormat", &["format"]),
+    ("OwnTime", &["format.time"]),
+    ("OwnAction", &["format.actions"]),
     ("Source", &["source"]),
     ("Http", &["http"]),
     ("Email", &["email"]),
@@ -103,7 +107,11 @@ fn every_key_there_is_stands_in_the_annotated_default() {
             let there = match *place {
                 "" => file.contains_key(key),
                 // Records of one source arrive in one way: the keys stand in several.
-                "source" => file["source"].as_array().unwrap().iter().any(|source| source.get(key).is_some()),
+                "source" | "format" => file[*place].as_array().unwrap().iter().any(|one| one.get(key).is_some()),
+                "format.time" => file["format"][0]["time"].get(key).is_some(),
+                "format.actions" => {
+                    file["format"][0]["actions"].as_array().unwrap().iter().any(|entry| entry.get(key).is_some())
+                }
                 section => file.get(section).unwrap_or_else(|| panic!("[{section}]")).get(key).is_some(),
             };
             assert!(there, "{DEFAULT}: {key} of [{place}] is not there");

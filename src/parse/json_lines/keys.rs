@@ -181,22 +181,29 @@ fn ecs(field: Field, rank: Rank) -> Target {
     }
 }
 
+const SINGLE: &[(Keys, Target)] = &[
+    (&["request"], Target::RequestLine),
+    (&["server_protocol", "http_version", "client_request_protocol", "protocol"], Target::Version),
+    (&["request_time"], Target::Duration),
+    (&["event_id", "uuid", "event_uuid", "log_id"], Target::NativeId),
+    (HOST, Target::Host),
+    (FORWARDED, Target::Forwarded),
+];
+
+/// Every key that is no ECS name and means something.
+pub(super) fn usual_names() -> impl Iterator<Item = &'static str> {
+    let tables = [TIME, ACTION, OUTCOME, URL, METHOD].into_iter().chain(SINGLE.iter().map(|(keys, _)| *keys));
+    tables.chain(FIELDS.iter().map(|(_, keys)| *keys)).flatten().copied()
+}
+
 /// The table for a source.
 pub(super) fn mapping(options: &Options) -> Mapping {
-    let single = [
-        (&["request"] as Keys, Target::RequestLine),
-        (&["server_protocol", "http_version", "client_request_protocol", "protocol"], Target::Version),
-        (&["request_time"], Target::Duration),
-        (&["event_id", "uuid", "event_uuid", "log_id"], Target::NativeId),
-        (HOST, Target::Host),
-        (FORWARDED, Target::Forwarded),
-    ];
     let synonyms = ranked(TIME, Target::Time)
         .chain(ranked(ACTION, Target::Action))
         .chain(ranked(OUTCOME, Target::Outcome))
         .chain(ranked(URL, Target::Url))
         .chain(ranked(METHOD, Target::Method))
-        .chain(single.into_iter().flat_map(|(keys, target)| keys.iter().map(move |key| (*key, target))))
+        .chain(SINGLE.iter().flat_map(|(keys, target)| keys.iter().map(move |key| (*key, *target))))
         .chain(FIELDS.iter().flat_map(|(field, keys)| ranked(keys, |rank| Target::Field(*field, rank))));
     let mut table = KeyTable::new(folded, synonyms);
     for field in Field::ALL {
