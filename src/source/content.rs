@@ -113,8 +113,10 @@ impl Content {
 
     /// Puts it into a position.
     pub fn describe(&self, position: &mut Position) {
-        position.prefix_length = self.prefix.len();
-        position.prefix = digest(&self.prefix);
+        // Of a file of which nothing was read its first bytes are all that tells it from one that has got its inode.
+        let prefix = if self.prefix.is_empty() { &self.beginning } else { &self.prefix };
+        position.prefix_length = prefix.len();
+        position.prefix = digest(prefix);
         position.tail_length = self.tail.len();
         position.tail = digest(&self.tail);
         position.marks.clone_from(&self.marks);
@@ -128,12 +130,17 @@ impl Position {
         if self.offset == 0 {
             return Ok(false);
         }
-        let mut head = [0; PREFIX];
-        let Some(head) = head.get_mut(..self.prefix_length) else { return Ok(false) };
-        if input.read_at(head, 0)? < head.len() || digest(head) != self.prefix {
+        if !self.heads(input)? {
             return Ok(false);
         }
         Ok(tail_of(input, self.offset, self.tail_length)? == Some(self.tail))
+    }
+
+    /// Whether a file begins with the bytes that are remembered.
+    pub fn heads(&self, input: &mut Input) -> io::Result<bool> {
+        let mut head = [0; PREFIX];
+        let Some(head) = head.get_mut(..self.prefix_length) else { return Ok(false) };
+        Ok(input.read_at(head, 0)? == head.len() && (head.is_empty() || digest(head) == self.prefix))
     }
 
     /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.

@@ -1,6 +1,7 @@
 //! Which file is it: one known from before, a copy, a compressed one, or new. Not for finding files (`look`), nor for what became of one
 //! that is not where it was (`whereabouts`).
 
+use std::cmp::Reverse;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -65,11 +66,8 @@ impl Tailer {
         }
         // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
         let by_content = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
-        let unread = |generation: &&u64| {
-            let own = |one: &Position| one.source == self.sources[found.source].source.name;
-            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none() && own(one))
-        };
-        match by_content.or_else(|| by_inode.iter().find(unread).copied()) {
+        let unread = self.unread_with_inode(found, false, &mut input)?;
+        match by_content.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None => {
                 self.start(found, input, now, notices)?;
@@ -95,14 +93,36 @@ impl Tailer {
         self.known.get(generation).filter(|position| !self.is_followed(position))
     }
 
+    /// A position of which nothing was read, with a file's inode and first bytes, of the same source.
+    fn unread_with_inode(&self, found: &Found, compressed: bool, input: &mut Input) -> io::Result<Option<u64>> {
+        for position in self.known.with_inode(found.inode) {
+            let own = position.source == self.sources[found.source].source.name && position.compressed == compressed;
+            let unread = position.offset == 0 && position.finished_at.is_none() && !self.is_followed(position);
+            if own && unread && position.heads(input)? {
+                return Ok(Some(position.generation));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first of these positions from which a file goes on, none of them that of another file that is there, nor of another source:
     /// headers are alike, and inodes come again.
+    ///
+    /// The one read furthest comes first: where all that was read of a file is a header, every file with that header goes on from it. And a
+    /// finished file that is still there is only met in a true copy of it.
     fn that_fits(&self, source: usize, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
-        for generation in generations {
-            let own = |position: &&Position| position.source == self.sources[source].source.name;
-            let Some(position) = self.at_rest(*generation).filter(own) else { continue };
-            match position.fits(input) {
-                Ok(true) => return Ok(Some(*generation)),
+        let own = |position: &&Position| position.source == self.sources[source].source.name;
+        let at_rest = generations.iter().filter_map(|generation| self.at_rest(*generation)).filter(own);
+        let mut candidates: Vec<&Position> = at_rest.collect();
+        candidates.sort_by_key(|position| Reverse((position.offset, position.generation)));
+        for position in candidates {
+            let listed = self.listed.get(&(position.device, position.inode));
+            let there = listed.is_some_and(|one| one.generation == position.generation);
+            let fits = |input: &mut Input| -> io::Result<bool> {
+                Ok(position.fits(input)? && !(there && input.read_at(&mut [0], position.offset)? > 0))
+            };
+            match fits(input) {
+                Ok(true) => return Ok(Some(position.generation)),
                 // A disk that does not answer must not make a known file a new one.
                 Err(error) if is_no_answer(&error, false) => return Err(error),
                 Ok(false) | Err(_) => {}
@@ -158,7 +178,18 @@ impl Tailer {
             let head = &head[..count];
             let copy = plain && self.is_copy(found, &mut input, head)?;
             let known = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
-            if copy || (size_before == 0 && (!plain || known.is_some())) {
+            // Bytes that were there and are not are lost; a file that has another one's inode is met as itself.
+            let replaced =
+                position.prefix_length > 0 && (plain == position.compressed || !position.heads(&mut input)?);
+            if replaced {
+                let unread = position.unread();
+                self.waiting.remove(&(reached, generation));
+                let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
+                self.rewritten(position, rewritten, now, notices)?;
+                return self.meet(found, now, notices);
+            }
+            let stranger = position.source != self.sources[found.source].source.name;
+            if copy || stranger || (size_before == 0 && (!plain || known.is_some())) {
                 self.waiting.remove(&(reached, generation));
                 self.finish(Position { finished_at: Some(now), ..position });
                 self.listed.remove(&(found.device, found.inode));
@@ -270,14 +301,8 @@ impl Tailer {
             self.list(found, State::Copy, 0);
             return Ok(());
         }
-        // One of which nothing was read yet has only its inode.
-        let unread = self.known.with_inode(found.inode).find(|position| {
-            position.offset == 0
-                && position.size == found.size
-                && self.missing.contains(&position.generation)
-                && position.source == self.sources[found.source].source.name
-        });
-        let unread = unread.map(|position| position.generation);
+        // Of one of which nothing was read yet only its inode and its first bytes are known.
+        let unread = self.unread_with_inode(found, true, &mut input)?;
         match self.that_fits(found.source, &candidates, &mut input)?.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {

@@ -62,7 +62,7 @@ impl Tailer {
             }
         };
         let copy = whole.or_else(|| self.shorter_copy(&position, identity, shorter.as_ref()));
-        match copy.or_else(|| self.unread_copy(&position, identity, shorter.as_ref().map_or(&[], Content::beginning))) {
+        match copy.or_else(|| self.unread_copy(&position, identity)) {
             Some((copy, input, offset)) => {
                 if offset < position.offset && unread.is_some_and(|bytes| bytes > 0) {
                     lost(notices);
@@ -83,6 +83,10 @@ impl Tailer {
             let found = found_at(source, path.into(), &input);
             if let Err(error) = self.start(&found, input, now, notices) {
                 self.unreadable(&found.path, &error, notices);
+            } else if let Some(open) = self.open.last_mut()
+                && open.follower.unlinked()
+            {
+                open.unnamed_since = Some(now);
             }
         }
         Ok(())
@@ -93,7 +97,10 @@ impl Tailer {
         let Some(position) = self.known.get(generation).cloned() else { return };
         let Some(listed) = self.listed.remove(&(position.device, position.inode)) else { return };
         self.waiting.remove(&(listed.reached, generation));
-        match self.elsewhere(&position, None) {
+        let elsewhere = self.elsewhere(&position, None);
+        let elsewhere = elsewhere
+            .map(|one| one.or_else(|| self.unread_copy(&position, (0, 0)).map(|(path, input, _)| (path, input))));
+        match elsewhere {
             Ok(Some((path, input))) => {
                 self.follow_elsewhere(generation, listed.source, path, input, listed.reached, now, notices);
                 return;
@@ -193,26 +200,22 @@ impl Tailer {
         unknown.map_or(Ok(None), Err)
     }
 
-    /// A file that begins like one of which nothing was read, and is no longer: one taken for its copy, or one as long as it was that nobody
-    /// has met yet.
-    fn unread_copy(&self, position: &Position, original: Identity, head: &[u8]) -> Option<(PathBuf, Input, u64)> {
-        if position.offset > 0 || head.is_empty() {
+    /// A file that begins like one of which nothing was read, and that nobody has taken for a file of its own.
+    fn unread_copy(&self, position: &Position, original: Identity) -> Option<(PathBuf, Input, u64)> {
+        if position.offset > 0 || position.prefix_length == 0 {
             return None;
         }
         self.strangers(position).into_iter().find_map(|(path, _)| {
             let mut input = Input::open(&path).ok()?;
             let found = found_at(0, PathBuf::new(), &input);
             let identity = (found.device, found.inode);
-            if input.compression() != Compression::None {
-                return None;
-            }
             let candidate = match self.listed.get(&identity) {
-                Some(listed) => listed.state == State::Copy && found.size <= position.size,
-                None => found.size == position.size,
+                Some(listed) => listed.state == State::Copy,
+                None => true,
             };
-            let mut now = vec![0; head.len()];
-            let count = input.read_at(&mut now, 0).ok()?;
-            (candidate && identity != original && count == head.len() && now == head).then_some((path, input, 0))
+            let fitting = input.compression() != Compression::None || found.size <= position.size;
+            (candidate && fitting && identity != original && position.heads(&mut input).unwrap_or(false))
+                .then_some((path, input, 0))
         })
     }
 
