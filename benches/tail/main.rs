@@ -30,7 +30,8 @@ fn main() -> Outcome {
     }
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     println!("load {}", load());
-    let measures: [(&str, fn(&Path) -> Outcome); 5] = [
+    type Measure = fn(&Path) -> Outcome;
+    let measures: [(&str, Measure); 5] = [
         ("speed", speed::measure),
         ("memory", memory::measure),
         ("idle", daemon::idle),

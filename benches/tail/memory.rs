@@ -19,12 +19,15 @@ pub const CHILD: &str = "--read";
 const GIGABYTE: usize = 1 << 30;
 const FILES: usize = 10_000;
 
+/// Makes the files of a case.
+type Case = fn(&Path) -> std::io::Result<()>;
+
 /// Prints the figures.
 pub fn measure(folder: &Path) -> Outcome {
     println!(
         "memory: greatest anonymous memory of a process that reads and parses, above what it had before the first line"
     );
-    let cases: [(&str, fn(&Path) -> std::io::Result<()>); 4] = [
+    let cases: [(&str, Case); 4] = [
         ("a line of 1 GiB between two others", long_line),
         ("10,000 files of 100 lines", files),
         ("a backlog of 3,000,000 lines", backlog),

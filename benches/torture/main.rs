@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         folder: folder.clone(),
         binary: std::env::var_os("CRMWATCH_BENCH_BINARY")
             .map_or_else(|| env!("CARGO_BIN_EXE_crmwatch").into(), PathBuf::from),
+        copy_unread: arguments.iter().any(|argument| argument == "--copy-unread"),
         scan: !arguments.iter().any(|argument| argument == "--no-scan"),
         progress: |text| println!("{text}"),
     };

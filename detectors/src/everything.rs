@@ -230,6 +230,4 @@ fn an_engine_fits_its_state_into_the_room_it_promises() {
     for (name, bytes) in &people {
         assert!(**bytes < 64 * 1024, "{name} takes {bytes} bytes");
     }
-    let all: usize = people.iter().map(|(_, bytes)| **bytes).sum();
-    eprintln!("{} bytes a person, all detectors, after a day of attacks: {people:?}", all / people.len());
 }

@@ -18,13 +18,10 @@ use crmwatch_detectors::{Event, codec, json as event_json, sigma};
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::shipped);
 const NOW: i64 = 1_772_442_847_000;
 
-/// Formats of one event a line, and the finding out which it is.
+/// Every format, and the finding out which it is.
 pub fn lines(bytes: &[u8]) {
-    for format in
-        ["nginx", "apache", "nginx-error", "apache-error", "odoo", "suitecrm", "syslog", "auto", "own", "own-captures"]
-    {
-        file(format, bytes);
-    }
+    let every = parse::FORMATS.iter().map(|format| format.name);
+    every.chain(["auto", "own", "own-captures"]).for_each(|format| file(format, bytes));
 }
 
 /// JSON in all its wrappings.
@@ -96,7 +93,7 @@ fn own(name: &str) -> Option<Arc<OwnFormat>> {
 }
 
 /// Reads bytes as a file of that format, record by record, and is stopped and resumed at each.
-fn file(format: &str, bytes: &[u8]) {
+pub fn file(format: &str, bytes: &[u8]) {
     let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, own: own(format), ..Options::default() };
     let mut grammar = parse::grammar(format, &options).expect("a format of the list");
     let mut events: Vec<Event> = Vec::new();

@@ -224,13 +224,19 @@ fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
     std::str::from_utf8(&buffer[..length]).ok().filter(|text| !text.is_empty())
 }
 
+fn known(word: &str) -> Option<&'static str> {
+    let mut buffer = [0; 32];
+    KNOWN.get(squeezed(word, &mut buffer)?).map(|action| action.name)
+}
+
+/// The canonical action that a word or words mean as a whole.
+pub fn whole(word: &str) -> Option<&'static str> {
+    known(word)
+}
+
 /// The canonical action a word means: the word itself, one that means the same, or, in `contact.export` and `export_contacts`,
 /// the last part or the first. Nothing where none is recognised.
 pub fn action(word: &str) -> Option<&'static str> {
-    let known = |word: &str| {
-        let mut buffer = [0; 32];
-        KNOWN.get(squeezed(word, &mut buffer)?).map(|action| action.name)
-    };
     let separator = |letter: char| matches!(letter, '.' | '_' | '-' | ' ' | ':' | '/');
     known(word)
         .or_else(|| word.rsplit_once(separator).and_then(|(_, last)| known(last)))
@@ -265,6 +271,11 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["password", "changed"], "password-change"),
     (&["password", "reset"], "password-reset"),
     (&["user", "created"], "user-create"),
+    (&["user", "added"], "user-create"),
+    (&["add", "user"], "user-create"),
+    (&["create", "user"], "user-create"),
+    (&["delete", "user"], "user-delete"),
+    (&["remove", "user"], "user-delete"),
     (&["user", "deleted"], "user-delete"),
     (&["permission"], "permission-change"),
     (&["permissions"], "permission-change"),

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::time::YearClock;
-use super::{Grammar, Options, Verdict, absent, actions, wrap};
+use super::{Grammar, Options, Verdict, absent, actions, ip, wrap};
 
 /// What stands before the message.
 #[derive(Debug, Default, PartialEq)]
@@ -20,6 +20,10 @@ pub(super) struct Head<'l> {
     pub pid: &'l str,
     /// The user the program was working for.
     pub user: &'l str,
+    /// The same user's number.
+    pub user_id: &'l str,
+    /// The address it was working for.
+    pub client: &'l str,
     /// The request or session.
     pub session: &'l str,
     /// The sentence.
@@ -38,7 +42,7 @@ pub(super) struct Application {
 
 /// Starts reading a file of an application.
 pub(super) fn grammar(application: &'static Application, options: &Options) -> Box<dyn Grammar> {
-    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::new(options.year), started: false })
+    Box::new(AppLog { application, zone: options.timezone, clock: YearClock::of(options), started: false })
 }
 
 /// Whether a line has the application's head: for `sniff`.
@@ -73,11 +77,15 @@ impl Grammar for AppLog {
             (Field::LogLogger, head.logger),
             (Field::SessionId, head.session),
             (Field::UserName, head.user),
+            (Field::UserId, head.user_id),
             (Field::Message, head.message.trim_ascii()),
         ] {
             if !absent(text.trim_ascii()) {
                 event.set_part(field, record, text.trim_ascii());
             }
+        }
+        if !absent(head.client) {
+            ip::set_source(&mut event, record, head.client);
         }
         if let Ok(pid) = head.pid.parse() {
             event.set_integer(Field::ProcessPid, pid);
@@ -98,9 +106,7 @@ impl Grammar for AppLog {
     fn resume(&mut self, state: &str) {
         if let Some(clock) = state.strip_prefix("started ") {
             self.started = true;
-            if let Ok(clock) = clock.parse() {
-                self.clock = clock;
-            }
+            self.clock.resume(clock);
         }
     }
 

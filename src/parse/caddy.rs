@@ -13,11 +13,27 @@ pub const FORMAT: Format = Format {
     sniff: |record| match body(record) {
         Some(text) if has_all(text, &["\"http.log.access", "\"request\""]) => 95,
         Some(text) if has_all(text, &["\"request\"", "\"remote_ip\"", "\"resp_headers\""]) => 95,
-        Some(text) if has_all(text, &["\"logger\"", "\"ts\"", "\"level\"", "\"msg\""]) => 75,
+        // Other programs write with the same library: only Caddy's own names tell it.
+        Some(text)
+            if has_all(text, &["\"ts\":", "\"level\":", "\"msg\":"])
+                && LOGGERS.iter().any(|name| has_all(text, &[name])) =>
+        {
+            91
+        }
         _ => 0,
     },
     grammar: |options| vendor::grammar(&VENDOR, options),
 };
+
+/// What Caddy's own lines hold besides.
+const LOGGERS: [&str; 6] = [
+    "\"logger\":\"http",
+    "\"logger\":\"tls",
+    "\"logger\":\"admin\"",
+    "\"logger\":\"caddy",
+    "\"logger\":\"pki",
+    "/Caddyfile\"",
+];
 
 static VENDOR: Vendor = Vendor { name: "caddy", whole: &[], envelopes: &[], read };
 
@@ -35,6 +51,7 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     } else {
         fields.put(&mut event, raw, &[(Field::ErrorMessage, "error")]);
         actions::set(&mut event, "info");
+        event.set(Field::EventOutcome, "unknown");
     }
     fields.rest(&mut event, raw);
     events.push(event);
@@ -91,6 +108,14 @@ mod tests {
     use super::super::trial::{event, holds};
     use super::*;
     use crate::parse::Options;
+
+    #[test]
+    fn another_program_of_the_same_library_is_not_taken_for_caddy() {
+        let record = r#"{"level":"info","ts":1772442847.75,"logger":"crm.audit","msg":"exported","user":"mia"}"#;
+        assert_eq!((FORMAT.sniff)(record), 0);
+        let first = r#"{"level":"info","ts":1772442847.75,"msg":"using config","file":"/etc/caddy/Caddyfile"}"#;
+        assert_eq!((FORMAT.sniff)(first), 91, "before its first access line");
+    }
 
     #[test]
     fn an_access_line_is_a_request_and_another_logger_s_line_is_kept() {

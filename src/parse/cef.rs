@@ -138,6 +138,8 @@ impl Cef {
             found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
         };
         let zone = get("dtz").and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
+        let labels: Vec<(&str, &str)> =
+            found.iter().filter(|(key, _)| is_label(key)).take(MOST_LABELS).copied().collect();
         let values: Vec<(&str, Cow<'_, str>)> = found
             .iter()
             .filter(|(key, value)| {
@@ -146,7 +148,7 @@ impl Cef {
             .map(|(key, value)| {
                 let named = KEYS.iter().find(|(known, _)| known == key).map(|(_, name)| *name);
                 // `cs1` is called what `cs1Label` says.
-                let own = || label(&found, key).unwrap_or(key);
+                let own = || label(&labels, key).unwrap_or(key);
                 // A key that is called like a field of ours was typed into a value rather than written by the product.
                 let own = || if Field::from_name(own()).is_some() { "" } else { own() };
                 (named.unwrap_or_else(own), unescaped(value))
@@ -169,6 +171,7 @@ impl Cef {
         event.time = ["rt", "start", "deviceCustomDate1", "end"]
             .iter()
             .find_map(|key| moment(get(key)?, zone))
+            .or_else(|| named_time(&found, zone))
             .or((event.time != NO_TIME).then_some(event.time))
             .unwrap_or(NO_TIME);
         self.meaning(&mut event, get("act"), get("cat"), name, id);
@@ -186,27 +189,46 @@ impl Cef {
 
     /// The action, by the words of `act`, the name or the id; and the outcome, if no key has said it.
     fn meaning(&self, event: &mut Event, act: Option<&str>, category: Option<&str>, name: &str, id: &str) {
-        let words: Vec<&str> =
-            [act, Some(name), category, Some(id)].into_iter().flatten().filter(|word| !absent(word)).collect();
+        let words: Vec<&str> = [act, Some(name), category].into_iter().flatten().filter(|word| !absent(word)).collect();
         if let Some(code) = act.or(Some(id)).filter(|code| !absent(code)) {
             event.set(Field::EventCode, code);
         }
-        let action = words.iter().find_map(|word| actions::action(word).or_else(|| actions::phrase(word)));
+        // Only what was done is told part by part: a name is a sentence, an id is anything.
+        let action = act
+            .and_then(|act| actions::whole(act).or_else(|| actions::phrase(act)).or_else(|| actions::action(act)))
+            .or_else(|| words.iter().find_map(|word| actions::whole(word).or_else(|| actions::phrase(word))))
+            .or_else(|| actions::whole(id));
         if action.is_some() || !event.has(Field::EventAction) {
             event.remove(Field::EventAction);
             actions::set_beside(event, action.unwrap_or("info"));
         }
-        if !event.has(Field::EventOutcome)
-            && let Some(outcome) =
-                words.iter().find_map(|word| actions::outcome(word).or_else(|| actions::outcome_of_phrase(word)))
-        {
-            event.set(Field::EventOutcome, outcome);
+        if !event.has(Field::EventOutcome) {
+            event.set(
+                Field::EventOutcome,
+                words.iter().find_map(|word| actions::outcome_of_phrase(word)).unwrap_or("unknown"),
+            );
         }
     }
 }
 
+/// The standard knows a few dozen.
+const MOST_LABELS: usize = 64;
+
 fn is_label(key: &str) -> bool {
     key.ends_with("Label") && key.len() > 5
+}
+
+/// A product's own key for the time (`startTime`, `utcTime`, `eventtime`), where it keeps to none of the standard's; one that says when it
+/// began goes before one that says when it ended.
+fn named_time(found: &[(&str, &str)], zone: Tz) -> Option<Millis> {
+    let named = |key: &str, end: &str| {
+        key.len() >= end.len()
+            && key.is_char_boundary(key.len() - end.len())
+            && key[key.len() - end.len()..].eq_ignore_ascii_case(end)
+    };
+    ["utcTime", "eventTime", "startTime", "timestamp", "endTime"]
+        .iter()
+        .find_map(|end| found.iter().filter(|(key, _)| named(key, end)).find_map(|(_, value)| moment(value, zone)))
 }
 
 fn is_time(key: &str) -> bool {
@@ -233,6 +255,15 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     }
     if let Some(time) = time::iso(text, zone).or_else(|| time::ctime_prefix(text, zone).map(|(time, _)| time)) {
         return Some(time);
+    }
+    // `Sep 23 2022 09:51:24 +0200`
+    if let Some((whole, offset)) = text.rsplit_once(' ')
+        && let [sign @ (b'+' | b'-'), digits @ ..] = offset.as_bytes()
+        && digits.len() == 4
+        && let Ok(number) = offset[1..].parse::<i64>()
+    {
+        let shift = (number / 100 * 60 + number % 100) * 60_000;
+        return moment(whole, Tz::UTC).map(|time| if *sign == b'+' { time - shift } else { time + shift });
     }
     // The zone, where it stands at the end, and the fraction, which the other reading does not know.
     let (text, zone) = match text.rsplit_once(' ') {
@@ -336,12 +367,27 @@ mod tests {
             "Mar 02 2026 09:14:07",
             "Mar 02 2026 09:14:07.000",
             "Mar 02 2026 10:14:07.000 CET",
+            "Mar 02 2026 10:14:07 +0100",
+            "Mar 02 2026 03:44:07.000 -0530",
             "Mon Mar  2 09:14:07 2026",
             "2026-03-02T09:14:07Z",
         ] {
             assert_eq!(moment(text, Tz::UTC), Some(1_772_442_847_000), "{text}");
         }
         assert_eq!(moment("soon", Tz::UTC), None);
+    }
+
+    #[test]
+    fn a_number_is_no_outcome_and_a_product_s_own_time_counts_where_there_is_no_other() {
+        for (id, time) in [
+            ("544", "ACMEutcTime=2026-03-02T09:14:07.000Z"),
+            ("201", "startTime=Mon Mar  2 09:14:07 2026"),
+            ("7", "ACMEeventtime=1772442847"),
+        ] {
+            let record = format!("CEF:0|Acme|Gate|1|{id}|Admin accessed it|1|src=203.0.113.7 {time} msg=x");
+            let found = check(&record, &[(Field::EventAction, "info"), (Field::EventOutcome, "unknown")]);
+            assert_eq!(found.time, 1_772_442_847_000, "{record}");
+        }
     }
 
     #[test]

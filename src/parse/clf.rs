@@ -43,6 +43,9 @@ impl Grammar for Clf {
         if record.trim_ascii().is_empty() || record.starts_with('#') {
             return Verdict::Skipped;
         }
+        if record.starts_with('{') {
+            return Verdict::Rejected(JSON);
+        }
         let read = match access(record) {
             Err(_) if record.starts_with('[') => proxy_manager::access(record).ok_or("error log, not access log"),
             read => read,
@@ -314,8 +317,12 @@ fn apache_escapes(record: &str) -> bool {
     })
 }
 
+/// A collector put the line into an object: its braces would become part of the client's name.
+const JSON: &str = "JSON, not an access line";
+
 fn sniff(record: &str) -> u8 {
     match access(record) {
+        _ if record.starts_with('{') => 0,
         Ok(access) if time::clf(access.stamp.trim_ascii(), Tz::UTC).is_none() => 0,
         Ok(access) if access.agent.is_empty() => 80,
         Ok(_) => 90,

@@ -10,11 +10,11 @@ use memchr::memmem;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_while1};
 use nom::character::complete::{char, digit1};
-use nom::combinator::opt;
+use nom::combinator::{opt, recognize};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::{Format, Grammar, Options, Verdict, actions, ip, target, time, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, ip, target, time, wrap};
 
 /// nginx's error log.
 pub const NGINX: Format = Format {
@@ -127,9 +127,19 @@ fn pair(input: &str) -> IResult<&str, (&str, &str)> {
 
 /// `[Mon Mar 02 09:14:07.123456 2026] [auth_basic:error] [pid 7:tid 9] [client IP:PORT] AH01617: MESSAGE, referer: URL`
 fn apache(line: &str, zone: Tz) -> Option<Entry<'_>> {
-    let (rest, stamp) = bracketed(line).ok()?;
-    let mut entry = Entry { time: stamped(stamp, zone)?, ..Entry::default() };
-    let (mut rest, level) = preceded(char(' '), bracketed).parse(rest).ok()?;
+    let (rest, first) = bracketed(line).ok()?;
+    let mut entry = Entry::default();
+    let (mut rest, level) = match stamped(first, zone) {
+        Some(time) => {
+            entry.time = time;
+            preceded(char(' '), bracketed).parse(rest).ok()?
+        }
+        // To syslog Apache writes no stamp; the process behind the level tells its entry from others that begin with a bracket.
+        None => {
+            entry.time = NO_TIME;
+            (rest.starts_with(" [pid ") && first.contains(':')).then_some((rest, first))?
+        }
+    };
     (entry.module, entry.level) = level.split_once(':').unwrap_or(("", level));
     if let Ok((after, pid)) = process(rest) {
         (rest, entry.pid) = (after, pid);
@@ -152,9 +162,13 @@ fn process(input: &str) -> IResult<&str, &str> {
     delimited(tag(" [pid "), digit1, (take_till(|one| one == ']'), char(']'))).parse(input)
 }
 
-/// ` [client 203.0.113.7:4711]`
+/// ` [client 203.0.113.7:4711]`, ` [client [2001:db8::7]:4711]`
 fn client(input: &str) -> IResult<&str, &str> {
-    delimited(tag(" [client "), take_till(|one| one == ']'), char(']')).parse(input)
+    fn inner(input: &str) -> IResult<&str, &str> {
+        take_till(|one| one == ']').parse(input)
+    }
+    let in_brackets = recognize((char('['), inner, char(']'), inner));
+    delimited(tag(" [client "), alt((in_brackets, inner)), char(']')).parse(input)
 }
 
 fn bracketed(input: &str) -> IResult<&str, &str> {

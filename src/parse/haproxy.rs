@@ -48,7 +48,10 @@ fn connection(input: &str) -> IResult<&str, Head<'_>> {
     let (rest, stamp) = delimited(char('['), take_until("] "), char(']')).parse(rest)?;
     let (rest, frontend) = terminated(word, space1).parse(&rest[1..])?;
     let fail = || nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Verify));
-    if ip::address(client).is_none() && !client.contains(':') && client != "-" || stamp.as_bytes().get(2) != Some(&b'/')
+    // In a collector's object the client would begin with its braces.
+    if client.starts_with(['{', '"'])
+        || ip::address(client).is_none() && !client.contains(':') && client != "-"
+        || stamp.as_bytes().get(2) != Some(&b'/')
     {
         return Err(fail());
     }
@@ -93,7 +96,7 @@ impl Grammar for HaProxy {
         };
         let Some(moment) = time::clf(head.stamp, self.zone) else { return Verdict::Rejected("unreadable time stamp") };
         event.time = moment;
-        ip::set_source(&mut event, record, head.client);
+        client(&mut event, record, head.client);
         event.set_other_part("haproxy.frontend", record, head.frontend);
         match head.server {
             None => {
@@ -118,6 +121,14 @@ impl Grammar for HaProxy {
 
     fn format(&self) -> &'static str {
         FORMAT.name
+    }
+}
+
+/// `ADDRESS:PORT`; of an IPv6 address, too, only the last colon parts the port.
+fn client(event: &mut Event, raw: &str, client: &str) {
+    match client.rsplit_once(':').filter(|(host, _)| host.contains(':')) {
+        Some((host, port)) => ip::set_source(event, raw, &format!("[{host}]:{port}")),
+        None => ip::set_source(event, raw, client),
     }
 }
 
@@ -236,8 +247,28 @@ mod tests {
         assert_eq!(found.time, 1_772_442_847_608);
         check(
             "2001:db8::1234:58430 [02/Mar/2026:09:14:07.608] main main/<NOSRV> -1/-1/-1/-1/0 401 248 - - PR-- 0/0/0/0/0 0/0 \"GET / HTTP/1.1\"",
-            &[(Field::HttpStatus, "401"), (Field::EventOutcome, "failure"), (Field::EventType, "denied")],
+            &[
+                (Field::SourceIp, "2001:db8::1234"),
+                (Field::SourcePort, "58430"),
+                (Field::HttpStatus, "401"),
+                (Field::EventOutcome, "failure"),
+                (Field::EventType, "denied"),
+            ],
         );
+    }
+
+    #[test]
+    fn the_last_colon_of_an_ipv6_client_parts_its_port() {
+        for (client, ip, port) in [
+            ("2001:db8::1234:5843", "2001:db8::1234", "5843"),
+            ("::ffff:203.0.113.7:5843", "203.0.113.7", "5843"),
+            ("203.0.113.7:5843", "203.0.113.7", "5843"),
+        ] {
+            let line = format!(
+                "{client} [02/Mar/2026:09:14:07.608] fe be/s 0/0/1/43/44 200 2 - - ---- 3/3/1/1/0 0/0 \"GET / HTTP/1.1\""
+            );
+            check(&line, &[(Field::SourceIp, ip), (Field::SourcePort, port)]);
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn guess(words: &[&str]) -> Option<Vec<String>> {
         return None;
     }
     let method = words.iter().position(|word| METHODS.contains(word))?;
-    USUAL.iter().map(|set| set.split(' ').collect::<Vec<_>>()).find_map(|set| {
+    let usual = USUAL.iter().map(|set| set.split(' ').collect::<Vec<_>>()).find_map(|set| {
         let fits = set.len() == words.len()
             && set[method] == "cs-method"
             && set.iter().position(|name| *name == "sc-status").is_some_and(|at| status(words[at]).is_some())
@@ -89,7 +89,51 @@ fn guess(words: &[&str]) -> Option<Vec<String>> {
                 .position(|name| *name == "c-ip")
                 .is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-");
         fits.then(|| set.iter().map(|name| (*name).to_owned()).collect())
-    })
+    });
+    usual.or_else(|| around(words, method))
+}
+
+/// Fields told by what stands around the method: the server before it, `stem query port user client` behind it, then, wherever they are,
+/// three numbers that are status, sub-status and Win32's, with sizes and duration after them. What lies between keeps no name.
+fn around(words: &[&str], method: usize) -> Option<Vec<String>> {
+    let mut names: Vec<String> = words.iter().enumerate().map(|(at, _)| format!("x-{}", at + 1)).collect();
+    let mut name = |at: usize, text: &str| text.clone_into(&mut names[at]);
+    let server = method - 1;
+    let number = |at: usize| words.get(at).is_some_and(|word| word.parse::<u32>().is_ok());
+    let fits = (3..=5).contains(&method)
+        && ip::address(words[server]).is_some()
+        && number(method + 3)
+        && words.get(method + 5).is_some_and(|word| ip::address(word).is_some() || *word == "-");
+    let results = (method + 6..words.len().saturating_sub(3))
+        .find(|at| status(words[*at]).is_some_and(|status| status >= 100) && (1..4).all(|more| number(at + more)))?;
+    if !fits {
+        return None;
+    }
+    for (at, text) in [(0, "date"), (1, "time"), (server, "s-ip"), (method, "cs-method")] {
+        name(at, text);
+    }
+    for (more, text) in ["cs-uri-stem", "cs-uri-query", "s-port", "cs-username", "c-ip"].into_iter().enumerate() {
+        name(method + 1 + more, text);
+    }
+    for (at, word) in words.iter().enumerate().take(results).skip(method + 6) {
+        if word.contains("+(") {
+            name(at, "cs(user-agent)");
+        } else if word.starts_with("http://") || word.starts_with("https://") {
+            name(at, "cs(referer)");
+        }
+    }
+    for (more, text) in ["sc-status", "sc-substatus", "sc-win32-status"].into_iter().enumerate() {
+        name(results + more, text);
+    }
+    let sized = number(results + 4) && number(results + 5);
+    let last: &[&str] = if sized { &["sc-bytes", "cs-bytes", "time-taken"] } else { &["time-taken"] };
+    for (more, text) in last.iter().enumerate() {
+        name(results + 3 + more, text);
+    }
+    if words.len() == results + 4 + last.len() && words.last().is_some_and(|last| ip::address(last).is_some()) {
+        name(words.len() - 1, "x-forwarded-for");
+    }
+    Some(names)
 }
 
 /// A value without the quotes around it.

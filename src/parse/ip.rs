@@ -23,8 +23,10 @@ pub fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
         return Some((ip, None));
     }
     let (host, port) = text.rsplit_once(':')?;
-    let ip = host.trim_end().parse::<Ipv4Addr>().ok()?;
-    Some((ip.into(), Some(port.parse().ok()?)))
+    let port = port.parse().ok()?;
+    // `2001:db8::1:58430`, as HAProxy writes it: no address with the last part, one without it.
+    let ip = host.trim_end().parse::<Ipv4Addr>().ok().map(IpAddr::from).or_else(|| v6(host))?;
+    Some((ip, Some(port)))
 }
 
 fn v6(text: &str) -> Option<IpAddr> {

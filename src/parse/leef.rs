@@ -122,15 +122,19 @@ impl Grammar for Leef {
             .flatten()
             .map(Cow::Borrowed)
             .collect();
-        let action = words.iter().find_map(|word| actions::action(word).or_else(|| actions::phrase(word)));
+        let action = words
+            .iter()
+            .find_map(|word| actions::whole(word).or_else(|| actions::phrase(word)))
+            .or_else(|| act.and_then(actions::action));
         if action.is_some() || !event.has(Field::EventAction) {
             event.remove(Field::EventAction);
             actions::set_beside(&mut event, action.unwrap_or("info"));
         }
-        if !event.has(Field::EventOutcome)
-            && let Some(outcome) = words.iter().find_map(|word| actions::outcome_of_phrase(word))
-        {
-            event.set(Field::EventOutcome, outcome);
+        if !event.has(Field::EventOutcome) {
+            event.set(
+                Field::EventOutcome,
+                words.iter().find_map(|word| actions::outcome_of_phrase(word)).unwrap_or("unknown"),
+            );
         }
         if let Some(code) = act.or(Some(header.id)).filter(|code| !absent(code)) {
             event.set(Field::EventCode, code);

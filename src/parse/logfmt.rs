@@ -149,6 +149,12 @@ impl Grammar for Logfmt {
         if !event.has(Field::EventAction) {
             let action = event.text(Field::Message).and_then(actions::phrase).unwrap_or("info");
             actions::set_beside(&mut event, action);
+            // What was done is in the message, so how it ended is, too.
+            if !event.has(Field::EventOutcome)
+                && let Some(outcome) = event.text(Field::Message).and_then(actions::outcome_of_phrase)
+            {
+                event.set(Field::EventOutcome, outcome);
+            }
         }
         events.push(event);
         Verdict::Parsed
@@ -183,6 +189,16 @@ mod tests {
         );
         assert_eq!(found.time, 1_772_442_847_250);
         assert!(found.others().any(|(name, value)| name == "flag" && value.to_string() == "true"));
+    }
+
+    #[test]
+    fn what_a_message_tells_of_action_and_outcome_counts_where_no_key_does() {
+        let record = r#"ts=1772442847 level=warn msg="login failed" user=jo"#;
+        holds(
+            &event((FORMAT.grammar)(&Options::default()), record),
+            &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "jo")],
+            record,
+        );
     }
 
     #[test]

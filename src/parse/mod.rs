@@ -8,7 +8,9 @@ mod caddy;
 mod cef;
 mod civicrm;
 mod clf;
+mod container;
 mod csv;
+mod dataverse;
 mod entra;
 mod error_log;
 mod espocrm;
@@ -55,7 +57,7 @@ mod zoho;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use crmwatch_detectors::Event;
+use crmwatch_detectors::{Event, Millis};
 
 /// What a grammar needs to know about its source.
 #[derive(Debug, Clone)]
@@ -64,6 +66,8 @@ pub struct Options {
     pub timezone: Tz,
     /// The year a year-less stamp starts from: that of the file's modification time when it was opened.
     pub year: i32,
+    /// That time itself: a year-less stamp more than a day later is of the year before.
+    pub written: Option<Millis>,
     /// ECS name to the key of a JSON record.
     pub mapping: std::collections::BTreeMap<String, String>,
     /// The operator's own format, where the source has one.
@@ -72,7 +76,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timezone: Tz::UTC, year: 1970, mapping: Default::default(), own: None }
+        Options { timezone: Tz::UTC, year: 1970, written: None, mapping: Default::default(), own: None }
     }
 }
 
@@ -135,7 +139,7 @@ pub trait Grammar: Send {
 }
 
 /// The time of an event whose record has none that can be read.
-pub const NO_TIME: crmwatch_detectors::Millis = crmwatch_detectors::Millis::MIN;
+pub const NO_TIME: Millis = Millis::MIN;
 
 /// A format.
 #[derive(Clone, Copy)]
@@ -156,6 +160,7 @@ pub const FORMATS: &[Format] = &[
     salesforce::ELF,
     salesforce_objects::FORMAT,
     m365::FORMAT,
+    dataverse::FORMAT,
     entra::FORMAT,
     google_workspace::FORMAT,
     hubspot::FORMAT,
@@ -195,12 +200,17 @@ pub fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with a
-/// syslog header.
+/// Starts reading a file in a format of that name, or in whichever it turns out to be (`auto`). Records of any format may come with what
+/// a container's runtime puts around them, and with a syslog header.
 pub fn grammar(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
+    let lenient = matches!(name, auto::NAME | syslog::NAME);
     if let Some(own) = options.own.as_ref().filter(|own| own.name == name) {
-        return Some(own::grammar(own, options));
+        return Some(Box::new(container::Contained::unless_whole(own::grammar(own, options))));
     }
+    Some(Box::new(container::Contained::new(bare(name, options)?, lenient)))
+}
+
+fn bare(name: &str, options: &Options) -> Option<Box<dyn Grammar>> {
     match name {
         auto::NAME => Some(Box::new(auto::Auto::new(options))),
         syslog::NAME => Some(Box::new(syslog::Syslog::lenient(options))),

@@ -20,7 +20,7 @@ pub const ODOO: Format = Format {
     about: "Odoo or OpenERP server log: file, syslog, docker; logins, deletions, web requests",
     sniff: |record| if entry(&wrap::plain(record), Tz::UTC, &mut YearClock::new(1970)).is_some() { 95 } else { 0 },
     grammar: |options: &Options| {
-        Box::new(Odoo { zone: options.timezone, clock: YearClock::new(options.year), started: false })
+        Box::new(Odoo { zone: options.timezone, clock: YearClock::of(options), started: false })
     },
 };
 
@@ -74,10 +74,7 @@ impl Grammar for Odoo {
     }
 
     fn resume(&mut self, state: &str) {
-        if let Ok(clock) = state.parse() {
-            self.clock = clock;
-            self.started = true;
-        }
+        self.started |= self.clock.resume(state);
     }
 
     fn format(&self) -> &'static str {

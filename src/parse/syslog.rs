@@ -75,7 +75,7 @@ impl Syslog {
     pub fn strict(options: &Options) -> Syslog {
         Syslog {
             options: options.clone(),
-            clock: YearClock::new(options.year),
+            clock: YearClock::of(options),
             programs: Vec::new(),
             lenient: false,
             started: false,
@@ -172,9 +172,7 @@ impl Grammar for Syslog {
     fn resume(&mut self, state: &str) {
         let Ok(state) = serde_json::from_str::<State<'_>>(state) else { return };
         self.started = true;
-        if let Ok(clock) = state.year.parse() {
-            self.clock = clock;
-        }
+        self.clock.resume(&state.year);
         self.programs.clear();
         for (name, state) in state.programs {
             let mut auto = self.auto();
@@ -206,7 +204,7 @@ const YEAR: &str = "syslog-year ";
 impl Carried {
     /// Around a grammar.
     pub fn new(grammar: Box<dyn Grammar>, options: &Options) -> Carried {
-        let clock = YearClock::new(options.year);
+        let clock = YearClock::of(options);
         Carried { options: options.clone(), clock, dated: false, unless_whole: false, grammar, name: String::new() }
     }
 
@@ -262,9 +260,9 @@ impl Grammar for Carried {
 
     fn resume(&mut self, state: &str) {
         let dated = state.strip_prefix(YEAR).and_then(|rest| rest.split_once('\n'));
-        match dated.and_then(|(year, state)| Some((year.parse().ok()?, state))) {
-            Some((clock, state)) => {
-                self.clock = clock;
+        match dated {
+            Some((year, state)) => {
+                self.clock.resume(year);
                 self.dated = true;
                 if !state.is_empty() {
                     self.grammar.resume(state);
@@ -363,7 +361,7 @@ fn has_product(message: &str) -> bool {
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// An event that only has its message.
-fn plain(record: &str, message: &str) -> Event {
+pub(super) fn plain(record: &str, message: &str) -> Event {
     let mut event = Event::new(record);
     event.time = NO_TIME;
     event.set(Field::EventAction, "info");

@@ -297,11 +297,17 @@ fn carries(text: &str) -> bool {
 /// A program's name is no longer than this.
 const PROGRAM: usize = 64;
 
+/// What other formats write in brackets behind their stamp.
+const LEVELS: [&str; 10] =
+    ["debug", "info", "notice", "warn", "warning", "error", "crit", "critical", "alert", "emergency"];
+
 /// `TAG[PID]: `, with or without the number, or without the colon if there is a number; and the message.
 fn program(text: &str) -> Option<(&str, &str, &str)> {
     let bytes = text.as_bytes();
     if bytes.first() == Some(&b'[') {
-        let (name, message) = text[1..].split_once("]: ")?;
+        let (name, rest) = text[1..].split_once(']')?;
+        // Metalog writes no colon; a level in brackets is another program's.
+        let message = rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ').filter(|_| !LEVELS.contains(&name)))?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         return (name.len() <= PROGRAM
             && name.bytes().all(plain)

@@ -9,6 +9,8 @@ use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use crmwatch_detectors::Millis;
 
+use super::Options;
+
 const DAY: i64 = 86_400_000;
 
 /// Days since 1970-01-01 of a civil date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"); nothing where there is no such day.
@@ -150,7 +152,13 @@ pub fn iso(text: &str, zone: Tz) -> Option<Millis> {
 pub fn clf(text: &str, zone: Tz) -> Option<Millis> {
     let bytes = text.as_bytes();
     let at = |range: std::ops::Range<usize>| bytes.get(range).and_then(number);
-    if bytes.get(2) != Some(&b'/') || bytes.get(6) != Some(&b'/') || !matches!(bytes.get(11), Some(b':' | b' ')) {
+    // Some relays write the month first: `Mar/02/2026 09:14:07`.
+    let month_first = bytes.get(3) == Some(&b'/');
+    let (of_day, of_month) = if month_first { (4..6, 0..3) } else { (0..2, 3..6) };
+    if !month_first && bytes.get(2) != Some(&b'/')
+        || bytes.get(6) != Some(&b'/')
+        || !matches!(bytes.get(11), Some(b':' | b' '))
+    {
         return None;
     }
     let mut end = 20;
@@ -160,7 +168,8 @@ pub fn clf(text: &str, zone: Tz) -> Option<Millis> {
         millis = value;
         end += 1 + digits;
     }
-    let wall = civil(at(7..11)?, month(bytes.get(3..6)?)?, at(0..2)?, at(12..14)?, at(15..17)?, at(18..20)?, millis)?;
+    let wall =
+        civil(at(7..11)?, month(bytes.get(of_month)?)?, at(of_day)?, at(12..14)?, at(15..17)?, at(18..20)?, millis)?;
     match bytes.get(end..)? {
         [] => Some(local(wall, zone)),
         [b' ', rest @ ..] => offset(rest).filter(|(_, rest)| rest.is_empty()).map(|(offset, _)| wall - offset),
@@ -219,12 +228,41 @@ pub struct YearClock {
     /// The year in force.
     pub year: i32,
     last: Option<(u32, u32)>,
+    /// No line can be younger than this: when the file was written to last.
+    written: Option<Millis>,
 }
+
+/// Stamps are in a zone of their own, and clocks differ.
+const SLACK: i64 = DAY;
 
 impl YearClock {
     /// Starts in a year.
     pub fn new(year: i32) -> YearClock {
-        YearClock { year, last: None }
+        YearClock { year, last: None, written: None }
+    }
+
+    /// Starts in the year of a source's file.
+    pub fn of(options: &Options) -> YearClock {
+        YearClock { written: options.written, ..YearClock::new(options.year) }
+    }
+
+    /// Goes on from its written form; another text changes nothing, and is told by `false`.
+    pub fn resume(&mut self, text: &str) -> bool {
+        let Ok(before) = text.parse::<YearClock>() else { return false };
+        *self = YearClock { written: self.written, ..before };
+        true
+    }
+
+    /// The first stamp's year: the file's, or the one before where the file would be older than its line (a December's line in a file
+    /// written to in January), or where that year has no such day.
+    fn begin(&mut self, month: u32, day: u32) {
+        for year in (self.year - 8..=self.year).rev() {
+            let Some(midnight) = days(year.into(), month.into(), day.into()).map(|days| days * DAY) else { continue };
+            if self.written.is_none_or(|written| midnight <= written + SLACK) {
+                self.year = year;
+                return;
+            }
+        }
     }
 
     /// The year of a stamp of this month and day.
@@ -240,6 +278,8 @@ impl YearClock {
                 // A stamp from before New Year that came late: last year's, and the clock stays.
                 return self.year - 1;
             }
+        } else {
+            self.begin(month, day);
         }
         self.last = Some((month, day));
         self.year
@@ -294,6 +334,7 @@ mod tests {
         assert_eq!(iso("2026-03-02T09:14:07.000+0000", berlin), Some(moment));
         assert_eq!(clf("02/Mar/2026:10:14:07 +0100", Tz::UTC), Some(moment));
         assert_eq!(clf("02/Mar/2026 10:14:07", berlin), Some(moment));
+        assert_eq!(clf("Mar/02/2026 10:14:07", berlin), Some(moment));
         assert_eq!(compact("20260302091407.13"), Some(moment + 130));
         assert_eq!(ctime_prefix("Mon Mar  2 10:14:07 2026 [1]", berlin), Some((moment, " [1]")));
         for text in ["1772442847", "1772442847000", "1772442847000000", "1772442847000000000"] {
@@ -325,6 +366,27 @@ mod tests {
         let berlin = Tz::Europe__Berlin;
         assert_eq!(iso("2026-03-29T02:30:00", berlin), iso("2026-03-29T01:30:00Z", berlin));
         assert_eq!(iso("2026-10-25T02:30:00", berlin), iso("2026-10-25T00:30:00Z", berlin));
+    }
+
+    #[test]
+    fn a_december_line_in_a_file_written_to_in_january_is_last_years() {
+        let january = civil(2026, 1, 5, 8, 0, 0, 0).expect("a day");
+        let options = Options { year: 2026, written: Some(january), ..Options::default() };
+        let mut clock = YearClock::of(&options);
+        assert_eq!([clock.year_of(12, 30), clock.year_of(12, 31), clock.year_of(1, 1)], [2025, 2025, 2026]);
+        // Within a day a zone or a clock may be the cause.
+        assert_eq!(YearClock::of(&options).year_of(1, 6), 2026);
+        assert_eq!(YearClock::of(&options).year_of(1, 7), 2025);
+        // A state from before the first stamp does not take that away.
+        let mut resumed = YearClock::of(&options);
+        resumed.resume(&YearClock::of(&options).to_string());
+        resumed.resume("nonsense");
+        assert_eq!(resumed.year_of(12, 30), 2025);
+    }
+
+    #[test]
+    fn a_leap_day_is_of_a_year_that_has_one() {
+        assert_eq!(YearClock::new(2026).year_of(2, 29), 2024);
     }
 
     #[test]

@@ -63,8 +63,8 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
     }
     match marks[..] {
         // Yii's own: `[ip][userId][sessionId][level][category]`.
-        [_, user, session, level, logger] => {
-            Some(Head { time, level, logger, user, session, message: rest, ..Head::default() })
+        [client, user_id, session, level, logger] => {
+            Some(Head { time, level, logger, user_id, client, session, message: rest, ..Head::default() })
         }
         [level, logger]
             if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
@@ -123,7 +123,13 @@ mod tests {
         let record = "2026-03-02 09:14:07 [203.0.113.7][7][s1][error][Users] Login attempt failed";
         holds(
             &event((YETIFORCE.grammar)(&Options::default()), record),
-            &[(Field::EventAction, "login"), (Field::SessionId, "s1"), (Field::LogLogger, "Users")],
+            &[
+                (Field::EventAction, "login"),
+                (Field::SessionId, "s1"),
+                (Field::LogLogger, "Users"),
+                (Field::UserId, "7"),
+                (Field::SourceIp, "203.0.113.7"),
+            ],
             record,
         );
     }

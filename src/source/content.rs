@@ -6,8 +6,6 @@ use std::io;
 use super::input::Input;
 use super::position::{Digest, MARKS, Mark, PREFIX, Position, TAIL, digest};
 
-/// Bytes by which a file of which nothing was read yet is told from others.
-const BEGINNING: usize = 64;
 /// How much of a copy is read at once when its end is looked for.
 const CHUNK: usize = 64 << 10;
 
@@ -31,7 +29,7 @@ impl Content {
         let from = offset - tail.len() as u64;
         let count = input.read_at(&mut tail, from)?;
         tail.truncate(count);
-        let mut beginning = vec![0; if offset == 0 { BEGINNING } else { 0 }];
+        let mut beginning = vec![0; if offset == 0 { PREFIX } else { 0 }];
         let count = input.read_at(&mut beginning, 0)?;
         beginning.truncate(count);
         let mut content = Content { prefix, tail, marks, beginning };
@@ -41,6 +39,7 @@ impl Content {
 
     /// Bytes were taken in; `offset` is where they began.
     pub fn advance(&mut self, offset: u64, taken: &[u8]) {
+        self.beginning = Vec::new();
         if self.prefix.len() < PREFIX && self.prefix.len() as u64 == offset {
             let room = PREFIX - self.prefix.len();
             self.prefix.extend_from_slice(&taken[..taken.len().min(room)]);
@@ -79,7 +78,7 @@ impl Content {
     /// Whether the bytes before the offset are still those that were read.
     pub fn holds(&self, offset: u64, input: &mut Input) -> io::Result<bool> {
         if offset == 0 {
-            let mut now = [0; BEGINNING];
+            let mut now = [0; PREFIX];
             let now = &mut now[..self.beginning.len()];
             let count = input.read_at(now, 0)?;
             return Ok(now[..count] == self.beginning[..]);

@@ -69,8 +69,13 @@ impl Follower {
     ) -> io::Result<Follower> {
         let metadata = input.metadata()?;
         (position.device, position.inode) = (metadata.dev(), metadata.ino());
+        position.compressed = input.compression() != Compression::None;
         if position.year == 0 {
             position.year = year_of(metadata.mtime());
+        }
+        if input.compression() != Compression::None {
+            // The size that counts is that of the file as it lies there now.
+            position.size = 0;
         }
         let marks = std::mem::take(&mut position.marks);
         let content = Content::before(position.offset, &mut input, marks)?;

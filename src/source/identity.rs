@@ -20,19 +20,6 @@ use crate::config::Start;
 /// What tells a compressed file from plain text, in bytes.
 const MAGIC: u64 = 4;
 
-/// A compressed file that cannot be decompressed is not complained of for so long after it was last written to.
-const UNFINISHED: Millis = 60_000;
-
-/// Opens a file that was found; nothing where its name leads elsewhere by now. The next look finds what became of it.
-fn open(found: &Found) -> io::Result<Option<Input>> {
-    let input = match Input::open(&found.path) {
-        Ok(input) => input,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok((input.identity()? == (found.device, found.inode)).then_some(input))
-}
-
 impl Tailer {
     /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
     pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
@@ -43,22 +30,22 @@ impl Tailer {
         if self.recognise(found) {
             return Ok(());
         }
-        let Some(mut input) = open(found)? else { return Ok(()) };
+        let mut input = open_as_found(found)?;
         let mut head = [0; PREFIX];
         let count = match input.read_at(&mut head, 0) {
-            Ok(count) => count,
-            // A compressor is still writing it.
-            Err(error) if error.raw_os_error().is_none() && now - found.modified / 1_000_000 < UNFINISHED => {
+            // A compressor is still at work.
+            Err(error) if input.compression() != Compression::None && !is_no_answer(&error, false) => {
+                self.list(found, State::Copy, 0);
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            count => count?,
         };
         let head = &head[..count];
         if input.compression() != Compression::None {
             return self.meet_compressed(found, input, head, now, notices);
         }
         let by_inode: Vec<u64> = self.known.with_inode(found.inode).map(|position| position.generation).collect();
-        if let Some(generation) = self.that_fits(&by_inode, &mut input)? {
+        if let Some(generation) = self.that_fits(found.source, &by_inode, &mut input)? {
             return self.resume(generation, found, input, None, now, notices);
         }
         // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
@@ -67,7 +54,7 @@ impl Tailer {
         let mut replaced = replaced.filter_map(|generation| self.known.get(*generation));
         let replaced = replaced.find(|position| position.offset > 0 && position.path == here).cloned();
         if let Some(position) = replaced {
-            let unread = (position.size > position.offset).then(|| position.size - position.offset);
+            let unread = position.unread();
             let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
             self.rewritten(position, rewritten, now, notices)?;
             return self.meet(found, now, notices);
@@ -77,9 +64,10 @@ impl Tailer {
             return Ok(());
         }
         // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
-        let by_content = self.that_fits(&self.known.with_head(head), &mut input)?;
+        let by_content = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
         let unread = |generation: &&u64| {
-            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none())
+            let own = |one: &Position| one.source == self.sources[found.source].source.name;
+            self.at_rest(**generation).is_some_and(|one| one.offset == 0 && one.finished_at.is_none() && own(one))
         };
         match by_content.or_else(|| by_inode.iter().find(unread).copied()) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
@@ -87,15 +75,22 @@ impl Tailer {
         }
     }
 
+    /// The source a position is of; nothing where the configuration has it no more.
+    pub(super) fn source_of(&self, position: &Position) -> Option<usize> {
+        self.sources.iter().position(|one| one.source.name == position.source)
+    }
+
     /// A position of a file that is not there, as far as is known.
     fn at_rest(&self, generation: u64) -> Option<&Position> {
         self.known.get(generation).filter(|position| !self.is_followed(position))
     }
 
-    /// The first of these positions from which a file goes on, none of them that of another file that is there.
-    fn that_fits(&self, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
+    /// The first of these positions from which a file goes on, none of them that of another file that is there, nor of another source:
+    /// headers are alike, and inodes come again.
+    fn that_fits(&self, source: usize, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
         for generation in generations {
-            let Some(position) = self.at_rest(*generation) else { continue };
+            let own = |position: &&Position| position.source == self.sources[source].source.name;
+            let Some(position) = self.at_rest(*generation).filter(own) else { continue };
             match position.fits(input) {
                 Ok(true) => return Ok(Some(*generation)),
                 // A disk that does not answer must not make a known file a new one.
@@ -111,7 +106,8 @@ impl Tailer {
         let unchanged = |position: &&Position| {
             (position.device, position.size, position.modified) == (found.device, found.size, found.modified)
                 && position.modified != 0
-                && (position.finished_at.is_some()
+                // One of which nothing was read is not done with, whatever was thought of it.
+                && ((position.finished_at.is_some() && (position.offset > 0 || found.size == 0))
                     || (self.missing.contains(&position.generation)
                         && position.offset == found.size
                         && Path::new(&position.path) == found.path))
@@ -132,7 +128,7 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let Some(mut input) = open(found)? else { return Ok(()) };
+        let mut input = open_as_found(found)?;
         let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
         let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
         let plain = input.compression() == Compression::None;
@@ -142,7 +138,7 @@ impl Tailer {
             let count = input.read_at(&mut head, 0)?;
             let head = &head[..count];
             let copy = plain && self.is_copy(found, &mut input, head)?;
-            let known = self.that_fits(&self.known.with_head(head), &mut input)?;
+            let known = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
             if copy || (size_before == 0 && (!plain || known.is_some())) {
                 self.waiting.remove(&(reached, generation));
                 self.finish(Position { finished_at: Some(now), ..position });
@@ -155,7 +151,7 @@ impl Tailer {
         if position.fits(&mut input)? {
             return self.resume(generation, found, input, Some(reached), now, notices);
         }
-        let unread = Some(position.size.saturating_sub(position.offset));
+        let unread = position.unread();
         self.waiting.remove(&(reached, generation));
         let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
         self.rewritten(position, rewritten, now, notices)?;
@@ -255,7 +251,15 @@ impl Tailer {
             self.list(found, State::Copy, 0);
             return Ok(());
         }
-        match self.that_fits(&candidates, &mut input)? {
+        // One of which nothing was read yet has only its inode.
+        let unread = self.known.with_inode(found.inode).find(|position| {
+            position.offset == 0
+                && position.size == found.size
+                && self.missing.contains(&position.generation)
+                && position.source == self.sources[found.source].source.name
+        });
+        let unread = unread.map(|position| position.generation);
+        match self.that_fits(found.source, &candidates, &mut input)?.or(unread) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
             None if self.skips_to_end(found.source) => {
                 self.list(found, State::Settled, 0);
@@ -309,7 +313,10 @@ impl Tailer {
         let path = found.path.to_string_lossy().into_owned();
         let renamed = position.path != path;
         position.path.clone_from(&path);
-        let followed = &self.sources[found.source];
+        // A file stays with its source for life, wherever it is found: the journal's stretches are read again by that one's grammar.
+        let source = self.source_of(&position).unwrap_or(found.source);
+        let followed = &self.sources[source];
+        position.source.clone_from(&followed.source.name);
         let ending = input.compression() != Compression::None;
         let mut follower = Follower::new(input, position, followed.source.clone(), followed.tables.clone())?;
         self.known.remove(generation);
@@ -320,11 +327,11 @@ impl Tailer {
         }
         if renamed {
             self.dirty.insert(generation);
-            notices.push(Notice::Renamed { source: found.source, path });
+            notices.push(Notice::Renamed { source, path });
         }
         let reached = reached.unwrap_or_else(|| follower.first_time().unwrap_or(Millis::MIN));
-        self.list(found, State::Open, generation);
-        self.put(follower, found.source, ending, reached, now);
+        self.list(&Found { source, ..found.clone() }, State::Open, generation);
+        self.put(follower, source, ending, reached, now);
         Ok(())
     }
 
@@ -361,6 +368,15 @@ impl Tailer {
         self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
         self.make_room(now);
     }
+}
+
+/// Opens a file that a look found, if it is still the one at its path; if not, the next look finds both.
+fn open_as_found(found: &Found) -> io::Result<Input> {
+    let input = Input::open(&found.path)?;
+    if input.identity()? != (found.device, found.inode) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(input)
 }
 
 /// Whether a compressed file decompresses to its end.

@@ -155,11 +155,13 @@ impl Tailer {
         let (source, generation) = (one.source, one.generation);
         let path = found.path.to_string_lossy().into_owned();
         match one.state {
-            State::Open => {
-                if let Some(open) = self.open.iter_mut().find(|open| open.identity() == identity) {
-                    open.follower.renamed(&found.path);
+            State::Open => match self.open.iter_mut().find(|open| open.identity() == identity) {
+                Some(open) => open.follower.renamed(&found.path),
+                None => {
+                    self.listed.remove(&identity);
+                    return;
                 }
-            }
+            },
             _ => self.known.rename(generation, path.clone()),
         }
         self.dirty.insert(generation);

@@ -46,6 +46,9 @@ pub struct Position {
     /// The greatest size seen, in bytes of the file itself; 0 where a version before this field wrote it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub size: u64,
+    /// It is compressed: its size says nothing of how much is not read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compressed: bool,
     /// Its modification time when it was last looked at, in nanoseconds since 1970; 0 where unknown.
     #[serde(default, skip_serializing_if = "is_zero_time")]
     pub modified: i64,
@@ -57,6 +60,13 @@ pub struct Position {
     /// When nothing more could come: the file is gone, or was compressed. It is remembered so that a copy that turns up is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Millis>,
+}
+
+impl Position {
+    /// Bytes that were there when the file was last looked at, and are not read; nothing where that cannot be known.
+    pub fn unread(&self) -> Option<u64> {
+        (!self.compressed).then(|| self.size.saturating_sub(self.offset)).filter(|bytes| *bytes > 0)
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -136,6 +136,7 @@ impl Follower {
         let options = parse::Options {
             timezone: self.source.timezone,
             year: self.position.year,
+            written: Some(self.modified.div_euclid(1_000_000)),
             mapping: self.source.mapping.clone(),
             own: self.source.own.clone(),
         };

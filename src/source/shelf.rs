@@ -131,11 +131,17 @@ impl Tailer {
             };
             self.sweep();
             if let Err(error) = outcome {
-                self.unreadable(Path::new(&path), &error, notices);
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.unreadable(Path::new(&path), &error, notices);
+                }
                 if !out_of_descriptors(&error) {
                     self.look_again(reached, generation, identity);
                 }
                 break;
+            }
+            // Its name leads elsewhere since a moment ago.
+            if self.waiting.contains(&(reached, generation)) {
+                self.look_again(reached, generation, identity);
             }
         }
     }

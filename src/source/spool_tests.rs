@@ -196,6 +196,8 @@ fn no_name_is_used_twice_and_a_quiet_file_is_ended() {
     let first = spool.sealed().remove(0);
     spool.delete(&first).expect("deleted");
     drop(spool);
+    // Names are told apart by the millisecond; no process starts in less.
+    std::thread::sleep(std::time::Duration::from_millis(2));
     let spool = Spool::open(folder.path(), "gate", 1 << 30).expect("opened");
     spool.append(&records(&["b"])).expect("taken");
     spool.end_file_older_than(std::time::Duration::ZERO);

@@ -9,7 +9,7 @@ use crmwatch_detectors::Millis;
 use super::content::Content;
 use super::discover::{self, Found};
 use super::follow::Follower;
-use super::input::{Input, is_no_answer};
+use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
 use super::position::Position;
 use super::tailer::{CLOSED, Identity, State, Tailer};
@@ -40,6 +40,8 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Rewritten { source, unread, stopped, shorter, input } = what;
+        // Its inode may be that of another source's file by now: it stays with its own.
+        let source = self.source_of(&position).unwrap_or(source);
         let path = position.path.clone();
         let identity = (position.device, position.inode);
         // What stands at the path is not the file meant: it must not be found as its own copy.
@@ -103,10 +105,9 @@ impl Tailer {
                 return;
             }
         }
-        let unread = position.size.saturating_sub(position.offset);
         let (source, path) = (listed.source, position.path.clone());
-        if unread > 0 && !listed.compressed {
-            let bytes = Some(unread);
+        let bytes = position.unread();
+        if bytes.is_some() {
             notices.push(Notice::Lost { source, path: path.clone(), bytes, cause: "deleted" });
         }
         notices.push(Notice::Finished { source, path });
@@ -116,9 +117,7 @@ impl Tailer {
     /// A position from before the start whose file no pattern names: looked for among its siblings, given up otherwise.
     pub(super) fn gone_while_stopped(&mut self, generation: u64, now: Millis, notices: &mut Vec<Notice>) {
         let Some(position) = self.known.get(generation).cloned() else { return };
-        let Some(source) = self.sources.iter().position(|one| one.source.name == position.source) else {
-            return;
-        };
+        let Some(source) = self.source_of(&position) else { return };
         match self.elsewhere(&position, None) {
             Ok(Some((path, input))) => {
                 self.follow_elsewhere(generation, source, path, input, Millis::MIN, now, notices);
@@ -132,7 +131,7 @@ impl Tailer {
             }
         }
         if (position.offset > 0 || position.prefix_length > 0 || position.size > 0) && !self.was_done_with(&position) {
-            let bytes = Some(position.size.saturating_sub(position.offset)).filter(|bytes| *bytes > 0);
+            let bytes = position.unread();
             let path = position.path.clone();
             notices.push(Notice::Lost { source, path, bytes, cause: "gone_while_stopped" });
         }
@@ -194,17 +193,26 @@ impl Tailer {
         unknown.map_or(Ok(None), Err)
     }
 
-    /// A file taken for a copy that begins like one of which nothing was read, and is no longer.
+    /// A file that begins like one of which nothing was read, and is no longer: one taken for its copy, or one as long as it was that nobody
+    /// has met yet.
     fn unread_copy(&self, position: &Position, original: Identity, head: &[u8]) -> Option<(PathBuf, Input, u64)> {
         if position.offset > 0 || head.is_empty() {
             return None;
         }
-        self.copies.iter().filter(|(identity, _)| **identity != original).find_map(|(_, path)| {
-            let mut input = Input::open(path).ok()?;
+        self.strangers(position).into_iter().find_map(|(path, _)| {
+            let mut input = Input::open(&path).ok()?;
+            let found = found_at(0, PathBuf::new(), &input);
+            let identity = (found.device, found.inode);
+            if input.compression() != Compression::None {
+                return None;
+            }
+            let candidate = match self.listed.get(&identity) {
+                Some(listed) => listed.state == State::Copy && found.size <= position.size,
+                None => found.size == position.size,
+            };
             let mut now = vec![0; head.len()];
             let count = input.read_at(&mut now, 0).ok()?;
-            let same = count == head.len() && now == head && found_at(0, PathBuf::new(), &input).size <= position.size;
-            same.then(|| (path.clone(), input, 0))
+            (candidate && identity != original && count == head.len() && now == head).then_some((path, input, 0))
         })
     }
 
@@ -234,7 +242,7 @@ impl Tailer {
         if let Ok(target) = std::fs::read_link(path).and_then(|_| std::fs::canonicalize(path)) {
             strangers.extend(discover::siblings_with_inodes(&target));
         }
-        strangers.extend(self.copies.iter().map(|((_, inode), path)| (path.clone(), *inode)));
+        strangers.extend(self.copies_of(&position.source).map(|((_, inode), path)| (path.clone(), *inode)));
         strangers.sort_unstable();
         strangers.dedup();
         strangers.retain(|(_, inode)| {
@@ -243,6 +251,13 @@ impl Tailer {
             !listed.is_some_and(|one| matches!(one.state, State::Open | State::Closed))
         });
         strangers
+    }
+
+    /// Files taken for copies of a source's own.
+    fn copies_of<'t>(&'t self, source: &'t str) -> impl Iterator<Item = (&'t Identity, &'t PathBuf)> {
+        self.copies.iter().filter(move |(identity, _)| {
+            self.listed.get(*identity).is_some_and(|one| self.sources[one.source].source.name == source)
+        })
     }
 
     /// Deleted files are held open only so far as the source allows; the longest deleted is given up first.

@@ -5,7 +5,25 @@ use std::path::Path;
 
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(dead_code, reason = "the fuzz targets' crate, included")]
-mod through;
+pub(crate) mod through;
+
+/// Runs on bytes, on their beginnings, and on them with one byte changed.
+pub(crate) fn damaged(told: &str, bytes: &[u8], run: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
+    let ran = std::panic::catch_unwind(|| {
+        run(bytes);
+        // What a file looks like while it is being written, or cut by a full disk.
+        for cut in [1, bytes.len() / 3, bytes.len() / 2, bytes.len().saturating_sub(1)] {
+            run(&bytes[..cut.min(bytes.len())]);
+        }
+        // Bytes that were damaged on the way.
+        for at in (0..bytes.len()).step_by(bytes.len() / 16 + 1) {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 0x95;
+            run(&damaged);
+        }
+    });
+    assert!(ran.is_ok(), "{told}");
+}
 
 fn each(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target);
@@ -17,21 +35,7 @@ fn each(target: &str, run: fn(&[u8])) {
     assert!(files.len() >= 4, "{target} has a corpus");
     for path in files {
         let bytes = std::fs::read(&path).expect("readable");
-        let told = path.display().to_string();
-        let ran = std::panic::catch_unwind(|| {
-            run(&bytes);
-            // What a file looks like while it is being written, or cut by a full disk.
-            for cut in [1, bytes.len() / 3, bytes.len() / 2, bytes.len().saturating_sub(1)] {
-                run(&bytes[..cut.min(bytes.len())]);
-            }
-            // Bytes that were damaged on the way.
-            for at in (0..bytes.len()).step_by(bytes.len() / 16 + 1) {
-                let mut damaged = bytes.clone();
-                damaged[at] ^= 0x95;
-                run(&damaged);
-            }
-        });
-        assert!(ran.is_ok(), "{told}");
+        damaged(&path.display().to_string(), &bytes, run);
     }
 }
 

@@ -15,12 +15,13 @@ fn killed_again_and_again_each_line_and_each_finding_is_recorded_exactly_once() 
     };
     let folder = tempfile::Builder::new().prefix("crmwatch-crash-").tempdir().expect("a folder").keep();
     let plan = rig::Plan {
-        lines: set("LINES", 24_000),
-        kills: u32::try_from(set("KILLS", 16)).expect("a number of kills"),
-        time: Duration::from_secs(set("SECONDS", 20)),
+        lines: set("LINES", 10_000),
+        kills: u32::try_from(set("KILLS", 8)).expect("a number of kills"),
+        time: Duration::from_secs(set("SECONDS", 12)),
         seed: set("SEED", 7),
         folder: folder.clone(),
         binary: env!("CARGO_BIN_EXE_crmwatch").into(),
+        copy_unread: set("COPY_UNREAD", 0) > 0,
         scan: true,
         progress: |_| {},
     };

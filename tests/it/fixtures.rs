@@ -45,8 +45,9 @@ fn in_short(event: &Map<String, Value>) -> String {
     )
 }
 
+/// What was told is what the golden file says.
 #[track_caller]
-fn golden(name: &str, told: &str) {
+pub(crate) fn golden(name: &str, told: &str) {
     let path = root().join("tests/golden/parse").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -164,7 +165,7 @@ fn a_mapping_of_the_configuration_makes_events_of_keys_nobody_could_guess() {
     let mapping: BTreeMap<String, String> = mapping.iter().map(|(name, key)| ((*name).into(), (*key).into())).collect();
     let text = std::fs::read_to_string(root().join(FOLDER).join("json/mapped.jsonl")).expect("the fixture");
     let read = |mapping: BTreeMap<String, String>| {
-        let options = parse::Options { timezone: Tz::UTC, year: 2026, mapping, own: None };
+        let options = parse::Options { timezone: Tz::UTC, year: 2026, mapping, ..parse::Options::default() };
         let mut grammar = parse::grammar("json", &options).expect("a format");
         let mut events: Vec<Event> = Vec::new();
         for line in text.lines() {

@@ -57,6 +57,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// The program.
     pub binary: PathBuf,
+    /// Copy and truncate also logs of which lines are not read yet: they are then in the copy alone.
+    pub copy_unread: bool,
     /// Compare with what `scan` finds in the same files.
     pub scan: bool,
     /// Told now and then how far it is.
@@ -84,6 +86,7 @@ pub fn run(plan: &Plan) -> io::Result<Account> {
     let own_log = plan.folder.join("daemon.log");
     let mut daemon = Process::new(plan.binary.clone(), configuration, own_log.clone());
     let shared = Arc::new(Shared::default());
+    shared.patient.store(!plan.copy_unread, Ordering::Relaxed);
     let began = Instant::now();
     let mut writing = Vec::new();
     for (number, (format, crlf)) in LOGS.into_iter().enumerate() {

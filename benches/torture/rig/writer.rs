@@ -58,6 +58,8 @@ pub struct Shared {
     pub storms: AtomicU64,
     /// Nothing more is to be written.
     pub give_up: AtomicBool,
+    /// Logs are copied and truncated only once what they hold has been read and is durable.
+    pub patient: AtomicBool,
 }
 
 /// What a writer has done.
@@ -230,7 +232,9 @@ impl Log {
     /// Rotates once. In a storm the daemon is down, and nothing becomes durable.
     fn rotate(&mut self, storm: bool) -> io::Result<()> {
         let mut style = STYLES[self.numbers.index(STYLES.len())];
-        if matches!(style, Style::Rewrite | Style::Delete) && (storm || !self.wait_until_durable()?) {
+        let read_first = matches!(style, Style::Rewrite | Style::Delete)
+            || (style == Style::CopyTruncate && self.shared.patient.load(Ordering::Relaxed));
+        if read_first && (storm || !self.wait_until_durable()?) {
             style = Style::Chain;
         }
         match style {

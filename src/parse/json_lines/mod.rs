@@ -6,11 +6,11 @@ mod keys;
 mod record;
 mod wrapped;
 
-use crmwatch_detectors::Event;
+use crmwatch_detectors::{Event, Field};
 
 pub(crate) use record::{delivery, is_mail, keep};
 
-use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, repaired};
+use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, each_object_value, repaired};
 use super::{Format, Framing, Grammar, Options, Verdict};
 use record::Record;
 use wrapped::Wrapped;
@@ -78,7 +78,9 @@ impl JsonLines {
         if text.starts_with('{') {
             let (after, verdict) = self.object(record, text, events)?;
             if between(after).is_empty() {
-                return Ok(verdict);
+                let Some(inside) = enveloped(text, &events[before..]) else { return Ok(verdict) };
+                events.truncate(before);
+                return self.values(inside, inside, events);
             }
             events.truncate(before);
         }
@@ -172,6 +174,31 @@ impl Fault {
             Fault::NoObject => NO_OBJECT,
         })
     }
+}
+
+/// What APIs call the list of their records.
+const ENVELOPES: [&str; 8] = ["records", "value", "results", "events", "items", "data", "rows", "hits"];
+/// Facts that only a record has.
+const OWN: [Field; 5] = [Field::EventAction, Field::UserName, Field::SourceIp, Field::HttpMethod, Field::Message];
+
+/// The records in a page of an API, `{"count":2,"records":[{...},{...}]}`; nothing where the object is a record itself, which has facts of
+/// its own beside its list.
+fn enveloped<'t>(text: &'t str, events: &[Event]) -> Option<&'t str> {
+    let [event] = events else { return None };
+    if OWN.iter().any(|field| event.has(*field)) || memchr::memmem::find(text.as_bytes(), b"{\"").is_none() {
+        return None;
+    }
+    let mut list = None;
+    each_object_value(&mut Reader::default(), text, |key, value| {
+        if let Value::Raw(value) = value
+            && ENVELOPES.contains(&key)
+            && value.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with("{\""))
+        {
+            list = list.or(Some(value));
+        }
+    })
+    .ok()?;
+    list
 }
 
 /// The verdict over several objects: one parsed makes them parsed.

@@ -140,8 +140,7 @@ fn an_array_or_objects_in_a_row_are_an_event_each() {
         [r#"[{"user":"a"},{"user":"b"}]"#, r#"{"user":"a"}{"user":"b"}"#, " {\"user\":\"a\"} , {\"user\":\"b\"},"]
     {
         let (verdict, events) = with(&Options::default(), record);
-        let users: Vec<_> =
-            events.iter().map(|event| event.text(crmwatch_detectors::Field::UserName).expect("a user")).collect();
+        let users: Vec<_> = events.iter().map(|event| event.text(Field::UserName).expect("a user")).collect();
         assert_eq!((verdict, users), (Verdict::Parsed, vec!["a", "b"]), "{record}");
         assert_eq!(events[1].raw(), r#"{"user":"b"}"#);
     }

@@ -6,8 +6,12 @@ use crmwatch_detectors::{Event, Field};
 use super::{JsonLines, NAME};
 use crate::parse::{FORMATS, Grammar, NO_TIME, Options, Verdict};
 
-/// How sure a format has to be of a line inside another record.
+/// How sure a format has to be of a message inside another record.
 const SURE: u8 = 80;
+/// And of what stands under `log`, which is a line.
+const LIKELY: u8 = 55;
+/// Of a line only so much is looked at.
+const LOOK: usize = 4_096;
 /// Wrappings within wrappings beyond this are left as they are.
 const DEPTH: u8 = 2;
 /// No program writes a record shorter than this.
@@ -40,7 +44,7 @@ impl Wrapped {
         if self.depth >= DEPTH {
             return None;
         }
-        let name = surest(line)?;
+        let name = surest(line, if log.is_some() { LIKELY } else { SURE })?;
         if self.inner.as_ref().is_none_or(|inner| inner.format() != name) {
             self.inner = Some(self.grammar(options, name)?);
         }
@@ -87,10 +91,12 @@ impl Wrapped {
 }
 
 /// The format that is sure of a line; JSON within JSON is taken by its braces.
-fn surest(line: &str) -> Option<&'static str> {
+fn surest(line: &str, least: u8) -> Option<&'static str> {
+    let end = (0..=line.len().min(LOOK)).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    let line = &line[..end];
     let surest = FORMATS.iter().map(|format| ((format.sniff)(line), format.name)).rev().max_by_key(|(score, _)| *score);
     match surest {
-        Some((score, name)) if score >= SURE => Some(name),
-        _ => (line.starts_with('{') && line.ends_with('}')).then_some(NAME),
+        Some((score, name)) if score >= least => Some(name),
+        _ => (line.starts_with('{') && (line.ends_with('}') || end == LOOK)).then_some(NAME),
     }
 }

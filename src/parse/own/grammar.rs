@@ -76,7 +76,7 @@ impl Own {
                 Reading::Json((json_lines::FORMAT.grammar)(&options))
             }
         };
-        let clock = YearClock::new(options.year);
+        let clock = YearClock::of(&options);
         Own { format: format.clone(), options, clock, dated: false, started: false, reading }
     }
 
@@ -274,9 +274,7 @@ impl Grammar for Own {
         let Some((head, inner)) = state.split_once('\n') else { return };
         let (started, year) = head.split_once(' ').unwrap_or((head, "-"));
         self.started = started == "1";
-        if let Ok(clock) = year.parse() {
-            (self.clock, self.dated) = (clock, true);
-        }
+        self.dated |= self.clock.resume(year);
         if let Reading::Json(grammar) = &mut self.reading
             && !inner.is_empty()
         {

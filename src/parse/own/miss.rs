@@ -35,7 +35,7 @@ impl OwnFormat {
             let at = value.as_ptr() as usize - line.as_ptr() as usize;
             match &self.time {
                 Some((of_time, form)) if of_time == name => {
-                    let clock = &mut YearClock::new(options.year);
+                    let clock = &mut YearClock::of(options);
                     if form.read(value.trim(), options.timezone, clock).is_none() {
                         return Some(Miss::new(
                             at,
