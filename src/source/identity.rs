@@ -13,7 +13,7 @@ use super::follow::Follower;
 use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
 use super::position::{PREFIX, Position};
-use super::tailer::{Open, State, Tailer};
+use super::tailer::{CLOSED, Open, State, Tailer};
 use super::whereabouts::Rewritten;
 use crate::config::Start;
 
@@ -71,7 +71,17 @@ impl Tailer {
         };
         match by_content.or_else(|| by_inode.iter().find(unread).copied()) {
             Some(generation) => self.resume(generation, found, input, None, now, notices),
-            None => self.start(found, input, now, notices),
+            None => {
+                self.start(found, input, now, notices)?;
+                // Of an empty one nobody knows yet whether it is to be a copy: it is looked at again once it holds something.
+                let identity = (found.device, found.inode);
+                let empty =
+                    |open: &Open| open.identity() == identity && open.source != CLOSED && open.follower.size == 0;
+                if let Some(at) = self.open.iter().position(empty) {
+                    self.close(at, false);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -128,6 +138,15 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
+        if position.offset == 0
+            && found.size == 0
+            && position.path == found.path.to_string_lossy()
+            && let Some(listed) = self.listed.get_mut(&(found.device, found.inode))
+        {
+            self.waiting.remove(&(listed.reached, generation));
+            (listed.size, listed.modified) = (0, found.modified);
+            return Ok(());
+        }
         let mut input = open_as_found(found)?;
         let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
         let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
