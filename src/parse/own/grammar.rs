@@ -1,14 +1,14 @@
 //! Reads lines in an operator's own format. Values go the way of a JSON record's keys, so that a user, an address or a request means here
-//! what it means there. Not for finding the values in a line (`pattern`, `captures`).
+//! what it means there. Not for finding the values in a line (`pattern`, `captures`), nor for
+//! saying where one fails (`miss`).
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crmwatch_detectors::field::Kind;
 use crmwatch_detectors::{Event, Field, Millis};
 
 use super::stamp::Form;
-use super::{Meaning, Miss, OwnFormat, Shape, meaning};
+use super::{Meaning, OwnFormat, Shape, meaning};
 use crate::parse::json::Value;
 use crate::parse::json_lines::{self, Pairs};
 use crate::parse::syslog::Carried;
@@ -28,7 +28,7 @@ pub fn grammar(format: &Arc<OwnFormat>, options: &Options) -> Box<dyn Grammar> {
     Box::new(Carried::unless_whole(Box::new(own), options))
 }
 
-struct Own {
+pub(super) struct Own {
     format: Arc<OwnFormat>,
     options: Options,
     clock: YearClock,
@@ -48,7 +48,7 @@ enum Reading {
 }
 
 impl Own {
-    fn new(format: &Arc<OwnFormat>, options: &Options) -> Own {
+    pub(super) fn new(format: &Arc<OwnFormat>, options: &Options) -> Own {
         let mut options = options.clone();
         options.mapping.extend(format.mapping.clone());
         let kinds = |names: &mut dyn Iterator<Item = &str>| {
@@ -138,24 +138,20 @@ impl Own {
         let before = events.len();
         let verdict = grammar.parse(record, events);
         let format = self.format.clone();
-        #[allow(clippy::needless_range_loop, reason = "the event at hand is changed between looks at it")]
-        for at in before..events.len() {
+        for event in &mut events[before..] {
             if let Some((key, form)) = &format.time {
-                let text = of_key(&format, &events[at], key);
+                let text = of_key(&format, event, key);
                 let time = text.as_ref().and_then(|text| self.time(form, text));
-                if time.is_none() && (text.is_some() || events[at].time == NO_TIME) {
+                if time.is_none() && (text.is_some() || event.time == NO_TIME) {
                     return Verdict::Rejected(TIME);
                 }
-                events[at].time = time.unwrap_or(events[at].time);
-                events[at].remove_other(key);
+                event.time = time.unwrap_or(event.time);
+                event.remove_other(key);
             }
-            let values: Vec<(&str, Option<String>)> = format
-                .actions
-                .iter()
-                .map(|rule| (rule.value.as_str(), of_key(&format, &events[at], &rule.value)))
-                .collect();
+            let values: Vec<(&str, Option<String>)> =
+                format.actions.iter().map(|rule| (rule.value.as_str(), of_key(&format, event, &rule.value))).collect();
             let value = |name: &str| values.iter().find(|(known, _)| *known == name)?.1.clone();
-            finish(&format, &mut events[at], value);
+            finish(&format, event, value);
         }
         verdict
     }
@@ -218,7 +214,7 @@ fn set(event: &mut Event, field: Field, text: &str) {
     }
 }
 
-fn is_number(value: &str) -> bool {
+pub(super) fn is_number(value: &str) -> bool {
     absent(value.trim()) || value.trim().parse::<f64>().is_ok_and(f64::is_finite)
 }
 
@@ -288,87 +284,5 @@ impl Grammar for Own {
 
     fn format(&self) -> &'static str {
         self.format.name
-    }
-}
-
-impl OwnFormat {
-    /// Where a record is none of the format, and what was expected there; nothing where it is one. Slow: for explaining.
-    pub fn miss(&self, record: &str, options: &Options) -> Option<Miss> {
-        let line = &*wrap::plain(record);
-        let names: Vec<&str> = match &self.shape {
-            Shape::Json => return self.miss_of_json(line, options),
-            Shape::Pattern(pattern) => pattern.names().collect(),
-            Shape::Captures(captures) => captures.names().collect(),
-        };
-        let mut values = Vec::new();
-        match &self.shape {
-            Shape::Pattern(pattern) => {
-                if let Err(miss) = pattern.read(line, &mut values) {
-                    return Some(miss);
-                }
-            }
-            Shape::Captures(captures) if !captures.read(line, &mut values) => return Some(captures.miss(line)),
-            _ => {}
-        }
-        for (name, value) in names.into_iter().zip(values) {
-            let Some(value) = value else { continue };
-            let at = value.as_ptr() as usize - line.as_ptr() as usize;
-            match &self.time {
-                Some((of_time, form)) if of_time == name => {
-                    let clock = &mut YearClock::of(options);
-                    if form.read(value.trim(), options.timezone, clock).is_none() {
-                        return Some(Miss::new(
-                            at,
-                            format!("expected a time such as `{}` for ${name}", form.example()),
-                        ));
-                    }
-                    continue;
-                }
-                _ => {}
-            }
-            if let Some(Meaning::Field(field)) = meaning(name)
-                && matches!(field.kind(), Kind::Integer | Kind::Float)
-                && !is_number(value)
-            {
-                return Some(Miss::new(at, format!("expected a number for {}", field.name())));
-            }
-        }
-        None
-    }
-
-    /// The variables or captures of a line, each with where it stands; none of JSON, nor of a line that does not fit.
-    pub fn parts<'f>(&'f self, line: &str) -> Vec<(&'f str, Range<usize>)> {
-        let mut values = Vec::new();
-        let names: Vec<&str> = match &self.shape {
-            Shape::Pattern(pattern) if pattern.read(line, &mut values).is_ok() => pattern.names().collect(),
-            Shape::Captures(captures) if captures.read(line, &mut values) => captures.names().collect(),
-            _ => return Vec::new(),
-        };
-        let start = |value: &str| value.as_ptr() as usize - line.as_ptr() as usize;
-        let parts = names.into_iter().zip(values);
-        parts.filter_map(|(name, value)| value.map(|value| (name, start(value)..start(value) + value.len()))).collect()
-    }
-
-    fn miss_of_json(&self, line: &str, options: &Options) -> Option<Miss> {
-        let text = json_lines::body(line)?;
-        let start = text.as_ptr() as usize - line.as_ptr() as usize;
-        if let Err(error) = json_lines::syntax(text) {
-            return Some(Miss::new((start + error.at).min(line.len()), format!("expected JSON: {}", error.problem)));
-        }
-        let own = &mut Own::new(&Arc::new(self.clone()), options);
-        match (own.parse(line, &mut Vec::new()), &self.time) {
-            (Verdict::Rejected(_), Some((key, form))) => {
-                let example = form.example();
-                let quoted = format!("\"{}\"", key.rsplit('.').next().unwrap_or(key));
-                let at = line.find(&quoted);
-                let expected = match at {
-                    Some(_) => format!("expected a time such as `{example}` for {key}"),
-                    None => format!("expected a key {key} with a time such as `{example}`"),
-                };
-                Some(Miss::new(at.unwrap_or(start), expected))
-            }
-            (Verdict::Rejected(_), None) => Some(Miss::new(start, "expected a JSON object")),
-            _ => None,
-        }
     }
 }

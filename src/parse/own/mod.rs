@@ -3,6 +3,7 @@
 
 mod captures;
 mod grammar;
+mod miss;
 mod pattern;
 mod stamp;
 
