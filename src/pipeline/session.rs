@@ -93,8 +93,12 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let mut minds = Minds { enricher: Enricher::new(lasting.enrich)?, engine };
     let replay = lasting.progress.at(Stage::Replay);
     let recovered = match recover(&mut ledger, &mut writer, &mut minds, &store_id, lasting) {
-        // Told to stop meanwhile: what was read again so far is read again once more.
-        Err(RecoverError::Stopped) => return Ok(()),
+        Err(RecoverError::Stopped) => {
+            tracing::info!(
+                "told to stop while reading again what was not durable at the last stop; the next start does it"
+            );
+            return Ok(());
+        }
         recovered => recovered?,
     };
     drop(replay);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::running::{House, stop};
+use crate::running::House;
 
 /// Two hundred lines read to their end, and the ledger that says so.
 fn house() -> (House, PathBuf) {
@@ -66,8 +66,9 @@ fn killed_at_any_step_of_keeping_its_positions_it_goes_on_where_it_was() {
         child.kill().expect("killed");
         child.wait().expect("gone");
     }
-    let mut child = house.start_and_wait();
-    house.wait_for(lines);
-    assert!(stop(&mut child).success(), "{}", house.told());
+    // What the ledger already has, a stop at once would leave to the next start: lines beyond it are read only after that is made good.
+    house.append(lines..lines + 10);
+    lines += 10;
+    house.run_until(lines);
     house.assert_once(0..lines);
 }
