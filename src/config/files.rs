@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Engine;
+use crmwatch_detectors::allowance::Allowances;
 use crmwatch_detectors::registry::SettingsError;
 
 use super::Config;
@@ -33,7 +34,9 @@ pub enum DetectionError {
 impl Config {
     /// The detectors as configured, with the operator's rules beside the shipped ones.
     pub fn engine(&self) -> Result<Engine, DetectionError> {
-        Ok(Engine::with_rules(&self.detector_settings()?, &self.rule_texts()?)?)
+        let mut engine = Engine::with_rules(&self.detector_settings()?, &self.rule_texts()?)?;
+        engine.allow(Allowances::new(self.allowances.clone()));
+        Ok(engine)
     }
 
     /// The detectors' settings, with the honeytokens of their file.

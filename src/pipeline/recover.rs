@@ -174,7 +174,7 @@ pub(super) fn recover(
             }
         }
         if batch.number > detectors {
-            let findings = minds.absorb(&mut events);
+            let findings = minds.absorb_batch(batch, &mut events);
             ledger.record_findings(batch, &findings)?;
         } else {
             // The detectors have it already; the index was restored from an older copy.

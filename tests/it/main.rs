@@ -20,5 +20,6 @@ mod repository;
 mod running;
 mod shipped_config;
 mod shutdown;
+mod silence;
 mod syslog;
 mod traps;
