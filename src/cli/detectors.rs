@@ -98,9 +98,9 @@ fn explain(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "In force\n--------\n{:#}", rule.settings)
 }
 
-fn test(own: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Exit> {
+fn test(own: &sigma::Texts, out: &mut impl Write) -> anyhow::Result<Exit> {
     let mut failed = 0;
-    for outcome in sigma::trial::run(&sigma::shipped_and(own))? {
+    for outcome in sigma::trial::run(&own.with_shipped())? {
         let word = if outcome.passed { "ok" } else { "FAILED" };
         failed += usize::from(!outcome.passed);
         writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;
