@@ -34,7 +34,12 @@ pub enum DetectionError {
 impl Config {
     /// The detectors as configured, with the operator's rules beside the shipped ones.
     pub fn engine(&self) -> Result<Engine, DetectionError> {
-        Ok(Engine::with_rules(&self.detector_settings()?, &self.rule_texts()?)?)
+        self.engine_with(&self.rule_texts()?)
+    }
+
+    /// The detectors as configured, with other rules than those on disk.
+    pub fn engine_with(&self, rules: &Texts) -> Result<Engine, DetectionError> {
+        Ok(Engine::with_rules(&self.detector_settings()?, rules)?)
     }
 
     /// The detectors' settings, with the honeytokens of their file.
