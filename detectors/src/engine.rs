@@ -12,6 +12,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Finding, Severity};
 use crate::habits::{self, Habits};
 use crate::registry::{self, SettingsError};
+use crate::sigma::Texts;
 
 const OWNER: &str = "engine";
 
@@ -37,11 +38,11 @@ pub struct Engine {
 impl Engine {
     /// Every detector of the registry that the settings do not switch off (`enabled = false`).
     pub fn new(settings: &Settings) -> Result<Engine, SettingsError> {
-        Engine::with_rules(settings, &[])
+        Engine::with_rules(settings, &Texts::default())
     }
 
-    /// The same, with Sigma rules (file name and text) beside the shipped ones.
-    pub fn with_rules(settings: &Settings, rules: &[(String, String)]) -> Result<Engine, SettingsError> {
+    /// The same, with Sigma rules beside the shipped ones.
+    pub fn with_rules(settings: &Settings, rules: &Texts) -> Result<Engine, SettingsError> {
         Ok(Engine::with(registry::build_with(settings, rules)?))
     }
 
@@ -67,6 +68,11 @@ impl Engine {
             found: Vec::new(),
             finished: Vec::new(),
         }
+    }
+
+    /// Takes other Sigma rules over from the next event on; what unchanged ones remember stays. Where they are wrong nothing changes.
+    pub fn reload(&mut self, rules: &Texts) -> Result<(), SettingsError> {
+        self.detectors.iter_mut().try_for_each(|detector| detector.reload(rules))
     }
 
     /// What the operator allows: findings that it covers are not made.

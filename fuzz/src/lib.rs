@@ -286,7 +286,7 @@ pub fn config(bytes: &[u8]) {
     if let Err(error) = Config::parse(Path::new("crmwatch.toml"), &text) {
         assert!(!error.to_string().is_empty());
     }
-    if let Err(error) = sigma::load(&[("rule.yml".to_owned(), text.into_owned())]) {
+    if let Err(error) = sigma::load(&sigma::Texts::one("rule.yml", &text)) {
         assert!(!error.to_string().is_empty());
     }
 }

@@ -141,9 +141,9 @@ fn allowed(entries: &[Allowance], now: Millis, out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-fn test(own: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Exit> {
+fn test(own: &sigma::Texts, out: &mut impl Write) -> anyhow::Result<Exit> {
     let mut failed = 0;
-    for outcome in sigma::trial::run(&sigma::shipped_and(own))? {
+    for outcome in sigma::trial::run(&own.with_shipped())? {
         let word = if outcome.passed { "ok" } else { "FAILED" };
         failed += usize::from(!outcome.passed);
         writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;

@@ -63,6 +63,8 @@ pub struct Config {
     pub detectors: BTreeMap<String, serde_json::Value>,
     /// Folders of Sigma rules beside the shipped ones.
     pub rule_directories: Vec<PathBuf>,
+    /// What the placeholders of their values stand for.
+    pub rule_placeholders: BTreeMap<String, Vec<String>>,
     /// What may wait in the spool of each source, in bytes.
     pub spool_bytes: u64,
     /// The listener of its own for push, if wanted.
@@ -374,6 +376,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             partition_events: file.retention.partition_events.get(),
         },
         detectors,
+        rule_placeholders: file.rules.placeholders,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),
         spool_bytes: file.spool.max_bytes.get_ref().0,
         push,

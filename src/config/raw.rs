@@ -307,6 +307,9 @@ impl Default for Retention {
 pub(super) struct Rules {
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+    /// What `%name%` stands for in values with the modifier `expand`.
+    #[serde(default)]
+    pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

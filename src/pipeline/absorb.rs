@@ -9,6 +9,7 @@ use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::ending::Progress;
+use super::rulebook::{Inforce, Rulebook};
 use super::spools::Spools;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
@@ -97,12 +98,15 @@ pub(super) struct Surroundings<'s> {
     pub(super) spools: &'s Spools,
     /// Told what is durable.
     pub(super) progress: &'s Progress,
+    /// The rules that are wanted.
+    pub(super) rulebook: &'s Rulebook,
 }
 
 /// Runs until no more batches come, then saves everything.
 pub(super) fn absorb(
     mut minds: Minds,
     mut ledger: Ledger,
+    mut rules: Inforce,
     batches: Receiver<ReadBatch>,
     recorded: Sender<Recorded>,
     around: &Surroundings<'_>,
@@ -110,8 +114,14 @@ pub(super) fn absorb(
     let batch_queue = around.metrics.queue("batches", super::QUEUE);
     let recorded_queue = around.metrics.queue("recorded", super::QUEUE);
     let mut last = ledger.last_batch()?;
+    let mut turn = around.rulebook.turn();
+    rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
     let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()?, counted: None };
     loop {
+        if turn != around.rulebook.turn() {
+            turn = around.rulebook.turn();
+            rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
+        }
         match batches.recv_timeout(Duration::from_millis(500)) {
             Ok(read) => {
                 batch_queue.set(batches.len() as i64);

@@ -23,6 +23,7 @@ mod once;
 mod reader;
 mod receivers;
 mod recover;
+mod rulebook;
 mod session;
 mod socket;
 mod spools;

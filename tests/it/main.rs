@@ -16,6 +16,7 @@ mod observability;
 mod program;
 mod push;
 mod recover;
+mod reload;
 mod repository;
 mod running;
 mod shipped_config;
