@@ -13,6 +13,7 @@ mod intake;
 mod journal_entry;
 mod journal_follow;
 mod known;
+mod locate;
 mod look;
 mod merge;
 mod notice;
@@ -34,6 +35,8 @@ mod spool_line;
 #[cfg(test)]
 mod spool_tests;
 mod standard_input;
+#[cfg(test)]
+mod storm_tests;
 pub mod syslog;
 mod tailer;
 #[cfg(test)]
@@ -51,6 +54,7 @@ pub use inlet::Inlet;
 pub use input::{Compression, Input, is_no_answer};
 pub use intake::{Intake, Place, Wrapping, first_line_hash};
 pub use journal_follow::{JOURNALCTL, Journal};
+pub use locate::locate;
 pub use merge::{Merge, MergeError, Next, Tally};
 pub use notice::Notice;
 pub use position::{Position, digest};

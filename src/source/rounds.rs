@@ -8,7 +8,7 @@ use crmwatch_detectors::Millis;
 
 use super::notice::Notice;
 use super::position::Position;
-use super::reading::{BATCH_RECORDS, Reading};
+use super::reading::Reading;
 use super::shelf::QUIET;
 use super::tailer::{CLOSED, State, Tailer};
 use super::whereabouts::Rewritten;
@@ -48,7 +48,7 @@ impl Tailer {
         }
         let mut busy = false;
         while let Some(Reverse((_, _, generation, at))) = waiting.pop() {
-            if reading.events.len() >= BATCH_RECORDS {
+            if reading.events.len() >= self.batch {
                 busy = true;
                 break;
             }

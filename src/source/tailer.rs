@@ -17,6 +17,7 @@ use super::follow::Follower;
 use super::known::Known;
 use super::notice::Notice;
 use super::position::Position;
+use super::reading::BATCH_RECORDS;
 use super::shelf;
 use crate::config::Source;
 use crate::parse::web::Tables;
@@ -128,6 +129,8 @@ pub struct Tailer {
     pub(super) buffer: Vec<u8>,
     /// Files open at a time, at most; fewer while the process is out of descriptors.
     pub(super) limit: usize,
+    /// Records of one batch, about.
+    pub(super) batch: usize,
     /// The process ran out of descriptors, and that was said; whether it did so since the last look.
     pub(super) exhausted: (bool, bool),
 }
@@ -159,6 +162,7 @@ impl Tailer {
             dirty: BTreeSet::new(),
             buffer: Vec::new(),
             limit: shelf::limit(),
+            batch: BATCH_RECORDS,
             exhausted: (false, false),
         }
     }
