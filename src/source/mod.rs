@@ -2,6 +2,7 @@
 
 mod attribute;
 mod content;
+mod copies;
 mod decode;
 mod discover;
 mod follow;

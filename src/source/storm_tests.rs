@@ -33,7 +33,9 @@ enum Step {
     /// Deleted and made anew, if all of it is durable.
     Delete,
     /// The first rotated file that is not compressed yet.
-    Compress { zstd: bool },
+    Compress {
+        zstd: bool,
+    },
     /// Out of the folder, the oldest that is durable.
     MoveAway,
     // The single steps of these.
@@ -197,7 +199,8 @@ impl World {
                 let to = log.name(1, "");
                 log.rotate(to, true);
                 let second = log.rotated.iter().position(|one| one.chain == Some(1));
-                let mut links: Vec<usize> = (0..log.rotated.len()).filter(|one| log.rotated[*one].chain.is_some()).collect();
+                let mut links: Vec<usize> =
+                    (0..log.rotated.len()).filter(|one| log.rotated[*one].chain.is_some()).collect();
                 // The first of the chain is put first last of all.
                 links.sort_by_key(|one| log.rotated[*one].chain);
                 for one in links {
@@ -251,7 +254,8 @@ impl World {
                 }
             }
             Step::MoveAway => {
-                let durable = |one: &Rotated| one.chain.is_none() && one.lines.iter().all(|line| daemon.indexed.contains(line));
+                let durable =
+                    |one: &Rotated| one.chain.is_none() && one.lines.iter().all(|line| daemon.indexed.contains(line));
                 if let Some(one) = log.rotated.iter().position(durable) {
                     let one = log.rotated.remove(one);
                     let name = one.path.file_name().expect("named");
@@ -385,9 +389,11 @@ impl Daemon {
                 let position = &self.positions[&segment.generation];
                 let followed = self.followed.iter().find(|one| one.source.name == position.source).expect("ours");
                 let input = locate(position).expect("no error");
-                let input = input.unwrap_or_else(|| panic!("{} is to be read again and is not there: {position:?}", position.path));
+                let input = input
+                    .unwrap_or_else(|| panic!("{} is to be read again and is not there: {position:?}", position.path));
                 let (source, tables) = (followed.source.clone(), followed.tables.clone());
-                let (lost, _) = reread(input, segment, position.clone(), source, tables, batch.reading, &mut events).expect("read");
+                let (lost, _) =
+                    reread(input, segment, position.clone(), source, tables, batch.reading, &mut events).expect("read");
                 assert_eq!(lost, 0, "{segment:?}");
             }
             let lines: Vec<String> = events.iter().map(|event| event.raw().to_owned()).collect();
