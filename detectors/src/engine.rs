@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
-use crate::allowance::Allowances;
+use crate::allowance::{Allowances, Suppressed};
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::episode::{self, Episodes};
 use crate::event::{Event, Millis};
@@ -78,6 +78,11 @@ impl Engine {
     /// What the operator allows: findings that it covers are not made.
     pub fn allow(&mut self, allowances: Allowances) {
         self.allowances = allowances;
+    }
+
+    /// The findings not made because of what the operator allows, since the last call.
+    pub fn suppressed(&mut self) -> Vec<Suppressed> {
+        self.allowances.drain()
     }
 
     /// All rules, in the order of their detectors.

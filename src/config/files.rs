@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Engine;
+use crmwatch_detectors::allowance::Allowances;
 use crmwatch_detectors::registry::SettingsError;
 use crmwatch_detectors::sigma::Texts;
 
@@ -39,7 +40,9 @@ impl Config {
 
     /// The detectors as configured, with other rules than those on disk.
     pub fn engine_with(&self, rules: &Texts) -> Result<Engine, DetectionError> {
-        Ok(Engine::with_rules(&self.detector_settings()?, rules)?)
+        let mut engine = Engine::with_rules(&self.detector_settings()?, rules)?;
+        engine.allow(Allowances::new(self.allowances.clone()));
+        Ok(engine)
     }
 
     /// The detectors' settings, with the honeytokens of their file.

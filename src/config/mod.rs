@@ -4,6 +4,7 @@
 mod arrival;
 mod error;
 mod files;
+mod knowledge;
 mod own_format;
 mod raw;
 mod units;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use crmwatch_detectors::allowance::Allowance;
 use crmwatch_detectors::{Field, Severity};
 
 pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
@@ -69,6 +71,8 @@ pub struct Config {
     pub push: Option<PushListener>,
     /// The largest body of a push, in bytes.
     pub push_body: usize,
+    /// What the operator knows and the logs do not: findings it covers are not made.
+    pub allowances: Vec<Allowance>,
 }
 
 /// One log.
@@ -301,7 +305,9 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
     let push_body = arrival::check_spool(&file.spool, &file.push, &sources, problems);
     let push = arrival::check_push(file.push, folder, problems);
     arrival::check_together(&sources, push.as_ref(), problems);
-    let sources = sources.into_iter().map(|(source, _)| source).collect();
+    let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
+    let own_rules = !file.rules.directories.is_empty();
+    let allowances = knowledge::check((file.allow, file.travel, file.maintenance), &sources, own_rules, problems);
     let listen = file.http.listen.get_ref().parse().unwrap_or_else(|_| {
         problems.at(
             file.http.listen.span().start,
@@ -375,6 +381,7 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
         spool_bytes: file.spool.max_bytes.get_ref().0,
         push,
         push_body,
+        allowances,
     }
 }
 

@@ -205,6 +205,16 @@ fn run_and_tell(
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
+    for over in config.allowances.iter().filter(|one| one.until < super::now()) {
+        let until = crmwatch_detectors::json::timestamp(over.until);
+        let section = over.knowledge.word();
+        tracing::warn!(
+            section,
+            reason = over.reason,
+            until,
+            "an entry of the configuration is over and covers nothing any more"
+        );
+    }
     let spools = Spools::open(config)?;
     let store = Store::open(
         &config.state_dir,

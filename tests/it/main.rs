@@ -22,5 +22,6 @@ mod repository;
 mod running;
 mod shipped_config;
 mod shutdown;
+mod silence;
 mod syslog;
 mod traps;
