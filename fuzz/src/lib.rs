@@ -225,7 +225,7 @@ pub fn positions(bytes: &[u8]) {
         file.write_all(bytes).expect("written");
         let mut input = Input::open(file.path()).expect("opened");
         let _ = position.fits(&mut input);
-        let _ = position.shorter_copy(&mut input);
+        let _ = position.shorter_copy(&mut input, true);
     }
     if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
         let text = serde_json::to_string(&segments).expect("segments serialise");

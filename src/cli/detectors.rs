@@ -10,7 +10,7 @@ use crmwatch_detectors::json::timestamp;
 use crmwatch_detectors::{Engine, Millis, Rule, sigma};
 
 use super::{Exit, output};
-use crate::config::{Config, nearest};
+use crate::config::{Config, nearest, rule_texts};
 use crate::text::one_line;
 
 /// What is watched, with thresholds and reasons.
@@ -39,8 +39,14 @@ enum Action {
     /// What the configuration says findings are not made about: allowed, travel, maintenance. How often it did is the metric
     /// crmwatch_findings_suppressed_total.
     Allowed,
-    /// Run the test events that the Sigma rules carry.
-    Test,
+    /// Run the test events that the Sigma rules carry: those of the shipped rules and of the configuration, or of these files alone.
+    ///
+    /// Ends with 1 if a rule did not do what its test says, or if rules cannot be loaded; the error names file and line.
+    Test {
+        /// Rule files, or folders of them; without --config their placeholders have no values.
+        #[arg(value_name = "FILE or DIR")]
+        paths: Vec<PathBuf>,
+    },
 }
 
 impl Detectors {
@@ -77,9 +83,13 @@ impl Detectors {
                 };
                 allowed(&config.allowances, crate::pipeline::now(), &mut out)?;
             }
-            Action::Test => {
+            Action::Test { paths } if paths.is_empty() => {
                 let own = config.as_ref().map(Config::rule_texts).transpose()?.unwrap_or_default();
-                return test(&own, &mut out);
+                return test(&own.with_shipped(), &mut out);
+            }
+            Action::Test { paths } => {
+                let placeholders = config.map(|config| config.rule_placeholders).unwrap_or_default();
+                return test(&rule_texts(&paths, &placeholders)?, &mut out);
             }
         }
         Ok(Exit::Fine)
@@ -141,36 +151,33 @@ fn allowed(entries: &[Allowance], now: Millis, out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-fn test(own: &sigma::Texts, out: &mut impl Write) -> anyhow::Result<Exit> {
+fn test(texts: &sigma::Texts, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let outcomes = sigma::trial::run(texts)?;
     let mut failed = 0;
-    for outcome in sigma::trial::run(&own.with_shipped())? {
+    for outcome in &outcomes {
         let word = if outcome.passed { "ok" } else { "FAILED" };
         failed += usize::from(!outcome.passed);
-        writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;
+        writeln!(
+            out,
+            "{word:<6} {} ({}:{}): {}",
+            one_line(&outcome.rule),
+            outcome.file,
+            outcome.line,
+            one_line(&outcome.test)
+        )?;
         if !outcome.passed {
             writeln!(out, "       {}", outcome.told)?;
         }
     }
-    Ok(if failed > 0 { Exit::Failed } else { Exit::Fine })
-}
-
-#[cfg(test)]
-mod tests {
-    use crmwatch_detectors::allowance::{Allowance, Knowledge};
-
-    #[test]
-    fn what_is_allowed_is_listed_with_its_reason_and_whether_it_is_over() {
-        let entry = |reason: &str, until| Allowance {
-            user: Some("mia".into()),
-            rules: vec!["bulk-export".into()],
-            until,
-            ..Allowance::new(Knowledge::Allowed, reason)
+    let untested = sigma::trial::untested(texts)?;
+    writeln!(out, "{} tests, {failed} failed", outcomes.len())?;
+    if !untested.is_empty() {
+        let names: Vec<_> = untested.iter().take(10).map(|name| one_line(name).into_owned()).collect();
+        let more = match untested.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
         };
-        let mut out = Vec::new();
-        super::allowed(&[entry("year end\u{1b}[2J", 2_000), entry("old", 500)], 1_000, &mut out).expect("written");
-        let text = String::from_utf8(out).expect("UTF-8");
-        assert!(text.contains("allow       in force until 1970-01-01T00:00:02.000Z  year end"), "{text}");
-        assert!(text.contains("allow       over     until 1970-01-01T00:00:00.500Z  old"), "{text}");
-        assert!(text.contains("user mia; rules bulk-export") && !text.contains('\u{1b}'), "{text}");
+        writeln!(out, "without a test: {}{more}", names.join(", "))?;
     }
+    Ok(if failed > 0 { Exit::Failed } else { Exit::Fine })
 }

@@ -77,7 +77,11 @@ pub fn rule_texts(folders: &[PathBuf], placeholders: &BTreeMap<String, Vec<Strin
     };
     for folder in folders {
         let mut paths = Vec::new();
-        yaml_files(folder, DEPTH, &mut paths).map_err(wrong(folder))?;
+        if folder.is_file() {
+            paths.push(folder.clone());
+        } else {
+            yaml_files(folder, DEPTH, &mut paths).map_err(wrong(folder))?;
+        }
         paths.sort();
         for path in paths {
             let text = fs::read_to_string(&path).map_err(wrong(&path))?;

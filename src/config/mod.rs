@@ -22,7 +22,7 @@ use crmwatch_detectors::{Field, Severity};
 pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
 use error::Problems;
 pub use error::{ConfigError, nearest};
-pub use files::{DetectionError, FileError};
+pub use files::{DetectionError, FileError, rule_texts};
 pub use own_format::{parse as parse_formats, read as read_formats};
 pub use raw::{Start, Watch};
 pub use units::{Size, Span};

@@ -11,6 +11,7 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod backtest;
 mod bridge;
 mod carried;
 mod choose;
@@ -32,6 +33,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
+pub use backtest::{Backtest, Outcome as Backtested};
 pub use choose::{Choice, Gap, Holdings, Relation, Side};
 pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use ending::Orders;

@@ -17,6 +17,7 @@ mod program;
 mod push;
 mod recover;
 mod reload;
+mod replay;
 mod repository;
 mod running;
 mod shipped_config;

@@ -80,3 +80,28 @@ fn wrong_rules_change_nothing_and_are_told_with_file_and_line() {
     assert!(stop(&mut child).success(), "{}", house.told());
     assert_eq!(found(&house, "probe").0, [3, 13], "{}", house.told());
 }
+
+/// The rule of the guide, as a reader would copy it.
+fn of_the_guide() -> String {
+    let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules-guide.md")).expect("read");
+    let (_, rest) = guide.split_once("```yaml\n").expect("an example");
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+#[test]
+fn the_rule_of_the_guide_passes_its_own_tests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("price-list.yml");
+    fs::write(&path, of_the_guide()).expect("written");
+    let ran = crate::program::run(&["detectors", "test", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+    assert!(ran.out.ends_with("3 tests, 0 failed\n"), "{}", ran.out);
+    fs::write(&path, of_the_guide().replace("gte: 3", "gte: 4")).expect("written");
+    let ran = crate::program::run(&["detectors", "test", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("FAILED price-lists-in-bulk") && ran.out.contains("it found nothing"), "{}", ran.out);
+    fs::write(&path, of_the_guide().replace("|contains: price", "|contans: price")).expect("written");
+    let ran = crate::program::run(&["detectors", "test", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("price-list.yml:11: ") && ran.err.contains("contans"), "{}", ran.err);
+}

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(each("*@%domains%", &known).expect("known"), ["*@a.example", "*@b.example"]);
         assert_eq!(each("100% of %TEMP", &known).expect("no names"), ["100% of %TEMP"]);
         for unknown in ["%admins%", "%none%"] {
-            let refusal = each(unknown, &known).err().expect("refused");
+            let refusal = each(unknown, &known).expect_err("refused");
             assert!(refusal.construct.contains(unknown), "{}", refusal.construct);
         }
     }

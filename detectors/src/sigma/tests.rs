@@ -255,7 +255,7 @@ fn rules_taken_over_keep_what_unchanged_ones_remember_and_wrong_ones_change_noth
     let mut engine = Engine::with_rules(&Settings::new(), &first).expect("loads");
     let events: Vec<Event> = (0..4).map(|number| login(number, number as i64, "a", "failure", "203.0.113.7")).collect();
     assert!(findings(&mut engine, &events[..3]).iter().all(|one| &*one.rule == "brute-force"));
-    let error = engine.reload(&Texts::one("own.yml", "title: broken\n")).err().expect("refused").to_string();
+    let error = engine.reload(&Texts::one("own.yml", "title: broken\n")).expect_err("refused").to_string();
     assert!(error.starts_with("own.yml:1: "), "{error}");
     engine.reload(&second).expect("right");
     let rules: Vec<_> = findings(&mut engine, &events[3..]).iter().map(|one| one.rule.to_string()).collect();

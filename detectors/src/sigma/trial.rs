@@ -55,6 +55,12 @@ pub fn run(texts: &Texts) -> Result<Vec<Outcome>, LoadError> {
     Ok(outcomes)
 }
 
+/// The rules that find something and have no test.
+pub fn untested(texts: &Texts) -> Result<Vec<String>, LoadError> {
+    let rules = load(texts)?.into_iter();
+    Ok(rules.filter(|rule| rule.finds && rule.tests.is_empty()).map(|rule| rule.id).collect())
+}
+
 fn run_one(rules: &Arc<Rules>, index: usize, test: &Test) -> usize {
     let mut sigma = Sigma::over(Arc::clone(rules), Some(index));
     let mut out = Vec::new();
