@@ -21,4 +21,5 @@ mod running;
 mod shipped_config;
 mod shutdown;
 mod syslog;
+mod transports;
 mod traps;
