@@ -24,4 +24,5 @@ mod shipped_config;
 mod shutdown;
 mod silence;
 mod syslog;
+mod transports;
 mod traps;
