@@ -11,14 +11,16 @@ use super::raw;
 
 const DAY: Millis = 86_400_000;
 
+/// As they are written.
+type Lists = (Vec<Spanned<raw::Allow>>, Vec<Spanned<raw::Travel>>, Vec<Spanned<raw::Maintenance>>);
+
 /// Checks all three lists.
 pub(super) fn check(
-    lists: (Vec<Spanned<raw::Allow>>, Vec<Spanned<raw::Travel>>, Vec<Spanned<raw::Maintenance>>),
+    (allow, travel, maintenance): Lists,
     sources: &[super::Source],
     own_rules: bool,
     problems: &mut Problems<'_>,
 ) -> Vec<Allowance> {
-    let (allow, travel, maintenance) = lists;
     let mut checking = Checking { problems, own_rules };
     let mut checked: Vec<Allowance> = allow.into_iter().filter_map(|one| checking.allow(one)).collect();
     checked.extend(travel.into_iter().filter_map(|one| checking.travel(&one.into_inner())));

@@ -25,4 +25,5 @@ mod shipped_config;
 mod shutdown;
 mod silence;
 mod syslog;
+mod transports;
 mod traps;
