@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use sha2::{Digest, Sha256};
 
+use super::aggregation;
 use super::attributes::{Attributes, Test};
 use super::correlation::Correlation;
 use super::dialect::Dialect;
@@ -155,11 +156,22 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
                 mend: "write each rule out whole",
             }));
         }
-        let mut parsed =
-            rsigma_parser::parse_sigma_yaml(document.text).map_err(|error| document.invalid(error.to_string()))?;
-        if !parsed.errors.is_empty() {
-            return Err(document.invalid(parsed.errors.swap_remove(0)));
-        }
+        let parse = |text: &str| {
+            let mut parsed =
+                rsigma_parser::parse_sigma_yaml(text).map_err(|error| document.invalid(error.to_string()))?;
+            match parsed.errors.is_empty() {
+                true => Ok(parsed),
+                false => Err(document.invalid(parsed.errors.swap_remove(0))),
+            }
+        };
+        let parsed = match aggregation::written_out(document.text) {
+            None => parse(document.text)?,
+            Some(two) => {
+                let mut parsed = parse(&two.counted)?;
+                parsed.correlations = parse(&two.count)?.correlations;
+                parsed
+            }
+        };
         strict::keys(document)?;
         let expand = |detections: &mut rsigma_parser::Detections| {
             detections.named.values_mut().try_for_each(|one| {
@@ -170,6 +182,9 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
         for mut rule in parsed.rules {
             unsupported::in_rule(&rule).map_err(|refusal| document.refused(refusal))?;
             expand(&mut rule.detection).map_err(|refusal| document.refused(refusal))?;
+            if let Some(dialect) = Dialect::of(&rule.logsource) {
+                rule.detection.named.values_mut().for_each(|one| dialect.adapt(one));
+            }
             singles.push((document, rule));
         }
         for rule in parsed.correlations {

@@ -4,7 +4,7 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | how texts become rules, what is refused | [`load`], `document`, `placeholders`, `selectors`, `strict`, `unsupported` |
+//! | how texts become rules, what is refused | [`load`], `document`, `aggregation`, `keywords`, `placeholders`, `selectors`, `strict`, `unsupported` |
 //! | rules taken over while others are at work | `Sigma::reload`, [`Texts`] |
 //! | the `crmwatch:` block of a rule | [`attributes`] |
 //! | our event as Sigma sees it | `event`, `prefilter` |
@@ -13,6 +13,7 @@
 //! | what is said | `voice`, `template` |
 //! | rules' own tests | [`trial`] |
 
+mod aggregation;
 pub mod attributes;
 mod correlation;
 mod dialect;
