@@ -50,22 +50,33 @@ impl Tailer {
         // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
         let to_be_compressed = found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst");
         if found.size < MAGIC && to_be_compressed {
-            self.hold(found, Until::Changed);
+            self.hold(found, Until::Changed, None);
             return Ok(());
         }
         let Some(mut text) = Text::of(open_as_found(found)?)? else {
-            self.hold(found, Until::Changed);
+            self.hold(found, Until::Changed, None);
             return Ok(());
         };
-        match self.judge(found, &mut text)? {
-            Judged::Held(until) => self.hold(found, until),
+        let judged = self.judge(found, &mut text)?;
+        #[cfg(test)]
+        if std::env::var_os("STORM_TOLD").is_some() {
+            let word = match &judged {
+                Judged::Held(_) => "held".into(),
+                Judged::GoesOn(g) => format!("goes on {g}"),
+                Judged::Read(g) => format!("read {g}"),
+                Judged::New => "new".into(),
+            };
+            eprintln!("   met {} {} {word}", found.path.display(), text.ends.length);
+        }
+        match judged {
+            Judged::Held(until) => self.hold(found, until, Some(text.ends)),
             Judged::GoesOn(generation) => return self.resume(generation, found, text.input, None, now, notices),
             Judged::Read(generation) => self.set_aside(found, text, Some(generation), now)?,
             Judged::New if text.input.compression() != Compression::None && self.skips_to_end(found.source) => {
                 self.set_aside(found, text, None, now)?;
             }
             Judged::New => {
-                let empty = text.length == 0;
+                let empty = text.ends.length == 0;
                 self.start(found, text.input, now, notices)?;
                 // Of an empty one nobody knows yet whether it is to be a copy: it is looked at again once it holds something.
                 let identity = (found.device, found.inode);
@@ -92,7 +103,7 @@ impl Tailer {
             }
         }
         let mut candidates: Vec<&Position> = self.known.with_inode(found.inode).collect();
-        candidates.extend(self.known.with_head(&text.head).into_iter().filter_map(|one| self.known.get(one)));
+        candidates.extend(self.known.with_head(&text.ends.head).into_iter().filter_map(|one| self.known.get(one)));
         let own = &self.sources[found.source].source.name;
         candidates.retain(|position| position.source == *own && !self.is_followed(position));
         // The one read furthest is meant: where all that was read of a file is a header, every file with that header goes on from it.
@@ -109,7 +120,7 @@ impl Tailer {
             let listed = self.listed.get(&(position.device, position.inode));
             let there = listed.is_some_and(|one| one.generation == generation) && position.inode != found.inode;
             if sound(position.holds(&mut text.input))? {
-                let exact = text.length == position.offset;
+                let exact = text.ends.length == position.offset;
                 return Ok(match finished && exact && (position.whole || there) {
                     true => Judged::Read(generation),
                     // A file that was read to its very end has no longer copy: that is another one that begins alike.
@@ -118,7 +129,7 @@ impl Tailer {
                 });
             }
             let seen_to_be = self.was_copy_of(identity, generation);
-            if text.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
+            if text.ends.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
                 return Ok(if finished { Judged::Read(generation) } else { Judged::Held(Until::Ends(generation)) });
             }
         }
@@ -133,7 +144,7 @@ impl Tailer {
         let there = listed.is_some_and(|one| one.generation == like.generation);
         // Where that file is gone, this one takes its place.
         let generation = match read_as {
-            Some(generation) if !there && text.length == like.offset => generation,
+            Some(generation) if !there && text.ends.length == like.offset => generation,
             _ => {
                 self.next_generation += 1;
                 self.next_generation - 1
@@ -145,7 +156,7 @@ impl Tailer {
             generation,
             device: found.device,
             inode: found.inode,
-            offset: text.length,
+            offset: text.ends.length,
             size: found.size,
             modified: found.modified,
             compressed: text.input.compression() != Compression::None,
@@ -153,7 +164,7 @@ impl Tailer {
             whole: true,
             ..like
         };
-        let content = Content::before(text.length, &mut text.input, Vec::new())?;
+        let content = Content::before(text.ends.length, &mut text.input, Vec::new())?;
         content.describe(&mut position);
         self.finish(position);
         self.list(found, State::Settled, generation);
@@ -181,7 +192,8 @@ impl Tailer {
                     // One that was given up is not done with while something is left of it.
                     position.whole || (position.offset > 0 && (position.compressed || position.offset >= found.size))
                 } else {
-                    self.missing.contains_key(&position.generation)
+                    // Not one whose content was found to be another's a moment ago, by a clock that had not moved on.
+                    self.missing.get(&position.generation).is_some_and(|absence| absence.cause == Cause::Stopped)
                         && position.offset == found.size
                         && !position.compressed
                         && Path::new(&position.path) == found.path
@@ -231,6 +243,10 @@ impl Tailer {
         }
         if itself {
             return self.resume(generation, found, input, Some(before.reached), now, notices);
+        }
+        #[cfg(test)]
+        if std::env::var_os("STORM_TOLD").is_some() {
+            eprintln!("   revive {} not itself", position.path);
         }
         notices.push(Notice::Truncated { source: before.source, path: position.path.clone() });
         self.displaced(position, Cause::Truncated, None, None);

@@ -1,7 +1,7 @@
 //! A look at the folders, or at a few paths: what is new, what has changed, what goes by another name, what is not there any more. Not for
 //! what is to be thought of it (`identity`, `whereabouts`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crmwatch_detectors::Millis;
 use super::copies::Until;
 use super::discover::{Entry, Found};
 use super::notice::Notice;
-use super::tailer::{Identity, Listed, State, Tailer};
+use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer, is_followed};
 use super::whereabouts::Cause;
 
 /// A compressed file that is not complete and has not changed for so long is told of.
@@ -190,7 +190,8 @@ impl Tailer {
         if self.copies.is_empty() {
             return;
         }
-        let open: BTreeSet<u64> = self.open.iter().map(|open| open.follower.position.generation).collect();
+        let open = self.open.iter_mut().filter(|open| open.source != CLOSED);
+        let mut open: BTreeMap<u64, &mut Open> = open.map(|open| (open.follower.position.generation, open)).collect();
         let known = |found: &Found| (found.device, found.inode);
         let already: BTreeSet<Identity> = changed.iter().map(known).collect();
         let mut stuck = Vec::new();
@@ -205,8 +206,11 @@ impl Tailer {
                 }
                 Until::NextLook => true,
                 Until::Ends(generation) => {
-                    let there = self.known.get(generation).is_some_and(|position| self.is_followed(position));
-                    !there && !open.contains(&generation)
+                    let known = self.known.get(generation);
+                    match open.get_mut(&generation) {
+                        Some(open) => !Tailer::still_holds(open, pending),
+                        None => !known.is_some_and(|position| is_followed(&self.listed, position)),
+                    }
                 }
             };
             if due && !already.contains(identity) {

@@ -236,7 +236,7 @@ impl Tailer {
             && listed.is_none()
             && identity != (position.device, position.inode)
             && !compressed
-            && text.length > position.size
+            && text.ends.length > position.size
         {
             offset = None;
         }
