@@ -14,13 +14,13 @@ use std::path::Path;
 
 use crmwatch_detectors::Millis;
 
-use super::content::Content;
+use super::content::{Content, HEADERS};
 use super::copies::{Text, Until, sound};
 use super::discover::Found;
 use super::follow::Follower;
 use super::input::{Compression, Input};
 use super::notice::Notice;
-use super::position::{PREFIX, Position};
+use super::position::Position;
 use super::tailer::{CLOSED, Open, State, Tailer};
 use super::whereabouts::Cause;
 use crate::config::Start;
@@ -233,7 +233,7 @@ impl Tailer {
         let mut itself = sound(position.holds(&mut input))?;
         // A header is no proof: the inode may be another file's by now, or a copy's.
         let changed = before.size != found.size || before.modified != found.modified;
-        if itself && position.offset <= PREFIX as u64 && changed {
+        if itself && position.offset <= HEADERS && changed {
             itself = position.source == self.sources[found.source].source.name;
             let text = Text::of(input.again()?)?;
             itself &= match text {
@@ -268,6 +268,15 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let mut position = self.known.get(generation).cloned().expect("looked up before");
+        #[cfg(test)]
+        if std::env::var_os("STORM_TOLD").is_some() {
+            eprintln!(
+                "   resume {generation} at {} from {} on {}",
+                position.offset,
+                position.path,
+                found.path.display()
+            );
+        }
         let before = (position.device, position.inode);
         (position.finished_at, position.whole) = (None, false);
         let path = found.path.to_string_lossy().into_owned();

@@ -349,8 +349,11 @@ impl Daemon {
         let mut reading = Reading { read_at: self.now, ..Reading::default() };
         let busy = tailer.read(self.now, &mut reading, &mut self.notices);
         let (positions, forgotten) = tailer.changed();
-        let lines = reading.events.iter().map(|event| event.raw().to_owned()).collect();
+        let lines: Vec<String> = reading.events.iter().map(|event| event.raw().to_owned()).collect();
         let segments = reading.segments;
+        if std::env::var_os("STORM_TOLD").is_some() {
+            eprintln!("   read {segments:?} {:?}", Vec::from_iter(&lines));
+        }
         self.read.push_back(Batch { segments, lines, positions, forgotten, reading: self.now });
         busy
     }
@@ -546,4 +549,35 @@ proptest! {
         let long = long();
         run(&[["", SHORT, &long][header], ""], &actions, limit);
     }
+}
+
+#[test]
+fn debug_storm() {
+    let long = long();
+    run(
+        &[["", SHORT, &long][2], ""],
+        &[
+            Action::Steps(0, 1),
+            Action::Look,
+            Action::Ask(1, Step::Write(1)),
+            Action::Read(1, 1),
+            Action::Ask(1, Step::Chain),
+            Action::Steps(1, 2),
+            Action::Journal,
+            Action::Ask(0, Step::Dated),
+            Action::Steps(1, 2),
+            Action::Steps(0, 3),
+            Action::Start,
+            Action::Ask(0, Step::Chain),
+            Action::Steps(1, 2),
+            Action::Ask(0, Step::Compress { zstd: false }),
+            Action::Ask(1, Step::Write(1)),
+            Action::Ask(0, Step::Chain),
+            Action::Steps(0, 3),
+            Action::Steps(0, 2),
+            Action::Ask(0, Step::Delete),
+            Action::Look,
+        ],
+        1,
+    );
 }
