@@ -41,21 +41,28 @@ enum Judged {
 }
 
 impl Tailer {
-    /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
-    pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
+    /// A file that is not followed: one known from before, a copy, a compressed sibling, or new. `itself`: false comes back, and nothing has
+    /// happened, unless it is the file that its inode says.
+    pub(super) fn meet(
+        &mut self,
+        found: &Found,
+        itself: bool,
+        now: Millis,
+        notices: &mut Vec<Notice>,
+    ) -> io::Result<bool> {
         if self.recognise(found) {
-            return Ok(());
+            return Ok(true);
         }
         self.forget_blank(found.inode);
         // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
         let to_be_compressed = found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst");
         if found.size < MAGIC && to_be_compressed {
             self.hold(found, Until::Changed, None);
-            return Ok(());
+            return Ok(true);
         }
         let Some(mut text) = Text::of(open_as_found(found)?)? else {
             self.hold(found, Until::Changed, None);
-            return Ok(());
+            return Ok(true);
         };
         let judged = self.judge(found, &mut text)?;
         #[cfg(test)]
@@ -68,9 +75,12 @@ impl Tailer {
             };
             eprintln!("   met {} {} {word}", found.path.display(), text.ends.length);
         }
+        let other = |generation: u64| self.known.get(generation).is_none_or(|position| position.inode != found.inode);
         match judged {
+            Judged::New if itself => return Ok(false),
+            Judged::GoesOn(generation) if itself && other(generation) => return Ok(false),
             Judged::Held(until) => self.hold(found, until, Some(text.ends)),
-            Judged::GoesOn(generation) => return self.resume(generation, found, text.input, None, now, notices),
+            Judged::GoesOn(generation) => self.resume(generation, found, text.input, None, now, notices)?,
             Judged::Read(generation) => self.set_aside(found, text, Some(generation), now)?,
             Judged::New if text.input.compression() != Compression::None && self.skips_to_end(found.source) => {
                 self.set_aside(found, text, None, now)?;
@@ -86,7 +96,7 @@ impl Tailer {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn judge(&mut self, found: &Found, text: &mut Text) -> io::Result<Judged> {
@@ -106,10 +116,12 @@ impl Tailer {
         candidates.extend(self.known.with_head(&text.ends.head).into_iter().filter_map(|one| self.known.get(one)));
         let own = &self.sources[found.source].source.name;
         candidates.retain(|position| position.source == *own && !self.is_followed(position));
-        // The one read furthest is meant: where all that was read of a file is a header, every file with that header goes on from it.
+        // The one of which most is the same is meant: where all that was read of a file is a header, every file with that header goes on from
+        // it.
         candidates.sort_by_key(|position| {
             let missing = self.missing.contains_key(&position.generation);
-            Reverse((position.offset, missing, position.inode == found.inode, position.generation))
+            let same = position.offset.max(position.prefix_length as u64);
+            Reverse((same, missing, position.inode == found.inode, position.generation))
         });
         for position in candidates {
             let generation = position.generation;
@@ -206,28 +218,28 @@ impl Tailer {
         true
     }
 
-    /// A followed, closed file that has changed, or is to be read.
+    /// A followed, closed file that has changed, or is to be read. False where another one stands in its place, which is to be met then.
     pub(super) fn revive(
         &mut self,
         generation: u64,
         found: &Found,
         now: Millis,
         notices: &mut Vec<Notice>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let identity = (found.device, found.inode);
-        let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let Some(listed) = self.listed.get_mut(&identity) else { return Ok(()) };
+        let Some(position) = self.known.get(generation).cloned() else { return Ok(true) };
+        let Some(listed) = self.listed.get_mut(&identity) else { return Ok(true) };
         let before = *listed;
         if position.is_blank() {
             self.waiting.remove(&(before.reached, generation));
             if found.size == 0 && position.path == found.path.to_string_lossy() {
                 (listed.size, listed.modified) = (0, found.modified);
-                return Ok(());
+                return Ok(true);
             }
             // It was empty when it was found, which says nothing of what it is: its inode may be that of another file by now.
             self.listed.remove(&identity);
             self.forget(generation);
-            return self.meet(found, now, notices);
+            return Ok(false);
         }
         let mut input = open_as_found(found)?;
         let mut itself = sound(position.holds(&mut input))?;
@@ -242,7 +254,8 @@ impl Tailer {
             };
         }
         if itself {
-            return self.resume(generation, found, input, Some(before.reached), now, notices);
+            self.resume(generation, found, input, Some(before.reached), now, notices)?;
+            return Ok(true);
         }
         #[cfg(test)]
         if std::env::var_os("STORM_TOLD").is_some() {
@@ -250,7 +263,7 @@ impl Tailer {
         }
         notices.push(Notice::Truncated { source: before.source, path: position.path.clone() });
         self.displaced(position, Cause::Truncated, None, None);
-        self.meet(found, now, notices)
+        Ok(false)
     }
 
     fn skips_to_end(&self, source: usize) -> bool {

@@ -113,33 +113,47 @@ impl Tailer {
             self.listed.get(&(found.device, found.inode)).is_some_and(|one| one.state == State::Closed)
                 || self.known.with_inode(found.inode).any(|position| self.missing.contains_key(&position.generation))
         };
-        let (bound, others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
+        let (bound, mut others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
         if !bound.is_empty() || !others.is_empty() {
             self.look_into_open();
         }
-        for found in bound.iter().chain(&others) {
+        for found in bound {
             let identity = (found.device, found.inode);
-            if self.is_written_slowly(found) {
-                continue;
-            }
             let outcome = match self.listed.get(&identity).map(|one| (one.state, one.generation)) {
                 Some((State::Open, _)) => continue,
-                Some((State::Closed, _)) if self.is_second_name(found, whole) => continue,
-                Some((State::Closed, generation)) => self.revive(generation, found, now, notices),
-                Some((State::Settled, _)) => {
-                    self.listed.remove(&identity);
-                    self.meet(found, now, notices)
-                }
-                // One that cannot be judged now stays what it is.
-                Some((State::Copy, _)) | None => self.meet(found, now, notices),
+                Some((State::Closed, _)) if self.is_second_name(&found, whole) => continue,
+                Some((State::Closed, generation)) => self.revive(generation, &found, now, notices),
+                _ if self.is_written_slowly(&found) => continue,
+                _ => self.meet(&found, true, now, notices),
             };
             self.sweep();
-            // One that was renamed or deleted since it was seen is found, or missed, at the next look.
-            if let Err(error) = outcome
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                self.unreadable(&found.path, &error, notices);
+            match outcome {
+                Ok(true) => {}
+                // It has only the inode of the one that was expected. In its turn, so that an original is begun before its copies.
+                Ok(false) => others.push(found),
+                Err(error) => self.not_met(&found, &error, notices),
             }
+        }
+        others.sort_unstable();
+        for found in others {
+            let identity = (found.device, found.inode);
+            let outcome = match self.listed.get(&identity).map(|one| one.state) {
+                Some(State::Open | State::Closed) => continue,
+                _ if self.is_written_slowly(&found) => continue,
+                // One that cannot be judged now stays what it is.
+                _ => self.meet(&found, false, now, notices),
+            };
+            self.sweep();
+            if let Err(error) = outcome {
+                self.not_met(&found, &error, notices);
+            }
+        }
+    }
+
+    fn not_met(&mut self, found: &Found, error: &io::Error, notices: &mut Vec<Notice>) {
+        // One that was renamed or deleted since it was seen is found, or missed, at the next look.
+        if error.kind() != io::ErrorKind::NotFound {
+            self.unreadable(&found.path, error, notices);
         }
     }
 

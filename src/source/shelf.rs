@@ -124,7 +124,7 @@ impl Tailer {
                 // It is not where it was, or its name is not text: the next look finds it.
                 _ => {
                     self.look_again(reached, generation, identity);
-                    Ok(())
+                    Ok(true)
                 }
             };
             self.sweep();
