@@ -235,7 +235,7 @@ impl World {
             Step::Rewrite | Step::Delete => {
                 self.lines(at, 0);
                 let log = &mut self.logs[at];
-                if !log.lines.iter().all(|line| daemon.indexed.contains(line)) {
+                if log.lines.is_empty() || !log.lines.iter().all(|line| daemon.indexed.contains(line)) {
                     return;
                 }
                 log.lines.clear();

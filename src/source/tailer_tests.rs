@@ -668,15 +668,14 @@ fn debug_b() {
     use Action::*;
     run_with(
         &[
-            (0, Wait(6)),
-            (0, RenameAndCompress { zstd: false, seen: true }),
-            (1, Write(8)),
-            (1, Write(11)),
             (1, CopyTruncate),
+            (0, CopyWriteTruncate(1, false)),
             (1, Write(1)),
-            (0, Write(1)),
-            (0, Write(1)),
+            (0, Rename),
+            (0, RenameAndCompress { zstd: false, seen: false }),
+            (0, ReadOnly),
+            (1, Overwrite(1)),
         ],
-        512,
+        4,
     );
 }
