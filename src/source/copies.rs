@@ -46,7 +46,7 @@ impl Text {
     /// Whether it is a copy of what was read of a file, or was seen of an unread one: up to there at least, or of the beginning of it.
     pub(super) fn is_of(&mut self, position: &Position) -> io::Result<bool> {
         Ok(position.holds(&mut self.input)?
-            || (self.ends.length < position.offset && position.shorter_copy(&mut self.input, false)?.is_some()))
+            || (self.ends.length < position.offset && position.shorter_copy(&mut self.input)?.is_some()))
     }
 }
 
