@@ -116,10 +116,6 @@ impl Tailer {
 
     /// Leaves a file alone until then.
     pub(super) fn hold(&mut self, found: &Found, until: Until, ends: Option<Ends>) {
-        #[cfg(test)]
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!("   held {} {until:?}", found.path.display());
-        }
         self.list(found, State::Copy, 0);
         let pending = Pending { path: found.path.clone(), until, since: self.steady, ends };
         self.copies.insert((found.device, found.inode), pending);

@@ -65,16 +65,6 @@ impl Tailer {
             return Ok(true);
         };
         let judged = self.judge(found, &mut text)?;
-        #[cfg(test)]
-        if std::env::var_os("STORM_TOLD").is_some() {
-            let word = match &judged {
-                Judged::Held(_) => "held".into(),
-                Judged::GoesOn(g) => format!("goes on {g}"),
-                Judged::Read(g) => format!("read {g}"),
-                Judged::New => "new".into(),
-            };
-            eprintln!("   met {} {} {word}", found.path.display(), text.ends.length);
-        }
         let other = |generation: u64| self.known.get(generation).is_none_or(|position| position.inode != found.inode);
         match judged {
             Judged::New if itself => return Ok(false),
@@ -259,10 +249,6 @@ impl Tailer {
             self.resume(generation, found, input, Some(before.reached), now, notices)?;
             return Ok(true);
         }
-        #[cfg(test)]
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!("   revive {} not itself", position.path);
-        }
         notices.push(Notice::Truncated { source: before.source, path: position.path.clone() });
         self.displaced(position, Cause::Truncated, None, None);
         Ok(false)
@@ -283,15 +269,6 @@ impl Tailer {
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
         let mut position = self.known.get(generation).cloned().expect("looked up before");
-        #[cfg(test)]
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!(
-                "   resume {generation} at {} from {} on {}",
-                position.offset,
-                position.path,
-                found.path.display()
-            );
-        }
         let before = (position.device, position.inode);
         (position.finished_at, position.whole) = (None, false);
         let path = found.path.to_string_lossy().into_owned();

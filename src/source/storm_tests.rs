@@ -1,6 +1,8 @@
 //! The torture run without its daemon: logs are rotated in every way in single steps, as the kernel shows them, between which the tailer looks,
-//! reads, journals, is killed and recovers. Each line comes exactly once, and nothing is said to be lost. Hundreds of runs take a second,
+//! reads, journals, is killed and recovers. Each line comes exactly once, and nothing is said to be lost. Dozens of runs take a second,
 //! and one that fails shrinks to the few steps it takes. Not for what the world itself destroys (`tailer_tests`).
+//!
+//! PROPTEST_CASES asks for more runs, STORM_TOLD to be told what happens.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
@@ -351,9 +353,6 @@ impl Daemon {
         let (positions, forgotten) = tailer.changed();
         let lines: Vec<String> = reading.events.iter().map(|event| event.raw().to_owned()).collect();
         let segments = reading.segments;
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!("   read {segments:?} {:?}", Vec::from_iter(&lines));
-        }
         self.read.push_back(Batch { segments, lines, positions, forgotten, reading: self.now });
         busy
     }
@@ -549,27 +548,4 @@ proptest! {
         let long = long();
         run(&[["", SHORT, &long][header], ""], &actions, limit);
     }
-}
-
-#[test]
-fn debug_storm() {
-    let long = long();
-    run(
-        &[["", SHORT, &long][0], ""],
-        &[
-            Action::Ask(0, Step::Delete),
-            Action::Look,
-            Action::Look,
-            Action::Ask(0, Step::Write(1)),
-            Action::Ask(0, Step::CopyTruncate),
-            Action::Look,
-            Action::Steps(0, 3),
-            Action::Steps(0, 3),
-            Action::Look,
-            Action::Ask(0, Step::Write(1)),
-            Action::Ask(0, Step::Write(1)),
-            Action::Ask(0, Step::Write(1)),
-        ],
-        512,
-    );
 }

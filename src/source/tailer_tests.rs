@@ -317,15 +317,7 @@ fn run_with(actions: &[(usize, Action)], limit: usize) {
     read(&mut world, &mut daemon);
     let mut owed = 0;
     for (log, action) in actions {
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!("{log} {action:?}");
-        }
         act(&mut world, &mut daemon, *log, *action, &mut owed);
-        if std::env::var_os("STORM_TOLD").is_some() {
-            for n in &daemon.notices {
-                eprintln!("   {n:?}");
-            }
-        }
         use Action::{Crash, Hint, Read, ReadAgain, ReadOnly, Start, Stop, Wait};
         if !matches!(action, Read | ReadOnly | Hint | Wait(_) | Stop | Start | Crash | ReadAgain) {
             // What was read before the world went on was journalled before that.
@@ -339,24 +331,7 @@ fn run_with(actions: &[(usize, Action)], limit: usize) {
     world.write(0, 1);
     world.write(1, 1);
     for _ in 0..3 {
-        if std::env::var_os("STORM_TOLD").is_some() {
-            eprintln!(
-                "read {:?}",
-                daemon.tailer.open.iter().map(|o| o.follower.position.path.clone()).collect::<Vec<_>>()
-            );
-        }
         read(&mut world, &mut daemon);
-    }
-    if std::env::var_os("STORM_TOLD").is_some() {
-        for n in &daemon.notices {
-            eprintln!("   {n:?}");
-        }
-        for p in daemon.kept.values() {
-            eprintln!("{p:?}");
-        }
-        for l in &daemon.seen {
-            eprintln!("{l}");
-        }
     }
     let mut counts: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
     for line in &world.written {
@@ -661,21 +636,4 @@ fn names_of_one_file_are_one_file() {
     for link in [Symlink, HardLink] {
         run(&all(&[link, Write(2), Read, Wait(10), Read, Read, Write(2), Read, Rename, Read, Start, Write(1), Read]));
     }
-}
-
-#[test]
-fn debug_b() {
-    use Action::*;
-    run_with(
-        &[
-            (1, CopyTruncate),
-            (0, CopyWriteTruncate(1, false)),
-            (1, Write(1)),
-            (0, Rename),
-            (0, RenameAndCompress { zstd: false, seen: false }),
-            (0, ReadOnly),
-            (1, Overwrite(1)),
-        ],
-        4,
-    );
 }
