@@ -38,6 +38,76 @@ pub fn csv(bytes: &[u8]) {
     }
 }
 
+/// Formats that are read alike. The first byte says which one reads the rest, or that it is told from it.
+fn one_of(family: &[&str], bytes: &[u8]) {
+    let [kind, rest @ ..] = bytes else { return };
+    file(family.get(usize::from(*kind) % (family.len() + 1)).unwrap_or(&"auto"), rest);
+}
+
+/// What web servers and proxies write.
+pub const WEB: [&str; 8] = ["nginx", "apache", "nginx-error", "apache-error", "haproxy", "iis", "caddy", "traefik"];
+
+/// [`WEB`].
+pub fn web(bytes: &[u8]) {
+    one_of(&WEB, bytes);
+}
+
+/// Prose of CRMs' own logs.
+pub const APPLICATIONS: [&str; 8] = ["odoo", "suitecrm", "civicrm", "yetiforce", "vtiger", "tine", "espocrm", "twenty"];
+
+/// [`APPLICATIONS`].
+pub fn applications(bytes: &[u8]) {
+    one_of(&APPLICATIONS, bytes);
+}
+
+/// Keys and values of any vendor.
+pub const PAIRS: [&str; 3] = ["cef", "leef", "logfmt"];
+
+/// [`PAIRS`].
+pub fn pairs(bytes: &[u8]) {
+    one_of(&PAIRS, bytes);
+}
+
+/// JSON of one vendor each.
+pub const VENDORS: [&str; 10] = [
+    "salesforce-event",
+    "m365-audit",
+    "dataverse-audit",
+    "entra-id",
+    "google-workspace",
+    "hubspot",
+    "jiandaoyun",
+    "zoho-api",
+    "espocrm-records",
+    "twenty-events",
+];
+
+/// [`VENDORS`].
+pub fn vendors(bytes: &[u8]) {
+    one_of(&VENDORS, bytes);
+}
+
+/// Rows under headings that a person chose or translated.
+pub const SHEETS: [&str; 6] = ["salesforce-elf", "m365-audit", "jiandaoyun-log", "zoho", "vtiger-logins", "audit-csv"];
+
+/// [`SHEETS`].
+pub fn sheets(bytes: &[u8]) {
+    one_of(&SHEETS, bytes);
+}
+
+/// An operator's own format, and lines for it: the configuration ends at the first NUL. Where it is none, one of ours reads the lines.
+pub fn own_formats(bytes: &[u8]) {
+    let at = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let (written, lines) = (String::from_utf8_lossy(&bytes[..at]), bytes.get(at + 1..).unwrap_or_default());
+    match crmwatch::config::parse_formats(Path::new("own.toml"), &written) {
+        Ok(formats) => formats.into_iter().for_each(|own| read(own.name, Some(own.clone()), lines)),
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            ["own", "own-captures", "own-json"].iter().for_each(|format| file(format, lines));
+        }
+    }
+}
+
 /// Syslog: headers of every kind, before messages of every kind.
 pub fn syslog(bytes: &[u8]) {
     for format in ["syslog", "auto", "nginx", "odoo", "json"] {
@@ -94,7 +164,11 @@ fn own(name: &str) -> Option<Arc<OwnFormat>> {
 
 /// Reads bytes as a file of that format, record by record, and is stopped and resumed at each.
 pub fn file(format: &str, bytes: &[u8]) {
-    let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, own: own(format), ..Options::default() };
+    read(format, own(format), bytes);
+}
+
+fn read(format: &str, own: Option<Arc<OwnFormat>>, bytes: &[u8]) {
+    let options = Options { timezone: Tz::Asia__Shanghai, year: 2026, own, ..Options::default() };
     let mut grammar = parse::grammar(format, &options).expect("a format of the list");
     let mut events: Vec<Event> = Vec::new();
     let mut rest = bytes;
@@ -225,7 +299,7 @@ pub fn positions(bytes: &[u8]) {
         file.write_all(bytes).expect("written");
         let mut input = Input::open(file.path()).expect("opened");
         let _ = position.fits(&mut input);
-        let _ = position.shorter_copy(&mut input);
+        let _ = position.shorter_copy(&mut input, true);
     }
     if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
         let text = serde_json::to_string(&segments).expect("segments serialise");
@@ -286,7 +360,7 @@ pub fn config(bytes: &[u8]) {
     if let Err(error) = Config::parse(Path::new("crmwatch.toml"), &text) {
         assert!(!error.to_string().is_empty());
     }
-    if let Err(error) = sigma::load(&[("rule.yml".to_owned(), text.into_owned())]) {
+    if let Err(error) = sigma::load(&sigma::Texts::one("rule.yml", &text)) {
         assert!(!error.to_string().is_empty());
     }
 }

@@ -3,8 +3,8 @@
 
 use crmwatch_detectors::{Event, Field};
 
-use super::json::{Reader, Value, each_item, each_object_value, each_pair};
-use super::json_lines::body;
+use super::json::{Reader, Value, Visitor, each_item, each_object_value, each_pair};
+use super::json_lines::{body, is_mail};
 use super::m365;
 use super::vendor::{self, Around, Fields, Vendor, has_all, moment};
 use super::{Format, NO_TIME, Verdict, absent, actions};
@@ -266,6 +266,11 @@ fn audit(deep: &Deep<'_, '_>, event: &mut Event, around: &Around<'_>) -> &'stati
             (Field::ServiceName, "loggedByService"),
         ],
     );
+    if !event.has(Field::UserName)
+        && let Some(text) = deep.get("initiatedBy").filter(|text| text.starts_with('{'))
+    {
+        initiated(event, text);
+    }
     event.set(Field::EventDataset, "entra.audit");
     let result = deep.get("result").or_else(|| deep.get("resultType")).unwrap_or("");
     event.set(Field::EventOutcome, actions::outcome(result).unwrap_or("unknown"));
@@ -324,6 +329,34 @@ fn audit(deep: &Deep<'_, '_>, event: &mut Event, around: &Around<'_>) -> &'stati
         });
     });
     m365::operation(&name).unwrap_or("info")
+}
+
+/// Who did it, where Log Analytics made a text of the object.
+fn initiated(event: &mut Event, text: &str) {
+    struct Actor<'e>(&'e mut Event);
+    impl<'a> Visitor<'a> for Actor<'_> {
+        fn value(&mut self, path: &str, value: Value<'a, '_>, _listed: bool) {
+            let text = value.text();
+            let field = match path {
+                _ if absent(text) => return,
+                "user.userPrincipalName" => Field::UserName,
+                "user.displayName" | "app.displayName" => Field::UserFullName,
+                "user.id" | "app.servicePrincipalId" => Field::UserId,
+                "app.appId" => Field::OauthClientId,
+                "user.ipAddress" => return super::ip::set_source(self.0, "", text),
+                _ => return,
+            };
+            self.0.set(field, text);
+        }
+    }
+    // A broken text says as much as it says up to the fault.
+    let _ = Reader::default().read(text, &mut Actor(event));
+    if !event.has(Field::UserName) {
+        event.copy(Field::UserFullName, Field::UserName);
+    }
+    if event.text(Field::UserName).is_some_and(is_mail) {
+        event.copy(Field::UserName, Field::UserEmail);
+    }
 }
 
 /// Name, new and old value of each changed property; Graph calls the name `displayName`.

@@ -176,7 +176,11 @@ fn bracketed(input: &str) -> IResult<&str, &str> {
 }
 
 /// `Mon Mar 02 09:14:07.123456 2026`; 2.2 has no fraction.
+/// `%{cu}t` in the server's `ErrorLogFormat` makes it ISO 8601.
 fn stamped(stamp: &str, zone: Tz) -> Option<Millis> {
+    if let Some(time) = time::iso(stamp, zone) {
+        return Some(time);
+    }
     let (clock, after) = (stamp.get(..19)?, stamp.get(19..)?);
     let (fraction, year) = after.split_once(' ')?;
     let whole = format!("{clock} {year}");

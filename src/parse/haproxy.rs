@@ -7,7 +7,7 @@ use nom::character::complete::{char, space1};
 use nom::sequence::{delimited, terminated};
 use nom::{IResult, Parser};
 
-use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, target, time, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, haproxy_object, ip, target, time, wrap};
 
 /// The format's line in the list.
 pub const FORMAT: Format = Format {
@@ -18,6 +18,8 @@ pub const FORMAT: Format = Format {
         match connection(&line) {
             Ok((_, head)) if head.server.is_some() => 88,
             Ok(_) => 60,
+            // An object alone is JSON of any program.
+            Err(_) if !line.starts_with('{') && haproxy_object::find(&line).is_some() => 86,
             Err(_) => 0,
         }
     },
@@ -42,7 +44,8 @@ fn word(input: &str) -> IResult<&str, &str> {
     take_till1(|one| one == ' ').parse(input)
 }
 
-/// `CLIENT:PORT [STAMP] FRONTEND[~] BACKEND/SERVER `, or `CLIENT:PORT [STAMP] FRONTEND/LISTENER: `.
+/// `CLIENT:PORT [STAMP] FRONTEND[~] BACKEND/SERVER `, `CLIENT:PORT [STAMP] FRONTEND/LISTENER: `, or, of a connection that came to nothing,
+/// `CLIENT:PORT [STAMP] FRONTEND[~] ERROR/ERROR/ERROR/ERROR/RESUMED ...`.
 fn connection(input: &str) -> IResult<&str, Head<'_>> {
     let (rest, client) = terminated(word, char(' ')).parse(input)?;
     let (rest, stamp) = delimited(char('['), take_until("] "), char(']')).parse(rest)?;
@@ -58,10 +61,13 @@ fn connection(input: &str) -> IResult<&str, Head<'_>> {
     if let Some(listener) = frontend.strip_suffix(':') {
         return Ok((rest, Head { client, stamp, frontend: listener, backend: "", server: None }));
     }
-    let (rest, target) = terminated(word, space1).parse(rest)?;
-    let (backend, server) = target.split_once('/').ok_or_else(fail)?;
     let frontend = frontend.trim_end_matches('~');
-    Ok((rest, Head { client, stamp, frontend, backend, server: Some(server) }))
+    let (after, target) = terminated(word, space1).parse(rest)?;
+    if target.matches('/').count() == 4 && target.bytes().all(|byte| byte == b'/' || byte.is_ascii_hexdigit()) {
+        return Ok((rest, Head { client, stamp, frontend, backend: "", server: None }));
+    }
+    let (backend, server) = target.split_once('/').ok_or_else(fail)?;
+    Ok((after, Head { client, stamp, frontend, backend, server: Some(server) }))
 }
 
 /// Numbers with slashes between: timers, connections, queues.
@@ -80,6 +86,13 @@ impl Grammar for HaProxy {
         event.time = NO_TIME;
         event.set(Field::EventProvider, "haproxy");
         let Ok((rest, head)) = connection(line) else {
+            if let Some(object) = haproxy_object::find(line) {
+                if !haproxy_object::read(&mut event, record, object) {
+                    return Verdict::Rejected("broken JSON");
+                }
+                events.push(event);
+                return Verdict::Parsed;
+            }
             // The process's own words: `Proxy X started.`, `Connect from A to B (FE/HTTP)`.
             let own =
                 ["Proxy ", "Connect from ", "Server ", "Backend ", "Health check ", "[ALERT]", "[WARNING]", "[NOTICE]"];
@@ -289,6 +302,52 @@ mod tests {
             "203.0.113.7:50033 [02/Mar/2026:09:14:07.123] fe/1: SSL handshake failure",
             &[(Field::EventOutcome, "failure"), (Field::Message, "SSL handshake failure")],
         );
+    }
+
+    #[test]
+    fn a_handshake_that_failed_is_told_in_both_ways_there_are() {
+        for line in [
+            "203.0.113.7:5000 [02/Mar/2026:09:14:07.608] https~ 0/00000000/0/0/0 -/TLSv1.3/TLS_AES_256_GCM_SHA384",
+            "203.0.113.7:5000 [02/Mar/2026:09:14:07.608] https~ 30/0A000086/0/0/0 crm.example.com/TLSv1.2/-",
+        ] {
+            check(
+                line,
+                &[
+                    (Field::EventAction, "info"),
+                    (Field::EventOutcome, "failure"),
+                    (Field::SourceIp, "203.0.113.7"),
+                    (Field::Message, &line[51..]),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_behind_the_process_s_name_is_a_request() {
+        let line = r#"lb[7]: [ACCESS] 2026 {"meth":"GET","ip":"203.0.113.7","port":4711,"path":"\/crm\/a","qs":"b=c","vers":"HTTP\/1.1","code":403,"bytes":363,"date":1772442847.608,"fqdn":"crm.example.com","ua":"Mozilla\/5.0 (X11)","tt":2022,"pn":"Windows"}"#;
+        assert_eq!((FORMAT.sniff)(line), 86);
+        let found = check(
+            line,
+            &[
+                (Field::EventAction, "http-request"),
+                (Field::EventOutcome, "failure"),
+                (Field::SourceIp, "203.0.113.7"),
+                (Field::SourcePort, "4711"),
+                (Field::HttpMethod, "GET"),
+                (Field::UrlPath, "/crm/a"),
+                (Field::UrlQuery, "b=c"),
+                (Field::UrlDomain, "crm.example.com"),
+                (Field::UserAgent, "Mozilla/5.0 (X11)"),
+                (Field::HttpStatus, "403"),
+                (Field::HttpResponseBytes, "363"),
+                (Field::EventDuration, "2022000000"),
+            ],
+        );
+        assert_eq!(found.time, 1_772_442_847_608);
+        assert_eq!((FORMAT.sniff)(&line[line.find('{').expect("there")..]), 0);
+        let mut events = Vec::new();
+        let torn = &line[..line.len() - 5];
+        assert_eq!((FORMAT.grammar)(&Options::default()).parse(torn, &mut events), Verdict::Rejected("broken JSON"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::long_lines::LONG;
+
 /// Runs with 200 kB and 2 MB of repeated text. A busy machine may spoil a round, a quadratic grammar (100 times for 10 times the text)
 /// spoils every one.
 pub fn grows_with_length(unit: &str, read: impl Fn(&str)) {
@@ -21,62 +23,6 @@ pub fn grows_with_length(unit: &str, read: impl Fn(&str)) {
     }
     panic!("{unit:?}: {rounds:?}");
 }
-
-/// A format, how a line of it begins, and what is repeated until the line is long: what its grammar searches for, again and again.
-const LONG: &[(&str, &str, &str)] = &[
-    ("salesforce-event", "{\"EventIdentifier\":\"", "\\\""),
-    ("dataverse-audit", "{\"auditid\":\"1\",\"changedata\":\"", "{\\\"a\\\":"),
-    ("entra-id", "{\"createdDateTime\":1,\"status\":[", "{\"errorCode\":1},"),
-    ("google-workspace", "{\"id\":{\"applicationName\":\"a\"},\"events\":[", "{\"name\":\"a\"},"),
-    ("hubspot", "{\"category\":\"a\",\"occurredAt\":1,", "\"a\":1,"),
-    ("jiandaoyun", "{\"op\":\"data_create\",\"data\":{", "\"a\":1,"),
-    ("jiandaoyun-log", "", "操作时间,操作人,"),
-    ("zoho", "Audited Time,Done By,Action,Module", ",\"\"\"\""),
-    ("zoho-api", "{\"audited_time\":1,", "\"done_by\":{},"),
-    ("vtiger-logins", "", "\"a\"\"\","),
-    ("espocrm-records", "{\"list\":[", "{\"isDenied\":1},"),
-    ("twenty-events", "", "{\"event\":\"a\"}"),
-    ("twenty", "[Nest] 7  - 03/02/2026, 9:14:07 AM ", " LOG ["),
-    ("tine", "a b -- ", "x -- - "),
-    ("tine", "a b -- none -- - 2026-03-02T09:14:07+00:00 WARN (4): a Login with username ", "x from "),
-    ("caddy", "{\"ts\":1,\"request\":{\"uri\":\"/\",\"headers\":{\"A\":[", "\"a\","),
-    ("traefik", "{\"RequestMethod\":\"GET\",\"RequestPath\":\"", "\\u0041"),
-    ("cef", "CEF:0|a|b|1|2|3|4|", "cs1=a "),
-    ("cef", "CEF:0|a|b|1|2|3|4|", "cs1Label=a "),
-    ("cef", "CEF:0|a|b|1|2|3|4|a", "="),
-    ("cef", "CEF:0|a|b|1|2|3|4|a=", "\\\\="),
-    ("cef", "CEF:0|", "\\|"),
-    ("leef", "LEEF:1.0|a|b|1|2|", "a=b\t"),
-    ("leef", "LEEF:1.0|a|b|1|2|a", "=b "),
-    ("leef", "LEEF:1.0|a|b|1|2|a", "="),
-    ("iis", "2026-03-02 09:14:07 ", "GET "),
-    ("iis", "2026-03-02 09:14:07 10.0.0.1 GET / - 80 - - ", "200 "),
-    ("iis", "", "\"\"\"\" "),
-    ("haproxy", "203.0.113.7:5 [02/Mar/2026:09:14:07.608] f b/s 0/0/1/43/44 200 2 - - ---- 1/1 0/0 ", "{a|"),
-    ("haproxy", "203.0.113.7:5 [02/Mar/2026:09:14:07.608] f b/s 0/0/1/43/44 200 2 ", "\"} {"),
-    (
-        "odoo",
-        "2026-03-02 09:14:07,644 1 INFO crm odoo.addons.base.models.res_users: Login failed for db:a login:",
-        " from ",
-    ),
-    ("suitecrm", "Mon Mar  2 09:14:07 2026 [1][-none-][FATAL] FAILED LOGIN:attempts[1], ip[", "], username["),
-    ("civicrm", "2026-03-02 09:14:07+0000  ", "[error] "),
-    ("yetiforce", "2026-03-02 09:14:07 ", "[a]"),
-    ("vtiger", "2026-03-02 09:14:07,123 [4897] FATAL ", "VT - "),
-    ("espocrm", "[2026-03-02 09:14:07] Espo.WARNING: AUTH: user '", "' []"),
-    ("espocrm", "[2026-03-02 09:14:07] ", "a.: "),
-    ("nginx-error", "2026/03/02 09:14:07 [error] 7#7: ", ", client: 1.2.3.4"),
-    ("apache-error", "[Mon Mar 02 09:14:07 2026] [error] (1", ": [client "),
-    ("json", "", "{\"records\":[{\"a\":1},"),
-    ("json", "{\"log\":\"", "{\\\"log\\\":"),
-    ("logfmt", "ts=1 ", "a=\"\\\" "),
-    ("logfmt", "ts=1 ", "a=b "),
-    ("audit-csv", "date,user,ip", ",date"),
-    ("syslog", "<13>1 2026-03-02T09:14:07Z - - - - ", "[a b=\"]"),
-    ("auto", "2026-03-02T09:14:07Z stdout F ", "a | "),
-    ("auto", "", "a | "),
-    ("auto", "{\"log\":\"a\",\"stream\":\"std", "\",\"log\":\""),
-];
 
 #[test]
 fn no_format_takes_a_hundred_times_as_long_for_ten_times_the_text() {

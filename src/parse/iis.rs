@@ -1,19 +1,22 @@
 //! Microsoft IIS: W3C extended logs, with or without their `#Fields` line, and the older native format. Also other servers that write
-//! W3C extended. Not for Windows events.
+//! W3C extended, and the event log of Windows where IIS writes to that.
 
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
-use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, ip, spoken_time, target, time};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, iis_event, ip, spoken_time, target, time};
 
 /// The format's line in the list.
 pub const FORMAT: Format = Format {
     name: "iis",
-    about: "Microsoft IIS W3C extended log (any #Fields), and IIS native format",
+    about: "Microsoft IIS W3C extended log (any #Fields), IIS native format, IIS in the Windows event log (XML)",
     sniff: |record| {
         let line = record.trim_start_matches('\u{feff}');
         let directives = ["#Fields:", "#Software:", "#Version: ", "#Date:", "#Start-Date:", "#GMT-Offset:"];
         if directives.iter().any(|word| line.starts_with(word)) {
+            return 95;
+        }
+        if iis_event::is_one(line) {
             return 95;
         }
         if native(line).is_some() {
@@ -154,6 +157,15 @@ impl Grammar for W3c {
         if let Some(directive) = line.strip_prefix('#') {
             self.directive(directive);
             return Verdict::Skipped;
+        }
+        if iis_event::is_one(line) {
+            let (names, values): (Vec<String>, Vec<_>) = iis_event::fields(line).into_iter().unzip();
+            if !names.iter().any(|name| name == "cs-method") {
+                return Verdict::Rejected("Windows event that is no request");
+            }
+            let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+            events.push(self.row(record, &names, &values));
+            return Verdict::Parsed;
         }
         if let Some(event) = native(line).and_then(|cells| self.native(record, &cells)) {
             events.push(event);

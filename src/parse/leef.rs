@@ -133,7 +133,11 @@ impl Grammar for Leef {
         if !event.has(Field::EventOutcome) {
             event.set(
                 Field::EventOutcome,
-                words.iter().find_map(|word| actions::outcome_of_phrase(word)).unwrap_or("unknown"),
+                words
+                    .iter()
+                    .find_map(|word| actions::outcome_of_phrase(word))
+                    .or_else(|| words.iter().find_map(|word| actions::outcome_in(word)))
+                    .unwrap_or("unknown"),
             );
         }
         if let Some(code) = act.or(Some(header.id)).filter(|code| !absent(code)) {

@@ -17,10 +17,12 @@ mod espocrm;
 pub mod explain;
 mod google_workspace;
 mod haproxy;
+mod haproxy_object;
 #[cfg(test)]
 mod hostile;
 mod hubspot;
 mod iis;
+mod iis_event;
 pub mod ip;
 mod jiandaoyun;
 mod jiandaoyun_log;
@@ -29,6 +31,8 @@ pub mod json_lines;
 mod leef;
 mod logfmt;
 mod login_history;
+#[cfg(test)]
+mod long_lines;
 pub mod m365;
 mod odoo;
 pub mod own;

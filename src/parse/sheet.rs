@@ -60,6 +60,8 @@ pub(super) fn sniff(sheet: &'static Sheet, record: &str, sure: u8) -> u8 {
     if Header::of(sheet, record).is_some() { sure } else { 0 }
 }
 
+/// Digits of a header: `Line 1`, `Address 2`.
+const MOST_DIGITS: usize = 9;
 /// More columns than any export has.
 const MAX_COLUMNS: usize = 200;
 
@@ -71,15 +73,16 @@ struct Header {
 }
 
 fn squeezed(heading: &str) -> String {
-    let plain = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '.' | '\u{feff}' | '"' | ':' | '：');
+    let plain = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '.' | '\u{feff}' | '"' | ':' | '：' | '(' | ')');
     heading.chars().filter(plain).flat_map(char::to_lowercase).collect()
 }
 
 impl Header {
     fn of(sheet: &'static Sheet, record: &str) -> Option<Header> {
         let row = record.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
-        // A header is short and has no digits to speak of; most records fall through here.
-        if row.len() > 4_000 || !row.contains(',') {
+        // A header is short and has no digits to speak of; rows have a time, and fall through here.
+        if row.len() > 4_000 || !row.contains(',') || row.bytes().filter(u8::is_ascii_digit).nth(MOST_DIGITS).is_some()
+        {
             return None;
         }
         let cells = csv::cells(row, MAX_COLUMNS)?;
@@ -219,6 +222,9 @@ fn outcome(text: &str) -> Option<&'static str> {
     let failed = ["fail", "denied", "invalid", "blocked", "失败", "错误", "拒绝", "error"];
     if failed.iter().any(|word| lower.contains(word)) {
         return Some("failure");
+    }
+    if lower.contains("interrupted") {
+        return Some("unknown");
     }
     actions::outcome(text).or_else(|| text.contains("成功").then_some("success"))
 }

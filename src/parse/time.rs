@@ -205,6 +205,12 @@ pub fn ctime_prefix(text: &str, zone: Tz) -> Option<(Millis, &str)> {
     Some((local(wall, zone), text.get(24..)?))
 }
 
+/// `Mon, 02 Mar 2026 09:14:07 GMT`: as mails and HTTP headers write it (RFC 2822), which always say the zone.
+pub fn mail(text: &str) -> Option<Millis> {
+    let found = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    Some(found.timestamp_millis())
+}
+
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size; a fraction is of seconds.
 pub fn epoch(text: &str) -> Option<Millis> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));

@@ -11,6 +11,7 @@ use super::absorb::Minds;
 use super::carried;
 use super::index::payload;
 use super::now;
+use super::rulebook::Inforce;
 use super::session::Lasting;
 use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
@@ -133,6 +134,7 @@ pub(super) fn recover(
     ledger: &mut Ledger,
     writer: &mut Writer,
     minds: &mut Minds,
+    rules: &mut Inforce,
     store_id: &str,
     lasting: &Lasting<'_>,
 ) -> Result<Recovered, RecoverError> {
@@ -179,7 +181,8 @@ pub(super) fn recover(
             }
         }
         if batch.number > detectors {
-            let findings = minds.absorb(&mut events);
+            rules.before(batch.number, &mut minds.engine);
+            let findings = minds.absorb_batch(batch, &mut events);
             ledger.record_findings(batch, &findings)?;
         } else {
             // The detectors have it already; the index was restored from an older copy.

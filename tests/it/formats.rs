@@ -19,7 +19,7 @@ fn root() -> &'static Path {
 
 /// The file of a format.
 #[track_caller]
-fn file(format: &str) -> PathBuf {
+pub(crate) fn file(format: &str) -> PathBuf {
     let pattern = root().join(format!("tests/formats/{format}.*"));
     let mut found = glob::glob(pattern.to_str().expect("a UTF-8 path")).expect("a pattern").flatten();
     found.next().unwrap_or_else(|| panic!("{format} has no lines in tests/formats"))
@@ -39,7 +39,7 @@ fn read(format: &str, text: &str) -> (Vec<(Verdict, Vec<Event>)>, &'static str) 
     (records.collect(), grammar.format())
 }
 
-fn in_short(event: &Map<String, Value>) -> String {
+pub(crate) fn in_short(event: &Map<String, Value>) -> String {
     let word = |name: &str| match event.get(name) {
         None => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

@@ -31,6 +31,10 @@ pub(super) enum Target {
     Duration,
     /// The list of addresses a proxy was told.
     Forwarded,
+    /// The one address a proxy says the client has.
+    RealIp,
+    /// The method of a web request, else what was done.
+    Verb,
     /// The site's name in a web record, else the machine's.
     Host,
     /// The source's own id of the event, where it looks unique.
@@ -90,13 +94,54 @@ const TIME: Keys = &[
     "msec",
     "edge_start_timestamp",
     "t",
+    "event_timestamp",
+    "time_generated",
+    "logged_at",
+    "performed_at",
+    "start_time",
+    "asctime",
+    "@t",
+    // MongoDB's way of writing a date.
+    "timestamp.$date",
+    "time.$date",
+    "date.$date",
+    "t.$date",
+    "created_at.$date",
+    // journald's, the sender's before its own.
+    "_source_realtime_timestamp",
+    "__realtime_timestamp",
 ];
-const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "verb", "activity"];
+const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "activity"];
 const OUTCOME: Keys = &["outcome", "result", "status", "success", "login_succeeded"];
-const URL: Keys = &["request_uri", "uri", "url", "client_request_uri", "path", "request_path"];
-const METHOD: Keys = &["request_method", "http_method", "method", "client_request_method"];
+const URL: Keys = &[
+    "request_uri",
+    "uri",
+    "url",
+    "client_request_uri",
+    "path",
+    "request_path",
+    "http.url",
+    "http.target",
+    "http.path",
+    "req.url",
+    "request.url",
+    "request.uri",
+    "request.path",
+];
+const METHOD: Keys = &[
+    "request_method",
+    "http_method",
+    "method",
+    "client_request_method",
+    "http.method",
+    "req.method",
+    "request.method",
+];
 const FORWARDED: Keys = &["x_forwarded_for", "http_x_forwarded_for", "proxy_add_x_forwarded_for", "xff"];
-const HOST: Keys = &["host", "http_host", "server_name", "vhost", "client_request_host"];
+/// What a proxy says of a single client; the list of addresses says more.
+const REAL_IP: Keys =
+    &["x_real_ip", "http_x_real_ip", "real_ip", "true_client_ip", "cf_connecting_ip", "http_cf_connecting_ip"];
+const HOST: Keys = &["host", "http_host", "server_name", "vhost", "client_request_host", "req.headers.host"];
 
 const FIELDS: &[(Field, Keys)] = &[
     (
@@ -114,10 +159,14 @@ const FIELDS: &[(Field, Keys)] = &[
             "user.username",
             "actor.name",
             "actor.login",
+            "usr.name",
+            "usr.login",
+            "performed_by",
+            "auth_user",
         ],
     ),
-    (Field::UserEmail, &["email", "user_email", "mail", "actor.email"]),
-    (Field::UserId, &["user_id", "uid", "actor_id", "actor.id"]),
+    (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
+    (Field::UserId, &["user_id", "uid", "actor_id", "actor.id", "usr.id", "enduser.id"]),
     (Field::UserFullName, &["full_name", "display_name"]),
     (Field::UserRoles, &["role", "roles", "user_role"]),
     (Field::UserTargetName, &["target_user", "target_username"]),
@@ -136,6 +185,14 @@ const FIELDS: &[(Field, Keys)] = &[
             "client",
             "source.address",
             "client.ip",
+            "client.address",
+            "network.client.ip",
+            "net.peer.ip",
+            "http.client_ip",
+            "req.remote_address",
+            "req.ip",
+            "request.remote_ip",
+            "request.ip",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
@@ -143,8 +200,36 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id"]),
     (Field::ObjectName, &["object_name", "record_name"]),
     (Field::Records, &["records", "record_count", "count", "rows", "row_count", "affected", "total"]),
-    (Field::UserAgent, &["user_agent", "http_user_agent", "agent", "client_request_user_agent"]),
-    (Field::HttpStatus, &["status_code", "http_status", "response_status", "edge_response_status", "response_code"]),
+    (
+        Field::UserAgent,
+        &[
+            "user_agent",
+            "http_user_agent",
+            "agent",
+            "client_request_user_agent",
+            "http.useragent",
+            "http.user_agent",
+            "req.headers.user_agent",
+            "request.user_agent",
+        ],
+    ),
+    (
+        Field::HttpStatus,
+        &[
+            "status_code",
+            "http_status",
+            "response_status",
+            "edge_response_status",
+            "response_code",
+            "http.status_code",
+            "http.status",
+            "res.status_code",
+            "response.status",
+            "response.status_code",
+            "http_status_code",
+            "response",
+        ],
+    ),
     (Field::HttpResponseBytes, &["body_bytes_sent", "bytes_sent", "edge_response_bytes", "response_size", "bytes"]),
     (Field::HttpRequestBytes, &["request_length", "request_size"]),
     (Field::HttpReferrer, &["http_referer", "http_referrer", "referer", "referrer", "client_request_referer"]),
@@ -155,7 +240,11 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
     (Field::LogLevel, &["level", "lvl", "severity", "log_level"]),
     (Field::LogLogger, &["logger", "channel"]),
-    (Field::Message, &["msg", "message", "text"]),
+    (Field::Message, &["msg", "message", "text", "short_message", "@m"]),
+    (Field::UrlQuery, &["query_string", "request_query", "args"]),
+    (Field::HostName, &["hostname"]),
+    (Field::ProcessName, &["syslog_identifier"]),
+    (Field::ProcessPid, &["pid", "process_id"]),
     (Field::ServiceName, &["service", "app", "application"]),
     (Field::EventReason, &["reason", "failure_reason", "error_code"]),
     (Field::ErrorMessage, &["error", "error_message"]),
@@ -183,11 +272,13 @@ fn ecs(field: Field, rank: Rank) -> Target {
 
 const SINGLE: &[(Keys, Target)] = &[
     (&["request"], Target::RequestLine),
-    (&["server_protocol", "http_version", "client_request_protocol", "protocol"], Target::Version),
+    (&["server_protocol", "http_version", "client_request_protocol", "protocol", "request_proto"], Target::Version),
     (&["request_time"], Target::Duration),
     (&["event_id", "uuid", "event_uuid", "log_id"], Target::NativeId),
     (HOST, Target::Host),
     (FORWARDED, Target::Forwarded),
+    (REAL_IP, Target::RealIp),
+    (&["verb"], Target::Verb),
 ];
 
 /// Every key that is no ECS name and means something.

@@ -12,6 +12,8 @@ use crate::parse::json::{Found, Value, Visitor};
 use crate::parse::{NO_TIME, absent, actions, ip, time};
 
 const UNSET: Rank = Rank::MAX;
+/// Any other key with a meaning goes first.
+const LEAST: Rank = 90;
 /// What an action's rank loses when its word is not recognised, so that a later key with a known word goes first.
 const UNRECOGNISED: Rank = 100;
 
@@ -30,6 +32,8 @@ pub(super) struct Record<'r, 'a> {
     host: Option<Cow<'a, str>>,
     request: Option<Cow<'a, str>>,
     url: Option<(Rank, Cow<'a, str>)>,
+    /// A word that is the method of a request, if it is one.
+    verb: Option<Cow<'a, str>>,
     /// The line a collector wrapped.
     pub(super) line: Option<Cow<'a, str>>,
 }
@@ -49,6 +53,7 @@ impl<'r, 'a> Record<'r, 'a> {
             host: None,
             request: None,
             url: None,
+            verb: None,
             line: None,
         }
     }
@@ -67,26 +72,29 @@ impl<'r, 'a> Record<'r, 'a> {
             Target::Outcome(rank) => self.outcome(rank, value),
             Target::RequestLine => {
                 let line = value.text();
-                let taken = line.contains(' ');
-                if taken {
+                if line.contains(' ') {
                     self.request = Some(value.held());
+                    true
+                } else {
+                    // Logstash's patterns keep the target alone under this name.
+                    line.starts_with('/') && self.apply_url(LEAST, value)
                 }
-                taken
             }
-            Target::Url(rank) => {
-                let better = self.url.as_ref().is_none_or(|(before, _)| rank <= *before);
-                if better {
-                    self.url = Some((rank, value.held()));
-                }
-                better
+            Target::Url(rank) => self.apply_url(rank, value),
+            Target::Verb if is_method(value.text()) => {
+                self.verb = Some(value.held());
+                true
             }
+            Target::Verb => self.action(LEAST, value),
             Target::Method(rank) => {
                 let method = value.text();
-                let is_method = (3..=7).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase());
-                is_method && self.field(Field::HttpMethod, rank, value, false)
+                let shaped = (3..=7).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase());
+                shaped && self.field(Field::HttpMethod, rank, value, false)
             }
             Target::Version => {
-                let version = value.text().strip_prefix("HTTP/");
+                let text = value.text();
+                let bare = matches!(text.as_bytes(), [b'0'..=b'9', b'.', b'0'..=b'9']).then_some(text);
+                let version = text.strip_prefix("HTTP/").or(bare);
                 if let Some(version) = version {
                     self.event.set_part(Field::HttpVersion, self.raw, version);
                 }
@@ -102,6 +110,13 @@ impl<'r, 'a> Record<'r, 'a> {
             Target::Forwarded => {
                 self.event.set_part(Field::ForwardedIp, self.raw, value.text());
                 true
+            }
+            Target::RealIp => {
+                let known = self.event.has(Field::ForwardedIp);
+                if !known {
+                    self.event.set_part(Field::ForwardedIp, self.raw, value.text());
+                }
+                !known
             }
             Target::Host => {
                 let first = self.host.is_none();
@@ -141,6 +156,14 @@ impl<'r, 'a> Record<'r, 'a> {
         }
     }
 
+    fn apply_url(&mut self, rank: Rank, value: Value<'a, '_>) -> bool {
+        let better = self.url.as_ref().is_none_or(|(before, _)| rank <= *before);
+        if better {
+            self.url = Some((rank, value.held()));
+        }
+        better
+    }
+
     /// Sets a field as its kind says; false where the value is none of that kind, or a surer key has said it already.
     fn field(&mut self, field: Field, rank: Rank, value: Value<'a, '_>, listed: bool) -> bool {
         let before = self.ranks[field as usize];
@@ -150,6 +173,9 @@ impl<'r, 'a> Record<'r, 'a> {
         let text = value.text();
         match field.kind() {
             Kind::Integer => match value.integer() {
+                Some(number) if field == Field::HttpStatus && rank > ECS && !(100..1_000).contains(&number) => {
+                    return false;
+                }
                 Some(number) => self.event.set_integer(field, number),
                 None => return false,
             },
@@ -203,7 +229,7 @@ impl<'r, 'a> Record<'r, 'a> {
 
     /// The event, once all keys have been seen.
     pub(super) fn finish(mut self) -> Event {
-        self.event.time = self.time.map_or(NO_TIME, |(_, time)| time);
+        self.event.time = self.time.map(|(_, time)| time).or_else(|| self.day_and_clock()).unwrap_or(NO_TIME);
         self.nextcloud();
         self.web();
         self.user();
@@ -234,7 +260,29 @@ impl<'r, 'a> Record<'r, 'a> {
         self.event
     }
 
+    /// The day under one key and the time of day under another.
+    fn day_and_clock(&self) -> Option<Millis> {
+        let other =
+            |name: &str| self.event.others().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
+        let (day, clock) = (other("date")?, other("time")?);
+        stamp(&format!("{day} {clock}"), self.zone)
+    }
+
     fn web(&mut self) {
+        if let Some(verb) = self.verb.take() {
+            // `DELETE` may be what was done to a record; only where something was requested it is a method.
+            let web = self.request.is_some() || self.url.is_some() || self.event.has(Field::HttpStatus);
+            if !web {
+                self.action(LEAST, Value::Decoded(&verb));
+            } else if !self.event.has(Field::HttpMethod) {
+                self.event.set_part(Field::HttpMethod, self.raw, &verb);
+            }
+            // Logstash's names of the fields of an access line.
+            let user = self.event.others().find(|(name, _)| *name == "auth").map(|(_, value)| value.to_string());
+            if let Some(user) = user.filter(|_| web && !self.event.has(Field::UserName)) {
+                self.event.set(Field::UserName, &user);
+            }
+        }
         if let Some(request) = self.request.take() {
             let (method, rest) = request.split_once(' ').unwrap_or((&request, ""));
             let (url, version) = rest.rsplit_once(" HTTP/").unwrap_or((rest, ""));
@@ -382,6 +430,10 @@ fn stamp(text: &str, zone: Tz) -> Option<Millis> {
                 || text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| (seconds * 1e3) as i64);
             stamp.or_else(seconds).filter(|time| *time >= 100_000_000_000)
         }
-        _ => time::ctime_prefix(text, zone).map(|(time, _)| time),
+        _ => time::ctime_prefix(text, zone).map(|(time, _)| time).or_else(|| time::mail(text)),
     }
+}
+
+fn is_method(text: &str) -> bool {
+    matches!(text, "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS")
 }

@@ -125,7 +125,9 @@ fn sniff(text: &str) -> u8 {
     let marks =
         ["\"RecordType\"", "\"Workload\"", "\"recordType\"", "\"workload\"", "\"recordtype\""].into_iter().any(has);
     let inside = has("\"AuditData\"") && has("CreationTime") || has("\\\"CreationTime\\\"") && has("\\\"Operation\\\"");
-    if created && marks || inside { 95 } else { 0 }
+    // Rows of Sentinel's and Log Analytics' tables.
+    let row = has("\"TimeGenerated\"") && (has("\"OfficeWorkload\"") || has("\"CrmOrganizationUniqueName\""));
+    if created && marks || inside || row { 95 } else { 0 }
 }
 
 impl Grammar for Audit {

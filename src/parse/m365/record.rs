@@ -25,21 +25,24 @@ macro_rules! keys {
 
 keys! {
     CreationTime = "CreationTime";
-    Id = "Id";
+    // In the tables of Sentinel and Log Analytics.
+    TimeGenerated = "TimeGenerated";
+    Id = "Id" | "SourceRecordId" | "OfficeId";
     Operation = "Operation";
     RecordType = "RecordType";
-    Workload = "Workload";
+    Workload = "Workload" | "OfficeWorkload";
     UserId = "UserId";
     ActorId = "UserKey";
     UserUpn = "UserUpn";
     SystemUserId = "SystemUserId";
     ClientIp = "ClientIP";
-    ClientIpAddress = "ClientIPAddress";
+    ClientIpAddress = "ClientIPAddress" | "Client_IPAddress";
     ActorIpAddress = "ActorIpAddress";
     ResultStatus = "ResultStatus";
     OrganizationId = "OrganizationId";
-    OrganizationName = "CrmOrganizationUniqueName" | "OrganizationName";
-    ObjectId = "ObjectId";
+    OrganizationName = "OrganizationName";
+    CrmOrganization = "CrmOrganizationUniqueName";
+    ObjectId = "ObjectId" | "OfficeObjectId" | "OriginalObjectId";
     LogonError = "LogonError";
     ErrorNumber = "ErrorNumber";
     UserAgent = "UserAgent";
@@ -139,8 +142,9 @@ impl<'r, 'a> Record<'r, 'a> {
 
     /// Whether this is a record of the unified audit log at all.
     pub(super) fn is_one(&self) -> bool {
-        let known = [Key::Operation, Key::RecordType, Key::Workload];
-        self.held.get(Key::CreationTime).is_some() && known.iter().any(|key| self.held.get(*key).is_some())
+        let known = [Key::Operation, Key::RecordType, Key::Workload, Key::CrmOrganization];
+        let dated = self.held.get(Key::CreationTime).or(self.held.get(Key::TimeGenerated));
+        dated.is_some() && known.iter().any(|key| self.held.get(*key).is_some())
     }
 
     /// Sets a field to a key's text; part of the record is pointed at.
@@ -160,7 +164,8 @@ impl<'r, 'a> Record<'r, 'a> {
     /// The event, once all keys have been seen.
     pub(super) fn finish(mut self) -> Event {
         // The stamp has no zone and is UTC all the same.
-        self.event.time = self.held.get(Key::CreationTime).and_then(|text| time::iso(text, Tz::UTC)).unwrap_or(NO_TIME);
+        let stamp = |key| self.held.get(key).and_then(|text| time::iso(text, Tz::UTC));
+        self.event.time = stamp(Key::CreationTime).or_else(|| stamp(Key::TimeGenerated)).unwrap_or(NO_TIME);
         self.event.delivery = self.held.get(Key::Id).filter(|id| id.len() >= 16).map(delivery);
         for (field, key) in [
             (Field::EventId, Key::Id),
@@ -169,6 +174,7 @@ impl<'r, 'a> Record<'r, 'a> {
             (Field::UserId, Key::ActorId),
             (Field::OrganizationId, Key::OrganizationId),
             (Field::OrganizationName, Key::OrganizationName),
+            (Field::OrganizationName, Key::CrmOrganization),
             (Field::ObjectId, Key::ObjectId),
             (Field::ObjectType, Key::ItemType),
             (Field::ObjectType, Key::EntityName),
@@ -323,7 +329,10 @@ impl<'r, 'a> Record<'r, 'a> {
     /// Action and outcome.
     fn meaning(&mut self) {
         let record_type = self.held.get(Key::RecordType).unwrap_or("");
-        let is_crm = self.held.get(Key::Workload).is_some_and(|workload| workload.eq_ignore_ascii_case("CRM"));
+        let is_crm = match self.held.get(Key::Workload) {
+            Some(workload) => workload.eq_ignore_ascii_case("CRM"),
+            None => self.held.get(Key::CrmOrganization).is_some(),
+        };
         let dataset = tables::RECORD_TYPES
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(record_type))
