@@ -153,17 +153,12 @@ impl Position {
         Ok(input.read_at(head, 0)? == head.len() && (head.is_empty() || digest(head) == self.prefix))
     }
 
-    /// As [`Position::copy_that_ends_before`], of a file of which nothing else is known.
-    pub fn shorter_copy(&self, input: &mut Input) -> io::Result<Option<u64>> {
-        self.copy_that_ends_before(input, false)
-    }
-
     /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.
     ///
     /// `copytruncate` makes them: what is written between the copy and the truncation may have been read here and is not in the copy.
     /// The last mark the copy is long enough for must hold, and its head. Files with one header are alike up to there: unless this was seen to
     /// be a copy while the original was there, it must end at a mark, or hold one that lies beyond all headers.
-    pub fn copy_that_ends_before(&self, input: &mut Input, seen_to_be: bool) -> io::Result<Option<u64>> {
+    pub fn shorter_copy(&self, input: &mut Input, seen_to_be: bool) -> io::Result<Option<u64>> {
         let mut head = [0; PREFIX];
         let count = input.read_at(&mut head, 0)?;
         let head_holds = count >= self.prefix_length && digest(&head[..self.prefix_length]) == self.prefix;

@@ -25,7 +25,7 @@ pub(super) struct Text {
 }
 
 /// A text as far as it is compared.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) head: Vec<u8>,
     tail: Vec<u8>,
@@ -46,7 +46,7 @@ impl Text {
     /// Whether it is a copy of what was read of a file, or was seen of an unread one: up to there at least, or of the beginning of it.
     pub(super) fn is_of(&mut self, position: &Position) -> io::Result<bool> {
         Ok(position.holds(&mut self.input)?
-            || (self.ends.length < position.offset && position.shorter_copy(&mut self.input)?.is_some()))
+            || (self.ends.length < position.offset && position.shorter_copy(&mut self.input, false)?.is_some()))
     }
 }
 
@@ -109,9 +109,10 @@ pub(super) enum Until {
 }
 
 impl Tailer {
-    /// Whether a file was seen to be a copy of what this generation read, while the original was there.
-    pub(super) fn was_copy_of(&self, identity: Identity, generation: u64) -> bool {
-        self.copies.get(&identity).is_some_and(|pending| pending.until == Until::Ends(generation))
+    /// Whether a file was seen to be a copy of what this generation read, while the original was there, and has not changed since.
+    pub(super) fn was_copy_of(&self, identity: Identity, generation: u64, ends: &Ends) -> bool {
+        let pending = self.copies.get(&identity).filter(|pending| pending.until == Until::Ends(generation));
+        pending.is_some_and(|pending| pending.ends.as_ref() == Some(ends))
     }
 
     /// Leaves a file alone until then.

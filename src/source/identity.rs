@@ -130,10 +130,8 @@ impl Tailer {
                     false => Judged::GoesOn(generation),
                 });
             }
-            let seen_to_be = self.was_copy_of(identity, generation);
-            if text.ends.length < position.offset
-                && position.copy_that_ends_before(&mut text.input, seen_to_be)?.is_some()
-            {
+            let seen_to_be = self.was_copy_of(identity, generation, &text.ends);
+            if text.ends.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
                 return Ok(if finished { Judged::Read(generation) } else { Judged::Held(Until::Ends(generation)) });
             }
         }

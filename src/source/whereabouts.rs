@@ -244,9 +244,8 @@ impl Tailer {
             let within = content.as_ref().map(|content| content.within_prefix(&mut text.input)).transpose()?.flatten();
             offset = match within {
                 Some(end) => end,
-                None => {
-                    position.copy_that_ends_before(&mut text.input, self.was_copy_of(identity, position.generation))?
-                }
+                None => position
+                    .shorter_copy(&mut text.input, self.was_copy_of(identity, position.generation, &text.ends))?,
             };
         }
         let Some(offset) = offset else { return Ok(Search::Nowhere) };

@@ -87,6 +87,28 @@ fn a_copy_of_lines_behind_a_header_is_read_once_its_original_holds_others_though
 }
 
 #[test]
+fn a_header_taken_for_the_beginning_of_a_copy_is_a_log_of_its_own_once_it_has_lines_also_when_the_other_is_gone_by_then()
+ {
+    let mut world = World::new();
+    world.raw("app.log", HEADER.as_bytes());
+    world.append("app.log", 5);
+    world.settle();
+    world.rename("app.log", "app.log.1");
+    world.raw("app.log", HEADER.as_bytes());
+    world.look();
+    // Closed, so that what it was is only known by its position.
+    for _ in 0..9 {
+        world.look();
+        world.read();
+    }
+    world.gzip("app.log.1");
+    world.append("app.log", 2);
+    world.settle();
+    without_headers(&mut world);
+    world.exactly_once();
+}
+
+#[test]
 fn what_is_being_compressed_is_nothing_to_complain_of_and_is_read_once_however_often_one_looks() {
     for read_before in [false, true] {
         for stopped in [false, true] {
