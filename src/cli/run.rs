@@ -26,9 +26,11 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
+        // Whoever starts it may tell it to stop at once: that is in order at any moment.
+        let orders = orders(&self.config.config)?;
         let config = Config::load(&self.config.config)?;
         log();
-        match pipeline::run(&config, orders(&self.config.config)?, Exit::Failed.code()) {
+        match pipeline::run(&config, orders, Exit::Failed.code()) {
             Ok(()) => Ok(Exit::Fine),
             Err(error @ RunError::Configuration(_)) => {
                 eprintln!("crmwatch: {error}");

@@ -15,7 +15,7 @@ use super::rulebook::Inforce;
 use super::session::Lasting;
 use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::source::{Followed, Position, locate, reread};
+use crate::source::{Followed, Input, Position, locate, reread};
 use crate::store::{Store, StoreError, Writer};
 
 /// Why ledger and index cannot be brought together.
@@ -116,6 +116,11 @@ pub(super) fn same_store(ledger: &mut Ledger, store: &Store) -> Result<String, R
 /// What is read again is made durable each time it took so long: a daemon that is killed again and again still gets on.
 const STEP: Duration = Duration::from_secs(2);
 
+/// Files that are not found are waited for so long, all together: they may be renamed and compressed at this moment.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two searches.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What was read again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recovered {
@@ -157,6 +162,7 @@ pub(super) fn recover(
     // As of the batch that was read again last.
     let mut reached = index_positions(store)?;
     let mut step = Instant::now();
+    let mut patience = PATIENCE;
     let mut recovered = Recovered::default();
     // What detectors and enrichment remember is of a later time than the batches they have already: those are enriched by one that begins
     // with the first of them. To the other every delivery would be a repeated one.
@@ -167,7 +173,7 @@ pub(super) fn recover(
         }
         let mut events = Vec::new();
         for segment in &batch.segments {
-            let lost = again(segment, batch, &positions, followed, &mut events, reached.as_mut())?;
+            let lost = again(segment, batch, &positions, followed, &mut events, reached.as_mut(), &mut patience)?;
             if lost > 0 {
                 recovered.lost_bytes += lost;
                 let source = positions.get(&segment.generation).map_or("unknown", |position| position.source.as_str());
@@ -240,6 +246,18 @@ fn index_positions(store: &Store) -> Result<Option<BTreeMap<u64, Position>>, Rec
     }
 }
 
+/// The file a position belongs to. One that is not found is looked for again while there is patience left.
+fn find(position: &Position, patience: &mut Duration) -> io::Result<Option<Input>> {
+    loop {
+        let found = locate(position);
+        if !matches!(found, Ok(None)) || patience.is_zero() {
+            return found;
+        }
+        std::thread::sleep(PAUSE);
+        *patience = patience.saturating_sub(PAUSE);
+    }
+}
+
 /// Reads one stretch again; gives the number of bytes that are gone.
 fn again(
     segment: &Segment,
@@ -248,6 +266,7 @@ fn again(
     followed: &[Followed],
     events: &mut Vec<Event>,
     reached: Option<&mut BTreeMap<u64, Position>>,
+    patience: &mut Duration,
 ) -> Result<u64, RecoverError> {
     let whole = segment.to.saturating_sub(segment.from);
     let Some(position) = positions.get(&segment.generation) else { return Ok(whole) };
@@ -261,7 +280,7 @@ fn again(
         return Ok(whole);
     };
     let unreadable = |error| RecoverError::Unreadable { path: position.path.clone(), error };
-    let Some(input) = locate(position).map_err(unreadable)? else {
+    let Some(input) = find(position, patience).map_err(unreadable)? else {
         tracing::error!(
             path = position.path,
             bytes = whole,

@@ -10,7 +10,7 @@ use super::position::{Digest, MARKS, Mark, PREFIX, Position, TAIL, digest};
 const CHUNK: usize = 64 << 10;
 
 /// No header is longer than this, less what is remembered of the bytes before an offset.
-const HEADERS: u64 = 4096;
+pub const HEADERS: u64 = 4096;
 
 /// What is remembered of the content before an offset.
 #[derive(Debug, Default, Clone)]

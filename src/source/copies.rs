@@ -9,16 +9,24 @@ use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Millis;
 
+use super::discover::Found;
+use super::follow::Follower;
 use super::input::{Compression, Input, is_no_answer};
 use super::position::{PREFIX, Position, TAIL};
-use super::tailer::{CLOSED, Identity, Tailer};
+use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer};
 
 /// How much of a compressed text is read at once when its end is looked for.
 const CHUNK: usize = 256 << 10;
 
-/// The text of a whole file, as far as it is compared.
+/// The text of a whole file.
 pub(super) struct Text {
     pub(super) input: Input,
+    pub(super) ends: Ends,
+}
+
+/// A text as far as it is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ends {
     pub(super) head: Vec<u8>,
     tail: Vec<u8>,
     pub(super) length: u64,
@@ -28,14 +36,22 @@ impl Text {
     /// Nothing where a compressed file does not decompress to its end: a compressor may still be writing it.
     pub(super) fn of(mut input: Input) -> io::Result<Option<Text>> {
         let compressed = input.compression() != Compression::None;
-        match Text::read(&mut input) {
-            Ok((head, tail, length)) => Ok(Some(Text { input, head, tail, length })),
+        match Ends::of(&mut input) {
+            Ok(ends) => Ok(Some(Text { input, ends })),
             Err(error) if !compressed || is_no_answer(&error, false) => Err(error),
             Err(_) => Ok(None),
         }
     }
 
-    fn read(input: &mut Input) -> io::Result<(Vec<u8>, Vec<u8>, u64)> {
+    /// Whether it is a copy of what was read of a file, or was seen of an unread one: up to there at least, or of the beginning of it.
+    pub(super) fn is_of(&mut self, position: &Position) -> io::Result<bool> {
+        Ok(position.holds(&mut self.input)?
+            || (self.ends.length < position.offset && position.shorter_copy(&mut self.input, false)?.is_some()))
+    }
+}
+
+impl Ends {
+    fn of(input: &mut Input) -> io::Result<Ends> {
         let mut head = vec![0; PREFIX];
         let count = input.read_at(&mut head, 0)?;
         head.truncate(count);
@@ -46,14 +62,14 @@ impl Text {
             let from = length - tail.len() as u64;
             let count = input.read_at(&mut tail, from)?;
             tail.truncate(count);
-            return Ok((head, tail, length));
+            return Ok(Ends { head, tail, length });
         }
         let mut length = 0;
         let mut buffer = vec![0; CHUNK];
         loop {
             let count = input.read_at(&mut buffer, length)?;
             if count == 0 {
-                return Ok((head, tail, length));
+                return Ok(Ends { head, tail, length });
             }
             length += count as u64;
             tail.extend_from_slice(&buffer[count.saturating_sub(TAIL)..count]);
@@ -69,12 +85,6 @@ impl Text {
         };
         Ok(same(&self.head, 0)? && same(&self.tail, self.length - self.tail.len() as u64)?)
     }
-
-    /// Whether it is a copy of what was read of a file, or was seen of an unread one: up to there at least, or of the beginning of it.
-    pub(super) fn is_of(&mut self, position: &Position) -> io::Result<bool> {
-        Ok(position.holds(&mut self.input)?
-            || (self.length < position.offset && position.shorter_copy(&mut self.input, false)?.is_some()))
-    }
 }
 
 /// A file that is left alone for now.
@@ -83,6 +93,8 @@ pub(super) struct Pending {
     pub(super) until: Until,
     /// When it was last seen to have changed, by [`Tailer::steady`].
     pub(super) since: Millis,
+    /// What it is compared by, once it is complete.
+    pub(super) ends: Option<Ends>,
 }
 
 /// When it is judged again, at the latest; once it has changed it always is.
@@ -97,16 +109,27 @@ pub(super) enum Until {
 }
 
 impl Tailer {
-    /// Whether a file was seen to be a copy of what this generation read, while the original was there.
-    pub(super) fn was_copy_of(&self, identity: Identity, generation: u64) -> bool {
-        self.copies.get(&identity).is_some_and(|pending| pending.until == Until::Ends(generation))
+    /// Whether a file was seen to be a copy of what this generation read, while the original was there, and has not changed since.
+    pub(super) fn was_copy_of(&self, identity: Identity, generation: u64, ends: &Ends) -> bool {
+        let pending = self.copies.get(&identity).filter(|pending| pending.until == Until::Ends(generation));
+        pending.is_some_and(|pending| pending.ends.as_ref() == Some(ends))
     }
 
     /// Leaves a file alone until then.
-    pub(super) fn hold(&mut self, found: &super::discover::Found, until: Until) {
-        self.list(found, super::tailer::State::Copy, 0);
-        let pending = Pending { path: found.path.clone(), until, since: self.steady };
+    pub(super) fn hold(&mut self, found: &Found, until: Until, ends: Option<Ends>) {
+        self.list(found, State::Copy, 0);
+        let pending = Pending { path: found.path.clone(), until, since: self.steady, ends };
         self.copies.insert((found.device, found.inode), pending);
+    }
+
+    /// Whether an open file still begins with what was taken for a copy of it: it may have been truncated since, and hold other lines by now
+    /// behind the header, all that was read of it.
+    pub(super) fn still_holds(open: &mut Open, pending: &Pending) -> bool {
+        let Some(ends) = pending.ends.as_ref().filter(|_| open.follower.input.compression() == Compression::None)
+        else {
+            return true;
+        };
+        ends.begins(&mut open.follower.input).unwrap_or(true)
     }
 
     /// Looks at what open files hold now: one that was written over a moment ago is compared by what stands there, too.
@@ -127,12 +150,12 @@ impl Tailer {
 
     /// The file that is there and followed of which this one is a copy, if there is one. A "copy" that is longer than its original is none.
     pub(super) fn original(&mut self, me: Identity, path: &Path, text: &mut Text) -> io::Result<Option<Until>> {
-        if text.length == 0 {
+        if text.ends.length == 0 {
             return Ok(None);
         }
         let shares = |head: &[u8], text: &Text| {
-            let length = head.len().min(text.head.len());
-            length > 0 && head[..length] == text.head[..length]
+            let length = head.len().min(text.ends.head.len());
+            length > 0 && head[..length] == text.ends.head[..length]
         };
         for open in &mut self.open {
             let generation = open.follower.position.generation;
@@ -140,7 +163,7 @@ impl Tailer {
                 continue;
             }
             if let Some(instead) = &open.instead {
-                if shares(instead, text) && text.begins(&mut open.follower.input)? {
+                if shares(instead, text) && text.ends.begins(&mut open.follower.input)? {
                     return Ok(Some(Until::NextLook));
                 }
                 // Of what was read of it before it was written over: `resolve` looks for that.
@@ -157,14 +180,14 @@ impl Tailer {
                 continue;
             }
             let same = match open.follower.input.compression() {
-                Compression::None => text.begins(&mut open.follower.input)?,
-                _ => sound(open.follower.input.again().and_then(|mut input| text.begins(&mut input)))?,
+                Compression::None => text.ends.begins(&mut open.follower.input)?,
+                _ => sound(open.follower.input.again().and_then(|mut input| text.ends.begins(&mut input)))?,
             };
             if same {
                 return Ok(Some(Until::Ends(generation)));
             }
         }
-        let mut closed: BTreeSet<u64> = self.known.with_head(&text.head).into_iter().collect();
+        let mut closed: BTreeSet<u64> = self.known.with_head(&text.ends.head).into_iter().collect();
         closed.extend(stems(path).filter_map(|stem| {
             let metadata = std::fs::metadata(stem).ok()?;
             self.listed.get(&(metadata.dev(), metadata.ino())).map(|listed| listed.generation)
@@ -174,7 +197,7 @@ impl Tailer {
             if (position.device, position.inode) == me || !self.is_followed(position) {
                 continue;
             }
-            if let Some(until) = of_closed(position, text)? {
+            if let Some(until) = of_closed(position, self.listed.get(&(position.device, position.inode)), text)? {
                 return Ok(Some(until));
             }
         }
@@ -182,7 +205,7 @@ impl Tailer {
     }
 }
 
-fn of_closed(position: &Position, text: &mut Text) -> io::Result<Option<Until>> {
+fn of_closed(position: &Position, listed: Option<&Listed>, text: &mut Text) -> io::Result<Option<Until>> {
     let path = Path::new(&position.path);
     let on_its_way = Ok(Some(Until::NextLook));
     let metadata = match std::fs::metadata(path) {
@@ -190,12 +213,14 @@ fn of_closed(position: &Position, text: &mut Text) -> io::Result<Option<Until>> 
         Ok(metadata) if (metadata.dev(), metadata.ino()) == (position.device, position.inode) => metadata,
         // A name that is not text leads nowhere: what is remembered must do.
         _ if position.path.contains('\u{fffd}') => {
-            let copy = text.length <= position.size.max(position.offset) && text.is_of(position)?;
+            let copy = text.ends.length <= position.size.max(position.offset) && text.is_of(position)?;
             return Ok(copy.then_some(Until::Ends(position.generation)));
         }
         _ => return on_its_way,
     };
-    if !position.compressed && metadata.size() >= position.offset && text.length > metadata.size() {
+    // Many files of which only a header was read need not be opened for each newcomer.
+    let unchanged = listed.is_some_and(|one| (one.size, one.modified) == (metadata.size(), Follower::stamp(&metadata)));
+    if !position.compressed && unchanged && text.ends.length > metadata.size() {
         return Ok(None);
     }
     let mut original = match Input::open(path) {
@@ -206,13 +231,13 @@ fn of_closed(position: &Position, text: &mut Text) -> io::Result<Option<Until>> 
         return on_its_way;
     }
     if sound(position.holds(&mut original))? {
-        return Ok(sound(text.begins(&mut original))?.then_some(Until::Ends(position.generation)));
+        return Ok(sound(text.ends.begins(&mut original))?.then_some(Until::Ends(position.generation)));
     }
     // Written over, and not noticed yet.
     if text.is_of(position)? {
         return Ok(Some(Until::Ends(position.generation)));
     }
-    if sound(text.begins(&mut original))? { on_its_way } else { Ok(None) }
+    if sound(text.ends.begins(&mut original))? { on_its_way } else { Ok(None) }
 }
 
 /// What does not decompress is not the same; what cannot be read may be.

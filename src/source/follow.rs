@@ -176,8 +176,8 @@ impl Follower {
 
     /// The position as it is to be kept.
     pub fn kept(&self) -> Position {
-        let size = self.sound.max(self.position.size);
-        let mut position = Position { state: self.state(), size, modified: self.modified, ..self.position.clone() };
+        let mut position =
+            Position { state: self.state(), size: self.sound, modified: self.modified, ..self.position.clone() };
         self.content.describe(&mut position);
         position
     }

@@ -14,13 +14,13 @@ use std::path::Path;
 
 use crmwatch_detectors::Millis;
 
-use super::content::Content;
+use super::content::{Content, HEADERS};
 use super::copies::{Text, Until, sound};
 use super::discover::Found;
 use super::follow::Follower;
 use super::input::{Compression, Input};
 use super::notice::Notice;
-use super::position::{PREFIX, Position};
+use super::position::Position;
 use super::tailer::{CLOSED, Open, State, Tailer};
 use super::whereabouts::Cause;
 use crate::config::Start;
@@ -41,31 +41,42 @@ enum Judged {
 }
 
 impl Tailer {
-    /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
-    pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
+    /// A file that is not followed: one known from before, a copy, a compressed sibling, or new. `itself`: false comes back, and nothing has
+    /// happened, unless it is the file that its inode says.
+    pub(super) fn meet(
+        &mut self,
+        found: &Found,
+        itself: bool,
+        now: Millis,
+        notices: &mut Vec<Notice>,
+    ) -> io::Result<bool> {
         if self.recognise(found) {
-            return Ok(());
+            return Ok(true);
         }
         self.forget_blank(found.inode);
         // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
         let to_be_compressed = found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst");
         if found.size < MAGIC && to_be_compressed {
-            self.hold(found, Until::Changed);
-            return Ok(());
+            self.hold(found, Until::Changed, None);
+            return Ok(true);
         }
         let Some(mut text) = Text::of(open_as_found(found)?)? else {
-            self.hold(found, Until::Changed);
-            return Ok(());
+            self.hold(found, Until::Changed, None);
+            return Ok(true);
         };
-        match self.judge(found, &mut text)? {
-            Judged::Held(until) => self.hold(found, until),
-            Judged::GoesOn(generation) => return self.resume(generation, found, text.input, None, now, notices),
+        let judged = self.judge(found, &mut text)?;
+        let other = |generation: u64| self.known.get(generation).is_none_or(|position| position.inode != found.inode);
+        match judged {
+            Judged::New if itself => return Ok(false),
+            Judged::GoesOn(generation) if itself && other(generation) => return Ok(false),
+            Judged::Held(until) => self.hold(found, until, Some(text.ends)),
+            Judged::GoesOn(generation) => self.resume(generation, found, text.input, None, now, notices)?,
             Judged::Read(generation) => self.set_aside(found, text, Some(generation), now)?,
             Judged::New if text.input.compression() != Compression::None && self.skips_to_end(found.source) => {
                 self.set_aside(found, text, None, now)?;
             }
             Judged::New => {
-                let empty = text.length == 0;
+                let empty = text.ends.length == 0;
                 self.start(found, text.input, now, notices)?;
                 // Of an empty one nobody knows yet whether it is to be a copy: it is looked at again once it holds something.
                 let identity = (found.device, found.inode);
@@ -75,7 +86,7 @@ impl Tailer {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn judge(&mut self, found: &Found, text: &mut Text) -> io::Result<Judged> {
@@ -92,13 +103,15 @@ impl Tailer {
             }
         }
         let mut candidates: Vec<&Position> = self.known.with_inode(found.inode).collect();
-        candidates.extend(self.known.with_head(&text.head).into_iter().filter_map(|one| self.known.get(one)));
+        candidates.extend(self.known.with_head(&text.ends.head).into_iter().filter_map(|one| self.known.get(one)));
         let own = &self.sources[found.source].source.name;
         candidates.retain(|position| position.source == *own && !self.is_followed(position));
-        // The one read furthest is meant: where all that was read of a file is a header, every file with that header goes on from it.
+        // The one of which most is the same is meant: where all that was read of a file is a header, every file with that header goes on from
+        // it.
         candidates.sort_by_key(|position| {
             let missing = self.missing.contains_key(&position.generation);
-            Reverse((position.offset, missing, position.inode == found.inode, position.generation))
+            let same = position.offset.max(position.prefix_length as u64);
+            Reverse((same, missing, position.inode == found.inode, position.generation))
         });
         for position in candidates {
             let generation = position.generation;
@@ -109,7 +122,7 @@ impl Tailer {
             let listed = self.listed.get(&(position.device, position.inode));
             let there = listed.is_some_and(|one| one.generation == generation) && position.inode != found.inode;
             if sound(position.holds(&mut text.input))? {
-                let exact = text.length == position.offset;
+                let exact = text.ends.length == position.offset;
                 return Ok(match finished && exact && (position.whole || there) {
                     true => Judged::Read(generation),
                     // A file that was read to its very end has no longer copy: that is another one that begins alike.
@@ -117,8 +130,8 @@ impl Tailer {
                     false => Judged::GoesOn(generation),
                 });
             }
-            let seen_to_be = self.was_copy_of(identity, generation);
-            if text.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
+            let seen_to_be = self.was_copy_of(identity, generation, &text.ends);
+            if text.ends.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
                 return Ok(if finished { Judged::Read(generation) } else { Judged::Held(Until::Ends(generation)) });
             }
         }
@@ -133,7 +146,7 @@ impl Tailer {
         let there = listed.is_some_and(|one| one.generation == like.generation);
         // Where that file is gone, this one takes its place.
         let generation = match read_as {
-            Some(generation) if !there && text.length == like.offset => generation,
+            Some(generation) if !there && text.ends.length == like.offset => generation,
             _ => {
                 self.next_generation += 1;
                 self.next_generation - 1
@@ -145,7 +158,7 @@ impl Tailer {
             generation,
             device: found.device,
             inode: found.inode,
-            offset: text.length,
+            offset: text.ends.length,
             size: found.size,
             modified: found.modified,
             compressed: text.input.compression() != Compression::None,
@@ -153,7 +166,7 @@ impl Tailer {
             whole: true,
             ..like
         };
-        let content = Content::before(text.length, &mut text.input, Vec::new())?;
+        let content = Content::before(text.ends.length, &mut text.input, Vec::new())?;
         content.describe(&mut position);
         self.finish(position);
         self.list(found, State::Settled, generation);
@@ -181,7 +194,8 @@ impl Tailer {
                     // One that was given up is not done with while something is left of it.
                     position.whole || (position.offset > 0 && (position.compressed || position.offset >= found.size))
                 } else {
-                    self.missing.contains_key(&position.generation)
+                    // Not one whose content was found to be another's a moment ago, by a clock that had not moved on.
+                    self.missing.get(&position.generation).is_some_and(|absence| absence.cause == Cause::Stopped)
                         && position.offset == found.size
                         && !position.compressed
                         && Path::new(&position.path) == found.path
@@ -194,34 +208,34 @@ impl Tailer {
         true
     }
 
-    /// A followed, closed file that has changed, or is to be read.
+    /// A followed, closed file that has changed, or is to be read. False where another one stands in its place, which is to be met then.
     pub(super) fn revive(
         &mut self,
         generation: u64,
         found: &Found,
         now: Millis,
         notices: &mut Vec<Notice>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let identity = (found.device, found.inode);
-        let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        let Some(listed) = self.listed.get_mut(&identity) else { return Ok(()) };
+        let Some(position) = self.known.get(generation).cloned() else { return Ok(true) };
+        let Some(listed) = self.listed.get_mut(&identity) else { return Ok(true) };
         let before = *listed;
         if position.is_blank() {
             self.waiting.remove(&(before.reached, generation));
             if found.size == 0 && position.path == found.path.to_string_lossy() {
                 (listed.size, listed.modified) = (0, found.modified);
-                return Ok(());
+                return Ok(true);
             }
             // It was empty when it was found, which says nothing of what it is: its inode may be that of another file by now.
             self.listed.remove(&identity);
             self.forget(generation);
-            return self.meet(found, now, notices);
+            return Ok(false);
         }
         let mut input = open_as_found(found)?;
         let mut itself = sound(position.holds(&mut input))?;
         // A header is no proof: the inode may be another file's by now, or a copy's.
         let changed = before.size != found.size || before.modified != found.modified;
-        if itself && position.offset <= PREFIX as u64 && changed {
+        if itself && position.offset <= HEADERS && changed {
             itself = position.source == self.sources[found.source].source.name;
             let text = Text::of(input.again()?)?;
             itself &= match text {
@@ -230,11 +244,12 @@ impl Tailer {
             };
         }
         if itself {
-            return self.resume(generation, found, input, Some(before.reached), now, notices);
+            self.resume(generation, found, input, Some(before.reached), now, notices)?;
+            return Ok(true);
         }
         notices.push(Notice::Truncated { source: before.source, path: position.path.clone() });
         self.displaced(position, Cause::Truncated, None, None);
-        self.meet(found, now, notices)
+        Ok(false)
     }
 
     fn skips_to_end(&self, source: usize) -> bool {

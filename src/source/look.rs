@@ -1,7 +1,7 @@
 //! A look at the folders, or at a few paths: what is new, what has changed, what goes by another name, what is not there any more. Not for
 //! what is to be thought of it (`identity`, `whereabouts`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crmwatch_detectors::Millis;
 use super::copies::Until;
 use super::discover::{Entry, Found};
 use super::notice::Notice;
-use super::tailer::{Identity, Listed, State, Tailer};
+use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer, is_followed};
 use super::whereabouts::Cause;
 
 /// A compressed file that is not complete and has not changed for so long is told of.
@@ -113,33 +113,47 @@ impl Tailer {
             self.listed.get(&(found.device, found.inode)).is_some_and(|one| one.state == State::Closed)
                 || self.known.with_inode(found.inode).any(|position| self.missing.contains_key(&position.generation))
         };
-        let (bound, others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
+        let (bound, mut others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
         if !bound.is_empty() || !others.is_empty() {
             self.look_into_open();
         }
-        for found in bound.iter().chain(&others) {
+        for found in bound {
             let identity = (found.device, found.inode);
-            if self.is_written_slowly(found) {
-                continue;
-            }
             let outcome = match self.listed.get(&identity).map(|one| (one.state, one.generation)) {
                 Some((State::Open, _)) => continue,
-                Some((State::Closed, _)) if self.is_second_name(found, whole) => continue,
-                Some((State::Closed, generation)) => self.revive(generation, found, now, notices),
-                Some((State::Settled, _)) => {
-                    self.listed.remove(&identity);
-                    self.meet(found, now, notices)
-                }
-                // One that cannot be judged now stays what it is.
-                Some((State::Copy, _)) | None => self.meet(found, now, notices),
+                Some((State::Closed, _)) if self.is_second_name(&found, whole) => continue,
+                Some((State::Closed, generation)) => self.revive(generation, &found, now, notices),
+                _ if self.is_written_slowly(&found) => continue,
+                _ => self.meet(&found, true, now, notices),
             };
             self.sweep();
-            // One that was renamed or deleted since it was seen is found, or missed, at the next look.
-            if let Err(error) = outcome
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                self.unreadable(&found.path, &error, notices);
+            match outcome {
+                Ok(true) => {}
+                // It has only the inode of the one that was expected. In its turn, so that an original is begun before its copies.
+                Ok(false) => others.push(found),
+                Err(error) => self.not_met(&found, &error, notices),
             }
+        }
+        others.sort_unstable();
+        for found in others {
+            let identity = (found.device, found.inode);
+            let outcome = match self.listed.get(&identity).map(|one| one.state) {
+                Some(State::Open | State::Closed) => continue,
+                _ if self.is_written_slowly(&found) => continue,
+                // One that cannot be judged now stays what it is.
+                _ => self.meet(&found, false, now, notices),
+            };
+            self.sweep();
+            if let Err(error) = outcome {
+                self.not_met(&found, &error, notices);
+            }
+        }
+    }
+
+    fn not_met(&mut self, found: &Found, error: &io::Error, notices: &mut Vec<Notice>) {
+        // One that was renamed or deleted since it was seen is found, or missed, at the next look.
+        if error.kind() != io::ErrorKind::NotFound {
+            self.unreadable(&found.path, error, notices);
         }
     }
 
@@ -190,7 +204,8 @@ impl Tailer {
         if self.copies.is_empty() {
             return;
         }
-        let open: BTreeSet<u64> = self.open.iter().map(|open| open.follower.position.generation).collect();
+        let open = self.open.iter_mut().filter(|open| open.source != CLOSED);
+        let mut open: BTreeMap<u64, &mut Open> = open.map(|open| (open.follower.position.generation, open)).collect();
         let known = |found: &Found| (found.device, found.inode);
         let already: BTreeSet<Identity> = changed.iter().map(known).collect();
         let mut stuck = Vec::new();
@@ -205,8 +220,11 @@ impl Tailer {
                 }
                 Until::NextLook => true,
                 Until::Ends(generation) => {
-                    let there = self.known.get(generation).is_some_and(|position| self.is_followed(position));
-                    !there && !open.contains(&generation)
+                    let known = self.known.get(generation);
+                    match open.get_mut(&generation) {
+                        Some(open) => !Tailer::still_holds(open, pending),
+                        None => !known.is_some_and(|position| is_followed(&self.listed, position)),
+                    }
                 }
             };
             if due && !already.contains(identity) {

@@ -120,11 +120,19 @@ impl Tailer {
             let Some(position) = self.known.get(generation) else { continue };
             let (path, identity) = (position.path.clone(), (position.device, position.inode));
             let outcome = match self.patterns.at(Path::new(&path)) {
-                Some(found) if (found.device, found.inode) == identity => self.revive(generation, &found, now, notices),
+                Some(found) if (found.device, found.inode) == identity => {
+                    match self.revive(generation, &found, now, notices) {
+                        Ok(false) => {
+                            self.look_into_open();
+                            self.meet(&found, false, now, notices)
+                        }
+                        outcome => outcome,
+                    }
+                }
                 // It is not where it was, or its name is not text: the next look finds it.
                 _ => {
                     self.look_again(reached, generation, identity);
-                    Ok(())
+                    Ok(true)
                 }
             };
             self.sweep();

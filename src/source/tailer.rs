@@ -208,8 +208,7 @@ impl Tailer {
 
     /// Whether a position at rest is that of a file that is there and followed.
     pub(super) fn is_followed(&self, position: &Position) -> bool {
-        let listed = self.listed.get(&(position.device, position.inode));
-        listed.is_some_and(|one| one.generation == position.generation && one.state == State::Closed)
+        is_followed(&self.listed, position)
     }
 
     pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error, notices: &mut Vec<Notice>) {
@@ -338,6 +337,12 @@ impl Tailer {
     pub fn watched_folders(&self) -> Vec<PathBuf> {
         self.patterns.folders(|source| self.sources[source].source.watch == crate::config::Watch::Auto)
     }
+}
+
+/// Whether a position at rest is that of a file that is there and followed.
+pub(super) fn is_followed(listed: &AHashMap<Identity, Listed>, position: &Position) -> bool {
+    let listed = listed.get(&(position.device, position.inode));
+    listed.is_some_and(|one| one.generation == position.generation && one.state == State::Closed)
 }
 
 /// The source of a follower that is to be dropped at the end of the round.

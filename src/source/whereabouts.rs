@@ -236,7 +236,7 @@ impl Tailer {
             && listed.is_none()
             && identity != (position.device, position.inode)
             && !compressed
-            && text.length > position.size
+            && text.ends.length > position.size
         {
             offset = None;
         }
@@ -244,7 +244,8 @@ impl Tailer {
             let within = content.as_ref().map(|content| content.within_prefix(&mut text.input)).transpose()?.flatten();
             offset = match within {
                 Some(end) => end,
-                None => position.shorter_copy(&mut text.input, self.was_copy_of(identity, position.generation))?,
+                None => position
+                    .shorter_copy(&mut text.input, self.was_copy_of(identity, position.generation, &text.ends))?,
             };
         }
         let Some(offset) = offset else { return Ok(Search::Nowhere) };

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -15,6 +16,9 @@ const FAREWELL: Duration = Duration::from_secs(60);
 
 /// How long a daemon that is to be killed while it reads may take to start; it is killed then all the same.
 const START: Duration = Duration::from_secs(8);
+
+/// No program hears signals before its first instructions, which a loaded machine may be long in coming to.
+const STARTING: Duration = Duration::from_millis(500);
 
 /// What was done to the daemon.
 #[derive(Debug, Default, Clone, Copy)]
@@ -41,7 +45,7 @@ pub struct Process {
     pub configuration: PathBuf,
     /// Where it logs.
     pub log: PathBuf,
-    child: Option<Child>,
+    child: Option<(Child, Instant)>,
     /// The last batch at the last end.
     batch: u64,
     /// What was done to it.
@@ -64,19 +68,19 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        self.child = Some(child);
+        self.child = Some((child, Instant::now()));
         self.ends.starts += 1;
         Ok(())
     }
 
     /// Ended, though nobody asked it to.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
+        self.child.as_mut().and_then(|(child, _)| child.try_wait().ok().flatten())
     }
 
     /// Kills it.
     pub fn kill(&mut self) -> io::Result<()> {
-        if let Some(mut child) = self.child.take() {
+        if let Some((mut child, _)) = self.child.take() {
             child.kill()?;
             child.wait()?;
             self.ends.kills += 1;
@@ -86,9 +90,10 @@ impl Process {
 
     /// Tells it to stop, and waits until it has.
     pub fn stop(&mut self) -> io::Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let Some((mut child, started)) = self.child.take() else { return Ok(()) };
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)?;
-        let until = Instant::now() + FAREWELL;
+        let told = Instant::now();
+        let until = told + FAREWELL;
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break status;
@@ -100,6 +105,11 @@ impl Process {
             }
             sleep(Duration::from_millis(5));
         };
+        // Told before it had begun to listen to signals: killed like any other program.
+        if status.signal() == Some(15) && told - started < STARTING {
+            self.ends.kills += 1;
+            return Ok(());
+        }
         self.ends.stops += 1;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("told to stop, it ended with {status}"))) }
     }
@@ -153,8 +163,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Only where the run ended early.
         if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
+            let _ = child.0.kill();
+            let _ = child.0.wait();
         }
     }
 }

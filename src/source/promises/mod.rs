@@ -1,6 +1,7 @@
 //! What the tailer promises of files, one test a promise, each named after it. The remark above a test names the reports of other
 //! programs where that promise was broken. Not for random sequences (`tailer_tests`) nor for the daemon around it (`tests/it`).
 
+mod copies_tests;
 mod copytruncate_tests;
 mod encoding_tests;
 mod identity_tests;
