@@ -112,6 +112,7 @@ metrics! {
     storage_free_bytes: IntGauge = "storage_free_bytes" [] "Free bytes of the state directory's file system.";
     storage_min_free_bytes: IntGauge = "storage_min_free_bytes" [] "What must stay free there; below it the oldest partition goes.";
     findings_total: IntCounterVec = "findings_total" ["rule", "severity", "historic"] "Findings, as the alert stage first saw them.";
+    findings_suppressed_total: IntCounterVec = "findings_suppressed_total" ["rule", "by"] "Findings not made because the operator knows better: allow, travel, maintenance.";
     incidents_open: IntGaugeVec = "incidents_open" ["severity"] "Incidents nobody has closed.";
     outbox_messages: IntGaugeVec = "outbox_messages" ["channel"] "Messages waiting to be sent.";
     outbox_parked: IntGaugeVec = "outbox_parked" ["channel"] "Messages refused for good that still concern an open incident.";
@@ -201,17 +202,27 @@ impl Metrics {
         }
     }
 
-    /// Counts a finding.
-    pub fn found(&self, rule: &str, severity: Severity, historic: bool) {
+    /// The label of a rule: its id, as long as there are not too many.
+    fn rule_label<'r>(&self, rule: &'r str) -> &'r str {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let rule = if rules.contains(rule) {
+        if rules.contains(rule) {
             rule
         } else if rules.len() < RULES_KEPT {
             rules.insert(rule.to_owned());
             rule
         } else {
             "other"
-        };
+        }
+    }
+
+    /// Counts a finding that was not made because of what the operator knows.
+    pub fn suppressed(&self, rule: &str, by: &str) {
+        self.findings_suppressed_total.with_label_values(&[self.rule_label(rule), by]).inc();
+    }
+
+    /// Counts a finding.
+    pub fn found(&self, rule: &str, severity: Severity, historic: bool) {
+        let rule = self.rule_label(rule);
         let historic = if historic { "true" } else { "false" };
         self.findings_total.with_label_values(&[rule, severity.word(), historic]).inc();
     }
@@ -307,6 +318,7 @@ mod tests {
         metrics.channel("email");
         metrics.queue("batches", 8).set(2);
         metrics.found("bulk-export", Severity::High, false);
+        metrics.suppressed("bulk-export", "travel");
         metrics.commit_seconds.observe(0.02);
         let text = metrics.gather_text();
         for line in [
@@ -316,6 +328,7 @@ mod tests {
             "crmwatch_source_lag_bytes{source=\"portal\"} 0",
             "crmwatch_source_last_event_timestamp_seconds{source=\"portal\"} 1700000000",
             "crmwatch_findings_total{historic=\"false\",rule=\"bulk-export\",severity=\"high\"} 1",
+            "crmwatch_findings_suppressed_total{by=\"travel\",rule=\"bulk-export\"} 1",
             "crmwatch_outbox_messages{channel=\"email\"} 0",
             "crmwatch_outbox_oldest_seconds{channel=\"email\"} 0",
             "crmwatch_alerts_sent_total{channel=\"email\",result=\"parked\"} 0",

@@ -1,21 +1,50 @@
-//! What the operator allows: known travel, maintenance windows, scanners of one's own. Each has a reason and, mostly, an end. A finding
-//! that an allowance covers is not made; what it would have taught is learned all the same. Not for thresholds (settings).
+//! What the operator knows and the logs do not: who may do what, who travels, when there is maintenance. Each entry has a reason and an end.
+//! A finding that an entry covers is not made, and counted; what it would have taught is learned all the same. Not for thresholds (settings),
+//! nor for reading the entries (the configuration).
 
-use serde::{Deserialize, Serialize};
+use ahash::AHashMap;
 
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::Detection;
 use crate::place::Cidr;
 
-/// One line of the list as it is written. Everything that is given must fit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Which list an entry stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Knowledge {
+    /// Somebody may do something.
+    Allowed,
+    /// Somebody is in a country.
+    Travel,
+    /// Something is being worked on.
+    Maintenance,
+}
+
+impl Knowledge {
+    /// The section's name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Knowledge::Allowed => "allow",
+            Knowledge::Travel => "travel",
+            Knowledge::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// Rules that a journey explains: those about where somebody is.
+pub const OF_PLACE: [&str; 4] = ["concurrent-sessions", "first-seen-risk", "impossible-travel", "session-hijack"];
+
+/// One entry, checked. Everything that is given must fit; of a list, one of it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Allowance {
+    /// The list it stands in.
+    pub knowledge: Knowledge,
     /// Why: shown when it is reviewed.
     pub reason: String,
-    /// The rule's id; all rules where absent.
-    pub rule: Option<String>,
+    /// Ids of rules; all where there is none.
+    pub rules: Vec<String>,
+    /// Names of sources the deciding event came from; all where there is none.
+    pub sources: Vec<String>,
     /// User name, e-mail address or id the finding is about.
     pub user: Option<String>,
     /// Role or department of the person.
@@ -23,107 +52,43 @@ pub struct Allowance {
     /// App, by id or name.
     pub app: Option<String>,
     /// A network in which every address of the finding lies.
-    pub network: Option<String>,
-    /// The country the event comes from, ISO 3166 alpha-2.
+    pub network: Option<Cidr>,
+    /// The country the event comes from, ISO 3166 alpha-2; the person's own fits, too, since a traveller's programs and VPN stay at home.
     pub country: Option<String>,
     /// The kind of record.
     pub object: Option<String>,
-    /// From when on: RFC 3339, or a day in UTC.
-    pub from: Option<String>,
-    /// Until when: RFC 3339, or a day in UTC, which is included.
-    pub until: Option<String>,
+    /// From when on.
+    pub from: Millis,
+    /// Until when.
+    pub until: Millis,
 }
 
-/// An allowance cannot be used. Who wrote it mends it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AllowanceError {
-    /// Without a reason nobody dares to remove it.
-    #[error("an allowance needs a `reason`")]
-    NoReason,
-    /// It would silence everything.
-    #[error(
-        "the allowance {0:?} names neither rule, user, group, app, network, country nor object: it would silence everything"
-    )]
-    Everything(String),
-    /// Not a network.
-    #[error("the allowance {0:?}: {1:?} is not a network such as 198.51.100.0/24")]
-    Network(String, String),
-    /// Not a time.
-    #[error("the allowance {0:?}: {1:?} is neither a day (2026-03-31) nor a time (2026-03-31T18:00:00Z)")]
-    Time(String, String),
-}
-
-#[derive(Debug)]
-struct Ready {
-    written: Allowance,
-    network: Option<Cidr>,
-    from: Millis,
-    until: Millis,
-}
-
-/// The list.
-#[derive(Debug, Default)]
-pub struct Allowances(Vec<Ready>);
-
-fn moment(text: &str, end: bool) -> Option<Millis> {
-    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Some(time.timestamp_millis());
-    }
-    let day = text.parse::<chrono::NaiveDate>().ok()?;
-    let midnight = day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis();
-    Some(if end { midnight + 86_400_000 - 1 } else { midnight })
-}
-
-impl Allowances {
-    /// Checks the list.
-    pub fn new(list: Vec<Allowance>) -> Result<Allowances, AllowanceError> {
-        list.into_iter().map(ready).collect::<Result<_, _>>().map(Allowances)
-    }
-
-    /// Takes away what is allowed.
-    pub(crate) fn sift(&self, found: &mut Vec<Detection>, event: &Event) {
-        if !self.0.is_empty() {
-            found.retain(|detection| !self.0.iter().any(|one| one.covers(detection, event)));
+impl Allowance {
+    /// An entry that covers everything, always.
+    pub fn new(knowledge: Knowledge, reason: &str) -> Allowance {
+        Allowance {
+            knowledge,
+            reason: reason.to_owned(),
+            rules: Vec::new(),
+            sources: Vec::new(),
+            user: None,
+            group: None,
+            app: None,
+            network: None,
+            country: None,
+            object: None,
+            from: Millis::MIN,
+            until: Millis::MAX,
         }
     }
-}
 
-fn ready(written: Allowance) -> Result<Ready, AllowanceError> {
-    let name = written.reason.clone();
-    if name.trim().is_empty() {
-        return Err(AllowanceError::NoReason);
-    }
-    let conditions = [
-        &written.rule,
-        &written.user,
-        &written.group,
-        &written.app,
-        &written.network,
-        &written.country,
-        &written.object,
-    ];
-    if conditions.iter().all(|one| one.is_none()) {
-        return Err(AllowanceError::Everything(name));
-    }
-    let network = match &written.network {
-        Some(text) => Some(Cidr::parse(text).ok_or_else(|| AllowanceError::Network(name.clone(), text.clone()))?),
-        None => None,
-    };
-    let time = |text: &Option<String>, end, otherwise| match text {
-        Some(text) => moment(text, end).ok_or_else(|| AllowanceError::Time(name.clone(), text.clone())),
-        None => Ok(otherwise),
-    };
-    let (from, until) = (time(&written.from, false, Millis::MIN)?, time(&written.until, true, Millis::MAX)?);
-    Ok(Ready { written, network, from, until })
-}
-
-impl Ready {
     fn covers(&self, detection: &Detection, event: &Event) -> bool {
-        let wanted = &self.written;
         let same = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
+        let about_user = detection.primary.starts_with("user.");
         let named = |fields: &[Field], wanted: &str| {
             fields.iter().any(|field| {
-                let about = detection.primary.starts_with("user.") || !field.name().starts_with("user.");
+                // One user of many does not speak for an attack on all.
+                let about = about_user || !field.name().starts_with("user.");
                 let first = detection.entity.first(field.name()).filter(|_| about);
                 first.is_some_and(|one| one.eq_ignore_ascii_case(wanted))
                     || (about && event.text(*field).is_some_and(|one| one.eq_ignore_ascii_case(wanted)))
@@ -132,7 +97,12 @@ impl Ready {
         let person = event.person.as_deref();
         let of_group = |group: &str| {
             let has = |one: Option<&str>| one.is_some_and(|one| one.eq_ignore_ascii_case(group));
-            person.is_some_and(|person| has(person.role.as_deref()) || has(person.department.as_deref()))
+            about_user && person.is_some_and(|person| has(person.role.as_deref()) || has(person.department.as_deref()))
+        };
+        let of_country = |country: &str| {
+            let own = person.and_then(|person| person.country.as_deref());
+            let Some(there) = event.text(Field::SourceCountry) else { return false };
+            there.eq_ignore_ascii_case(country) || own.is_some_and(|own| own.eq_ignore_ascii_case(there))
         };
         let addresses = detection.entity.0.get(Field::SourceIp.name());
         let inside = |network: &Cidr| {
@@ -142,19 +112,69 @@ impl Ready {
         };
         event.time >= self.from
             && event.time <= self.until
-            && same(&wanted.rule, &|rule| *detection.rule == *rule)
-            && same(&wanted.user, &|user| {
-                named(&[Field::UserName, Field::UserEmail, Field::UserId, Field::Person], user)
-            })
-            && same(&wanted.app, &|app| named(&[Field::OauthClientId, Field::OauthClientName], app))
-            && same(&wanted.group, &of_group)
+            && (self.rules.is_empty() || self.rules.iter().any(|rule| **rule == *detection.rule))
+            && (self.sources.is_empty() || self.sources.iter().any(|source| **source == *event.origin.source))
+            && same(&self.user, &|user| named(&[Field::UserName, Field::UserEmail, Field::UserId, Field::Person], user))
+            && same(&self.app, &|app| named(&[Field::OauthClientId, Field::OauthClientName], app))
+            && same(&self.group, &of_group)
             && self.network.as_ref().is_none_or(inside)
-            && same(&wanted.country, &|country| {
-                event.text(Field::SourceCountry).is_some_and(|one| one.eq_ignore_ascii_case(country))
-            })
-            && same(&wanted.object, &|object| {
+            && same(&self.country, &of_country)
+            && same(&self.object, &|object| {
                 event.text(Field::ObjectType).is_some_and(|one| one.eq_ignore_ascii_case(object))
             })
+    }
+}
+
+/// What was not made because of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppressed {
+    /// The rule.
+    pub rule: String,
+    /// The list of the entry that covered it.
+    pub knowledge: Knowledge,
+}
+
+/// How many episodes of suppressed findings are told apart; beyond, one may be counted twice.
+const TOLD_APART: usize = 10_000;
+
+/// The list.
+#[derive(Debug, Default)]
+pub struct Allowances {
+    list: Vec<Allowance>,
+    /// Rule and subject, and until when more of the same is the same finding. For counting only.
+    episodes: AHashMap<(String, String), Millis>,
+    suppressed: Vec<Suppressed>,
+}
+
+impl Allowances {
+    /// Of checked entries.
+    pub fn new(list: Vec<Allowance>) -> Allowances {
+        Allowances { list, ..Allowances::default() }
+    }
+
+    /// Takes away what is covered, and counts it.
+    pub(crate) fn sift(&mut self, found: &mut Vec<Detection>, event: &Event) {
+        if self.list.is_empty() {
+            return;
+        }
+        let Allowances { list, episodes, suppressed } = self;
+        found.retain(|detection| {
+            let Some(covering) = list.iter().find(|one| one.covers(detection, event)) else { return true };
+            if episodes.len() > TOLD_APART {
+                episodes.clear();
+            }
+            let until = episodes.entry((detection.rule.to_string(), detection.subject.clone())).or_insert(Millis::MIN);
+            if event.time > *until {
+                suppressed.push(Suppressed { rule: detection.rule.to_string(), knowledge: covering.knowledge });
+            }
+            *until = (*until).max(event.time.saturating_add(detection.quiet));
+            false
+        });
+    }
+
+    /// What was suppressed since the last call, each episode once.
+    pub(crate) fn drain(&mut self) -> Vec<Suppressed> {
+        std::mem::take(&mut self.suppressed)
     }
 }
 
@@ -162,24 +182,27 @@ impl Ready {
 mod tests {
     use super::*;
     use crate::finding::Severity;
-    use crate::scenario::{BERLIN, SAO_PAULO, event};
+    use crate::scenario::{BERLIN, DAY, SAO_PAULO, START, Site, event};
 
     fn travel() -> Allowance {
         Allowance {
-            reason: "trade fair".into(),
-            rule: Some("impossible-travel".into()),
+            rules: vec!["impossible-travel".into()],
             user: Some("Mia".into()),
             country: Some("br".into()),
-            from: Some("2026-03-01".into()),
-            until: Some("2026-03-02".into()),
-            ..Allowance::default()
+            from: START,
+            until: START + 2 * DAY * 60_000 - 1,
+            ..Allowance::new(Knowledge::Travel, "trade fair")
         }
     }
 
     fn left(allowance: Allowance, rule: &'static str, minute: i64, user: &str) -> usize {
-        let event = event(minute, user, SAO_PAULO, "login", -1);
+        left_at(allowance, rule, minute, user, SAO_PAULO)
+    }
+
+    fn left_at(allowance: Allowance, rule: &'static str, minute: i64, user: &str, site: Site) -> usize {
+        let event = event(minute, user, site, "login", -1);
         let mut found = vec![Detection::about(&event, rule, Severity::High)];
-        Allowances::new(vec![allowance]).expect("right").sift(&mut found, &event);
+        Allowances::new(vec![allowance]).sift(&mut found, &event);
         found.len()
     }
 
@@ -188,30 +211,66 @@ mod tests {
         assert_eq!(left(travel(), "impossible-travel", 60, "mia"), 0);
         assert_eq!(left(travel(), "impossible-travel", 60, "ben"), 1);
         assert_eq!(left(travel(), "bulk-export", 60, "mia"), 1);
-        assert_eq!(left(travel(), "impossible-travel", 1_440, "mia"), 1, "the day after");
-        assert_eq!(left(Allowance { country: Some("DE".into()), ..travel() }, "impossible-travel", 60, "mia"), 1);
-        let network = |text: &str| Allowance { network: Some(text.into()), ..travel() };
+        assert_eq!(left(travel(), "impossible-travel", 2 * DAY, "mia"), 1, "the day after");
+        assert_eq!(left_at(travel(), "impossible-travel", 60, "mia", BERLIN), 1, "elsewhere");
+        let network = |text: &str| Allowance { network: Cidr::parse(text), ..travel() };
         assert_eq!(left(network("198.51.100.0/24"), "impossible-travel", 60, "mia"), 0);
         assert_eq!(left(network("203.0.113.0/24"), "impossible-travel", 60, "mia"), 1);
     }
 
     #[test]
-    fn one_that_says_no_reason_or_silences_everything_is_refused() {
-        let refused = |allowance| Allowances::new(vec![allowance]).expect_err("wrong").to_string();
-        assert!(refused(Allowance::default()).contains("reason"));
-        assert!(refused(Allowance { reason: "x".into(), ..Allowance::default() }).contains("everything"));
-        assert!(refused(Allowance { network: Some("office".into()), ..travel() }).contains("not a network"));
-        assert!(refused(Allowance { until: Some("soon".into()), ..travel() }).contains("neither a day"));
+    fn a_traveller_s_own_country_is_no_surprise_either_and_a_third_one_is() {
+        let at = |site: Site| {
+            let mut event = event(60, "mia", site, "login", -1);
+            let home = crate::Person { user: "mia".into(), country: Some("DE".into()), ..crate::Person::default() };
+            event.person = Some(std::sync::Arc::new(home));
+            let mut found = vec![Detection::about(&event, "impossible-travel", Severity::High)];
+            Allowances::new(vec![travel()]).sift(&mut found, &event);
+            found.len()
+        };
+        assert_eq!([at(SAO_PAULO), at(BERLIN), at(crate::scenario::PARIS)], [0, 0, 1]);
+    }
+
+    #[test]
+    fn maintenance_covers_what_comes_from_its_sources_while_it_lasts() {
+        let window = |sources: &[&str]| Allowance {
+            sources: sources.iter().map(|one| (*one).to_owned()).collect(),
+            until: START + 3_600_000,
+            ..Allowance::new(Knowledge::Maintenance, "migration")
+        };
+        assert_eq!(left(window(&["crm"]), "mass-update", 30, "mia"), 0);
+        assert_eq!(left(window(&["portal"]), "mass-update", 30, "mia"), 1);
+        assert_eq!(left(window(&["crm"]), "mass-update", 61, "mia"), 1);
     }
 
     #[test]
     fn one_user_of_many_does_not_silence_an_attack_on_all() {
-        let event = event(0, "mia", BERLIN, "login", -1);
-        let mut detection = Detection::about(&event, "password-spray", Severity::High);
-        detection.primary = "source.ip";
-        let allowance = Allowance { reason: "x".into(), user: Some("mia".into()), ..Allowance::default() };
-        let mut found = vec![detection];
-        Allowances::new(vec![allowance]).expect("right").sift(&mut found, &event);
-        assert_eq!(found.len(), 1);
+        for allowance in [
+            Allowance { user: Some("mia".into()), ..Allowance::new(Knowledge::Allowed, "x") },
+            Allowance { group: Some("sales".into()), ..Allowance::new(Knowledge::Allowed, "x") },
+        ] {
+            let mut event = event(0, "mia", BERLIN, "login", -1);
+            let sales = crate::Person { user: "mia".into(), role: Some("sales".into()), ..crate::Person::default() };
+            event.person = Some(std::sync::Arc::new(sales));
+            let mut detection = Detection::about(&event, "password-spray", Severity::High);
+            detection.primary = "source.ip";
+            let mut found = vec![detection];
+            Allowances::new(vec![allowance]).sift(&mut found, &event);
+            assert_eq!(found.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_suppressed_is_counted_once_an_episode() {
+        let mut allowances = Allowances::new(vec![travel()]);
+        for minute in [1, 2, 3, 1_000] {
+            let event = event(minute, "mia", SAO_PAULO, "login", -1);
+            let one = Detection { quiet: 600_000, ..Detection::about(&event, "impossible-travel", Severity::High) };
+            allowances.sift(&mut vec![one], &event);
+        }
+        let counted = allowances.drain();
+        assert_eq!(counted.len(), 2);
+        assert_eq!((&*counted[0].rule, counted[0].knowledge.word()), ("impossible-travel", "travel"));
+        assert!(allowances.drain().is_empty());
     }
 }

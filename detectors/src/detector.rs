@@ -81,6 +81,11 @@ pub trait Detector: Send {
     /// event. What it finds is decided by an event that stands for the silence.
     fn tick(&mut self, _now: Millis, _out: &mut Vec<(Event, Detection)>) {}
 
+    /// Takes the operator's other Sigma rules over; of interest to one detector only.
+    fn reload(&mut self, _rules: &crate::sigma::Texts) -> Result<(), crate::registry::SettingsError> {
+        Ok(())
+    }
+
     /// State changed since the last call, in an order that depends on nothing but the state.
     fn changes(&mut self) -> Vec<StateChange>;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
-use crate::allowance::Allowances;
+use crate::allowance::{Allowances, Suppressed};
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::episode::{self, Episodes};
 use crate::event::{Event, Millis};
@@ -12,6 +12,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Finding, Severity};
 use crate::habits::{self, Habits};
 use crate::registry::{self, SettingsError};
+use crate::sigma::Texts;
 
 const OWNER: &str = "engine";
 
@@ -37,11 +38,11 @@ pub struct Engine {
 impl Engine {
     /// Every detector of the registry that the settings do not switch off (`enabled = false`).
     pub fn new(settings: &Settings) -> Result<Engine, SettingsError> {
-        Engine::with_rules(settings, &[])
+        Engine::with_rules(settings, &Texts::default())
     }
 
-    /// The same, with Sigma rules (file name and text) beside the shipped ones.
-    pub fn with_rules(settings: &Settings, rules: &[(String, String)]) -> Result<Engine, SettingsError> {
+    /// The same, with Sigma rules beside the shipped ones.
+    pub fn with_rules(settings: &Settings, rules: &Texts) -> Result<Engine, SettingsError> {
         Ok(Engine::with(registry::build_with(settings, rules)?))
     }
 
@@ -69,9 +70,19 @@ impl Engine {
         }
     }
 
+    /// Takes other Sigma rules over from the next event on; what unchanged ones remember stays. Where they are wrong nothing changes.
+    pub fn reload(&mut self, rules: &Texts) -> Result<(), SettingsError> {
+        self.detectors.iter_mut().try_for_each(|detector| detector.reload(rules))
+    }
+
     /// What the operator allows: findings that it covers are not made.
     pub fn allow(&mut self, allowances: Allowances) {
         self.allowances = allowances;
+    }
+
+    /// The findings not made because of what the operator allows, since the last call.
+    pub fn suppressed(&mut self) -> Vec<Suppressed> {
+        self.allowances.drain()
     }
 
     /// All rules, in the order of their detectors.

@@ -201,6 +201,12 @@ pub struct Cidr {
     length: u8,
 }
 
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.base, self.length)
+    }
+}
+
 impl Cidr {
     /// Reads one.
     pub fn parse(text: &str) -> Option<Cidr> {

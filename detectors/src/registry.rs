@@ -92,11 +92,11 @@ pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
 
 /// Every detector the settings leave switched on.
 pub fn build(settings: &Settings) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
-    build_with(settings, &[])
+    build_with(settings, &sigma::Texts::default())
 }
 
-/// Every detector the settings leave switched on, and Sigma rules (file name and text) beside the shipped ones.
-pub fn build_with(settings: &Settings, rules: &[(String, String)]) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
+/// Every detector the settings leave switched on, and Sigma rules beside the shipped ones.
+pub fn build_with(settings: &Settings, rules: &sigma::Texts) -> Result<Vec<Box<dyn Detector>>, SettingsError> {
     for id in settings.keys() {
         if !ids().any(|one| one == id) {
             return Err(SettingsError::Unknown { id: id.clone(), nearest: None });

@@ -9,8 +9,9 @@
 //! # How it decides
 //! For each source the hours of the week in which events came are remembered for eight weeks, and the hours of the day for the first fortnight. An hour
 //! counts as missing when it is over (the source's lateness added), nothing came in it, and something did in the same hour of the last two weeks at least; in
-//! the first two weeks, in the same hour of each of the last five days. From `hours` missing hours in a row on it is medium; after a day it is told once more. So a quiet night
-//! and a weekend raise nothing where they are always quiet. Time comes from the pipeline's ticks, not from events, for silence has none.
+//! the first two weeks, in the same hour of each of the last five days. From `hours` missing hours in a row on it is medium; the finding grows each hour. So a quiet night
+//! and a weekend raise nothing where they are always quiet. Time comes from the pipeline's ticks, not from events, for silence has none. A
+//! source whose newest event was more than a day old whenever everything there was had been read is an archive, and never silent.
 //!
 //! # False positives
 //! Maintenance; a holiday (a source of which people are the only cause).
@@ -38,6 +39,8 @@ const WEEK_HOURS: i64 = 168;
 /// Weeks of an hour's past, as bits.
 const WEEKS: i64 = 8;
 const DAY_HOURS: i64 = 24;
+/// A source whose newest event is no older than this, beyond its lateness, is being written.
+const LIVE: Millis = 24 * HOUR;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub struct Spoken {
     /// Hours since 1970 in which something came, newest last.
     hours: std::collections::BTreeSet<i64>,
     told: Option<Millis>,
+    /// It has been read while it was being written: an archive that nobody writes to any more is not silent.
+    live: bool,
 }
 
 impl Resident for Spoken {
@@ -134,8 +139,15 @@ impl Watch for SourceSilent {
                 continue;
             }
             let Some(spoken) = at.states.get(&source) else { continue };
+            if !spoken.live {
+                if now - spoken.last > spoken.lateness + LIVE {
+                    continue;
+                }
+                at.states.touch(&source, Millis::MIN).live = true;
+            }
+            let Some(spoken) = at.states.get(&source) else { continue };
             let Some((first, count)) = spoken.missing(now) else { continue };
-            let again = spoken.told.is_none_or(|told| now - told >= 24 * HOUR);
+            let again = spoken.told.is_none_or(|told| now - told >= HOUR);
             if count >= at.settings.hours && again {
                 let last = spoken.last;
                 at.states.touch(&source, Millis::MIN).told = Some(now);
@@ -191,6 +203,7 @@ mod tests {
         let mut engine = engine();
         for day in (0..days).filter(|day| day % 7 < 5) {
             (0..28).for_each(|half| engine.observe(&event(day * DAY + 360 + half * 30, "mia", BERLIN, "view", 1)));
+            engine.tick(START + day * 86_400_000 + 21 * HOUR);
         }
         let mut found = std::collections::BTreeMap::new();
         for hour in hours {
@@ -240,7 +253,20 @@ mod tests {
         for change in first.changes() {
             second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
-        second.tick(START + 6 * 86_400_000 + 5 * HOUR);
+        second.tick(START + 6 * 86_400_000 + 4 * HOUR + HOUR / 2);
         assert_eq!((told.len(), second.drain().len()), (1, 0));
+        second.tick(START + 6 * 86_400_000 + 5 * HOUR);
+        let again = second.drain();
+        assert_eq!((again.len(), again[0].id), (1, told[0].id), "it grows and is the same");
+    }
+
+    #[test]
+    fn an_archive_is_not_silent() {
+        let mut engine = engine();
+        for day in 0..20 {
+            (0..24).for_each(|hour| engine.observe(&event(day * DAY + hour * 60, "mia", BERLIN, "view", 1)));
+        }
+        engine.tick(START + 90 * 86_400_000);
+        assert!(engine.drain().is_empty());
     }
 }

@@ -213,7 +213,8 @@ mod tests {
 
     fn run(events: &[Event]) -> Vec<Finding> {
         let settings = serde_json::json!({});
-        let sigma = crate::sigma::Sigma::new(&crate::engine::Settings::new(), &[]).expect("shipped rules load");
+        let sigma = crate::sigma::Sigma::new(&crate::engine::Settings::new(), &crate::sigma::Texts::default())
+            .expect("shipped rules load");
         let detector = crate::watch::build::<SuccessAfterAttack>(&settings).expect("defaults fit");
         let mut engine = Engine::with(vec![detector, Box::new(Late(Box::new(sigma)))]);
         events.iter().for_each(|event| engine.observe(event));

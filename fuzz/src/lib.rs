@@ -299,7 +299,7 @@ pub fn positions(bytes: &[u8]) {
         file.write_all(bytes).expect("written");
         let mut input = Input::open(file.path()).expect("opened");
         let _ = position.fits(&mut input);
-        let _ = position.shorter_copy(&mut input);
+        let _ = position.shorter_copy(&mut input, true);
     }
     if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
         let text = serde_json::to_string(&segments).expect("segments serialise");
@@ -360,7 +360,7 @@ pub fn config(bytes: &[u8]) {
     if let Err(error) = Config::parse(Path::new("crmwatch.toml"), &text) {
         assert!(!error.to_string().is_empty());
     }
-    if let Err(error) = sigma::load(&[("rule.yml".to_owned(), text.into_owned())]) {
+    if let Err(error) = sigma::load(&sigma::Texts::one("rule.yml", &text)) {
         assert!(!error.to_string().is_empty());
     }
 }

@@ -236,7 +236,8 @@ fn manuals(document: &mut Document, words: &Words, settings: &AlertSettings, fin
             named.push(&row.finding.rule);
         }
     }
-    let rules = named.iter().take(3).filter_map(|rule| settings.rules.get(*rule));
+    let known = settings.rules.now();
+    let rules = named.iter().take(3).filter_map(|rule| known.get(*rule));
     for rule in rules {
         for (heading, title) in [("What to check", words.check), ("False positives", words.false_positives)] {
             if let Some(prose) = rule.manual.section(heading).filter(|prose| !prose.is_empty()) {

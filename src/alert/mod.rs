@@ -17,8 +17,8 @@ mod summary;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono_tz::Tz;
@@ -41,8 +41,8 @@ pub struct AlertSettings {
     pub alerts: Alerts,
     /// `en` or `zh-CN`.
     pub locale: String,
-    /// Every rule with its manual, by id (`Engine::rules`).
-    pub rules: BTreeMap<String, Rule>,
+    /// Every rule with its manual.
+    pub rules: Manuals,
     /// The zone a person works in, by any of his names; times are shown in UTC where it is not known.
     pub zone_of: ZoneOf,
 }
@@ -50,7 +50,24 @@ pub struct AlertSettings {
 impl AlertSettings {
     /// Settings that know no rule and nobody's zone.
     pub fn new(alerts: Alerts, locale: &str) -> AlertSettings {
-        AlertSettings { alerts, locale: locale.to_owned(), rules: BTreeMap::new(), zone_of: Box::new(|_| None) }
+        AlertSettings { alerts, locale: locale.to_owned(), rules: Manuals::default(), zone_of: Box::new(|_| None) }
+    }
+}
+
+/// Every rule with its manual, by id; others take their place while the stage is at work. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Manuals(Arc<RwLock<Arc<BTreeMap<String, Rule>>>>);
+
+impl Manuals {
+    /// Those of all rules in force (`Engine::rules`).
+    pub fn put(&self, rules: Vec<Rule>) {
+        let rules = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Those in force now.
+    pub fn now(&self) -> Arc<BTreeMap<String, Rule>> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The stage as a whole: what people are told, how often, and that no crash loses or doubles it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -131,7 +130,7 @@ impl House {
             techniques: Vec::new(),
             settings: serde_json::json!({}),
         };
-        settings.rules = BTreeMap::from([(rule.id.clone(), rule)]);
+        settings.rules.put(vec![rule]);
         settings.zone_of = Box::new(|name| (name == "王小明").then_some(Tz::Asia__Shanghai));
         let channels: Vec<Box<dyn Channel>> = vec![Box::new(self.post.clone())];
         self.stage =

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use clap::Parser;
-use crmwatch_detectors::{Millis, json};
+use crmwatch_detectors::{Millis, codec, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,6 +28,13 @@ pub enum Question {
         /// At most so many.
         limit: usize,
     },
+    /// Every event of a stretch of time in canonical order, in its stored form.
+    Replay {
+        /// From that time on.
+        since: Millis,
+        /// Before that time.
+        until: Option<Millis>,
+    },
     /// `crmwatch alerts` with these words.
     Alerts {
         /// As typed, after `alerts`.
@@ -41,6 +48,8 @@ pub enum Question {
 pub enum Answer {
     /// One event, as flat names.
     Event(Map<String, Value>),
+    /// One event in its stored form, as hexadecimal digits.
+    Stored(String),
     /// Text to be shown as it is; it is neutral.
     Text(String),
     /// The end.
@@ -81,6 +90,12 @@ pub fn answer(
     give(last)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    digits.map(char::from).collect()
+}
+
 enum Fault {
     Refused(String),
     Gone(std::io::Error),
@@ -115,6 +130,20 @@ fn respond(
                 return Err(Fault::Gone(error));
             }
             Ok(Answer::Done { total: hits.total, exact: hits.exact, newest: store.newest_time() })
+        }
+        Question::Replay { since, until } => {
+            let (mut gone, mut total, mut bytes) = (None, 0, Vec::new());
+            store.replay(*since, until.unwrap_or(Millis::MAX), |event| {
+                bytes.clear();
+                codec::encode(&event, &mut bytes);
+                total += 1;
+                gone = give(Answer::Stored(hex(&bytes))).err();
+                gone.is_none()
+            })?;
+            if let Some(error) = gone {
+                return Err(Fault::Gone(error));
+            }
+            Ok(Answer::Done { total, exact: true, newest: store.newest_time() })
         }
         Question::Alerts { arguments } => {
             let line = AlertsLine::try_parse_from(arguments)?;

@@ -28,7 +28,7 @@ impl Alerts {
             match answer {
                 Answer::Text(text) => out.write_all(text.as_bytes())?,
                 Answer::Refused(reason) => refused = Some(reason),
-                Answer::Event(_) | Answer::Done { .. } => {}
+                Answer::Event(_) | Answer::Stored(_) | Answer::Done { .. } => {}
             }
             Ok(())
         })?;

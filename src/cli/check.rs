@@ -72,6 +72,10 @@ impl Check {
                 "no [email] section: incidents are recorded and shown as metrics, but nobody gets a mail".to_owned(),
             );
         }
+        for over in config.allowances.iter().filter(|one| one.until < crate::pipeline::now()) {
+            let until = crmwatch_detectors::json::timestamp(over.until);
+            remarks.push(format!("[[{}]] {:?} is over since {until}: remove it", over.knowledge.word(), over.reason));
+        }
         for remark in remarks.iter().filter(|_| !self.json) {
             println!("note: {remark}");
         }

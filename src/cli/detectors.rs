@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use crmwatch_detectors::{Engine, Rule, sigma};
+use crmwatch_detectors::allowance::Allowance;
+use crmwatch_detectors::json::timestamp;
+use crmwatch_detectors::{Engine, Millis, Rule, sigma};
 
 use super::{Exit, output};
-use crate::config::{Config, nearest};
+use crate::config::{Config, nearest, rule_texts};
+use crate::text::one_line;
 
 /// What is watched, with thresholds and reasons.
 #[derive(Debug, Args)]
@@ -33,8 +36,17 @@ enum Action {
         /// Its id.
         name: String,
     },
-    /// Run the test events that the Sigma rules carry.
-    Test,
+    /// What the configuration says findings are not made about: allowed, travel, maintenance. How often it did is the metric
+    /// crmwatch_findings_suppressed_total.
+    Allowed,
+    /// Run the test events that the Sigma rules carry: those of the shipped rules and of the configuration, or of these files alone.
+    ///
+    /// Ends with 1 if a rule did not do what its test says, or if rules cannot be loaded; the error names file and line.
+    Test {
+        /// Rule files, or folders of them; without --config their placeholders have no values.
+        #[arg(value_name = "FILE or DIR")]
+        paths: Vec<PathBuf>,
+    },
 }
 
 impl Detectors {
@@ -65,9 +77,19 @@ impl Detectors {
                 };
                 explain(rule, &mut out)?;
             }
-            Action::Test => {
+            Action::Allowed => {
+                let Some(config) = &config else {
+                    bail!("name a configuration with --config: the entries stand in it")
+                };
+                allowed(&config.allowances, crate::pipeline::now(), &mut out)?;
+            }
+            Action::Test { paths } if paths.is_empty() => {
                 let own = config.as_ref().map(Config::rule_texts).transpose()?.unwrap_or_default();
-                return test(&own, &mut out);
+                return test(&own.with_shipped(), &mut out);
+            }
+            Action::Test { paths } => {
+                let placeholders = config.map(|config| config.rule_placeholders).unwrap_or_default();
+                return test(&rule_texts(&paths, &placeholders)?, &mut out);
             }
         }
         Ok(Exit::Fine)
@@ -98,15 +120,64 @@ fn explain(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "In force\n--------\n{:#}", rule.settings)
 }
 
-fn test(own: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Exit> {
+/// Entries in the order of the file, each with its state at `now`.
+fn allowed(entries: &[Allowance], now: Millis, out: &mut impl Write) -> io::Result<()> {
+    if entries.is_empty() {
+        writeln!(out, "nothing: there is no [[allow]], [[travel]] or [[maintenance]]")?;
+    }
+    for entry in entries {
+        let state = match (entry.from > now, entry.until < now) {
+            (true, _) => "not yet",
+            (_, true) => "over",
+            _ => "in force",
+        };
+        let until = timestamp(entry.until);
+        writeln!(out, "{:<11} {state:<8} until {until}  {}", entry.knowledge.word(), one_line(&entry.reason))?;
+        let some = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} {value}"));
+        let list =
+            |name: &str, values: &[String]| (!values.is_empty()).then(|| format!("{name} {}", values.join(", ")));
+        let parts = [
+            some("user", &entry.user),
+            some("group", &entry.group),
+            some("app", &entry.app),
+            entry.network.map(|network| format!("network {network}")),
+            some("country", &entry.country),
+            some("object", &entry.object),
+            list("rules", &entry.rules),
+            list("sources", &entry.sources),
+        ];
+        writeln!(out, "            {}", one_line(&parts.into_iter().flatten().collect::<Vec<_>>().join("; ")))?;
+    }
+    Ok(())
+}
+
+fn test(texts: &sigma::Texts, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let outcomes = sigma::trial::run(texts)?;
     let mut failed = 0;
-    for outcome in sigma::trial::run(&sigma::shipped_and(own))? {
+    for outcome in &outcomes {
         let word = if outcome.passed { "ok" } else { "FAILED" };
         failed += usize::from(!outcome.passed);
-        writeln!(out, "{word:<6} {} ({}:{}): {}", outcome.rule, outcome.file, outcome.line, outcome.test)?;
+        writeln!(
+            out,
+            "{word:<6} {} ({}:{}): {}",
+            one_line(&outcome.rule),
+            outcome.file,
+            outcome.line,
+            one_line(&outcome.test)
+        )?;
         if !outcome.passed {
             writeln!(out, "       {}", outcome.told)?;
         }
+    }
+    let untested = sigma::trial::untested(texts)?;
+    writeln!(out, "{} tests, {failed} failed", outcomes.len())?;
+    if !untested.is_empty() {
+        let names: Vec<_> = untested.iter().take(10).map(|name| one_line(name).into_owned()).collect();
+        let more = match untested.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        writeln!(out, "without a test: {}{more}", names.join(", "))?;
     }
     Ok(if failed > 0 { Exit::Failed } else { Exit::Fine })
 }

@@ -12,6 +12,7 @@ mod explain;
 mod output;
 mod parse;
 mod recover;
+mod replay;
 mod run;
 mod scan;
 mod search;
@@ -42,6 +43,7 @@ Examples:
   crmwatch parse --explain access.log              and where each of their fields comes from
   crmwatch search --since 7d 'user.name:alice'     what somebody did
   crmwatch detectors explain impossible-travel     what a rule means, and what to do
+  crmwatch replay --since 30d --rules ./rules      what rules would have found
   crmwatch check                                   is the configuration right
   crmwatch run                                     the daemon, in the foreground";
 
@@ -80,6 +82,8 @@ enum Command {
     Detectors(detectors::Detectors),
     /// Validate configuration and rules; with --deep, the state directory.
     Check(check::Check),
+    /// Backtest detectors and rules over the stored events; nothing is alerted.
+    Replay(replay::Replay),
     /// Bring together an index and a ledger of different age.
     Recover(recover::Recover),
     /// A simulated company, and the daemon watching it.
@@ -103,6 +107,7 @@ pub fn main() -> Exit {
         Command::Alerts(command) => command.run(),
         Command::Detectors(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Replay(command) => command.run(arguments.color),
         Command::Recover(command) => command.run(),
         Command::Demo(command) => command.run(arguments.color),
     };

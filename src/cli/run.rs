@@ -16,8 +16,8 @@ use crate::pipeline::{self, Orders, RunError};
 ///
 /// SIGTERM or SIGINT (Ctrl-C) drains: reading stops, what was read is made durable, the last findings are recorded, mails that wait stay in
 /// the outbox. Exit code 0. If it takes longer than `stop_timeout` it ends with 1 and says what did not finish; a second signal ends it at
-/// once with 130. Both are safe: the next start reads again what was not durable. SIGHUP looks at the configuration on disk and logs whether
-/// it is right; a restart takes it over.
+/// once with 130. Both are safe: the next start reads again what was not durable. SIGHUP takes over the Sigma rules on disk; the rest of the
+/// configuration is looked at, and taken over by a restart.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]

@@ -144,7 +144,7 @@ fn bar(files: &[Attributed]) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn text(finding: &Finding, locale: &str, coloured: bool) -> String {
+pub(super) fn text(finding: &Finding, locale: &str, coloured: bool) -> String {
     let neutral = |text: &str| crate::text::one_line(text).into_owned();
     let mut out = String::new();
     let _ = writeln!(

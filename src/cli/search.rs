@@ -77,7 +77,7 @@ impl Search {
                         out.write_all(line(&event).as_bytes())?;
                     }
                 }
-                Answer::Text(_) => {}
+                Answer::Text(_) | Answer::Stored(_) => {}
                 Answer::Done { total, exact, newest } => end = Some((total, exact, newest)),
                 Answer::Refused(reason) => refused = Some(reason),
             }

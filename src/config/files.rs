@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Engine;
+use crmwatch_detectors::allowance::Allowances;
 use crmwatch_detectors::registry::SettingsError;
+use crmwatch_detectors::sigma::Texts;
 
 use super::Config;
 
@@ -33,7 +35,14 @@ pub enum DetectionError {
 impl Config {
     /// The detectors as configured, with the operator's rules beside the shipped ones.
     pub fn engine(&self) -> Result<Engine, DetectionError> {
-        Ok(Engine::with_rules(&self.detector_settings()?, &self.rule_texts()?)?)
+        self.engine_with(&self.rule_texts()?)
+    }
+
+    /// The detectors as configured, with other rules than those on disk.
+    pub fn engine_with(&self, rules: &Texts) -> Result<Engine, DetectionError> {
+        let mut engine = Engine::with_rules(&self.detector_settings()?, rules)?;
+        engine.allow(Allowances::new(self.allowances.clone()));
+        Ok(engine)
     }
 
     /// The detectors' settings, with the honeytokens of their file.
@@ -52,26 +61,51 @@ impl Config {
         Ok(settings)
     }
 
-    /// The operator's Sigma rules: name and text of every `.yml` and `.yaml` file, in the order of their paths.
-    pub fn rule_texts(&self) -> Result<Vec<(String, String)>, FileError> {
-        let mut texts = Vec::new();
-        for folder in &self.rule_directories {
-            for path in
-                yaml_files(folder).map_err(|error| FileError { path: folder.clone(), error, what: "[rules]" })?
-            {
-                let text = fs::read_to_string(&path);
-                let text = text.map_err(|error| FileError { path: path.clone(), error, what: "[rules]" })?;
-                texts.push((path.display().to_string(), text));
-            }
-        }
-        Ok(texts)
+    /// The operator's Sigma rules: name and text of every `.yml` and `.yaml` file in the folders and the folders within, in the order
+    /// of their paths, and what their placeholders stand for.
+    pub fn rule_texts(&self) -> Result<Texts, FileError> {
+        rule_texts(&self.rule_directories, &self.rule_placeholders)
     }
 }
 
-fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml"));
-    paths.sort();
-    Ok(paths)
+/// The rules of some folders.
+pub fn rule_texts(folders: &[PathBuf], placeholders: &BTreeMap<String, Vec<String>>) -> Result<Texts, FileError> {
+    let mut texts = Texts { placeholders: placeholders.clone(), ..Texts::default() };
+    let wrong = |path: &Path| {
+        let path = path.to_owned();
+        move |error| FileError { path, error, what: "[rules]" }
+    };
+    for folder in folders {
+        let mut paths = Vec::new();
+        if folder.is_file() {
+            paths.push(folder.clone());
+        } else {
+            yaml_files(folder, DEPTH, &mut paths).map_err(wrong(folder))?;
+        }
+        paths.sort();
+        for path in paths {
+            let text = fs::read_to_string(&path).map_err(wrong(&path))?;
+            texts.files.push((path.display().to_string(), text));
+        }
+    }
+    Ok(texts)
+}
+
+/// Folders within folders beyond this are a mistake, or a circle of links.
+const DEPTH: u8 = 12;
+
+fn yaml_files(folder: &Path, depth: u8, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden {
+            match depth.checked_sub(1) {
+                Some(depth) => yaml_files(&path, depth, paths)?,
+                None => return Err(io::Error::other("folders lie too deep within each other")),
+            }
+        } else if path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") && !hidden {
+            paths.push(path);
+        }
+    }
+    Ok(())
 }

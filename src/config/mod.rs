@@ -4,6 +4,7 @@
 mod arrival;
 mod error;
 mod files;
+mod knowledge;
 mod own_format;
 mod raw;
 mod units;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use crmwatch_detectors::allowance::Allowance;
 use crmwatch_detectors::{Field, Severity};
 
 pub use arrival::{Arrival, Door, PushListener, Signature, Syslog, Token};
 use error::Problems;
 pub use error::{ConfigError, nearest};
-pub use files::{DetectionError, FileError};
+pub use files::{DetectionError, FileError, rule_texts};
 pub use own_format::{parse as parse_formats, read as read_formats};
 pub use raw::{Start, Watch};
 pub use units::{Size, Span};
@@ -61,12 +63,16 @@ pub struct Config {
     pub detectors: BTreeMap<String, serde_json::Value>,
     /// Folders of Sigma rules beside the shipped ones.
     pub rule_directories: Vec<PathBuf>,
+    /// What the placeholders of their values stand for.
+    pub rule_placeholders: BTreeMap<String, Vec<String>>,
     /// What may wait in the spool of each source, in bytes.
     pub spool_bytes: u64,
     /// The listener of its own for push, if wanted.
     pub push: Option<PushListener>,
     /// The largest body of a push, in bytes.
     pub push_body: usize,
+    /// What the operator knows and the logs do not: findings it covers are not made.
+    pub allowances: Vec<Allowance>,
 }
 
 /// One log.
@@ -299,7 +305,9 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
     let push_body = arrival::check_spool(&file.spool, &file.push, &sources, problems);
     let push = arrival::check_push(file.push, folder, problems);
     arrival::check_together(&sources, push.as_ref(), problems);
-    let sources = sources.into_iter().map(|(source, _)| source).collect();
+    let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
+    let own_rules = !file.rules.directories.is_empty();
+    let allowances = knowledge::check((file.allow, file.travel, file.maintenance), &sources, own_rules, problems);
     let listen = file.http.listen.get_ref().parse().unwrap_or_else(|_| {
         problems.at(
             file.http.listen.span().start,
@@ -368,10 +376,12 @@ fn check(file: raw::File, folder: &Path, problems: &mut Problems<'_>) -> Config 
             partition_events: file.retention.partition_events.get(),
         },
         detectors,
+        rule_placeholders: file.rules.placeholders,
         rule_directories: file.rules.directories.iter().map(|path| folder.join(path)).collect(),
         spool_bytes: file.spool.max_bytes.get_ref().0,
         push,
         push_body,
+        allowances,
     }
 }
 

@@ -41,6 +41,12 @@ pub(super) struct File {
     pub spool: Spool,
     #[serde(default)]
     pub push: Push,
+    #[serde(default)]
+    pub allow: Vec<Spanned<Allow>>,
+    #[serde(default)]
+    pub travel: Vec<Spanned<Travel>>,
+    #[serde(default)]
+    pub maintenance: Vec<Spanned<Maintenance>>,
 }
 
 fn state_dir() -> PathBuf {
@@ -301,6 +307,9 @@ impl Default for Retention {
 pub(super) struct Rules {
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+    /// What `%name%` stands for in values with the modifier `expand`.
+    #[serde(default)]
+    pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -331,4 +340,44 @@ impl Default for Push {
     fn default() -> Push {
         Push { listen: None, certificate: None, key: None, max_body: Spanned::new(0..0, Size(16 << 20)) }
     }
+}
+
+/// What somebody or something may do. Everything that is given must fit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Allow {
+    pub rule: Option<Spanned<String>>,
+    pub user: Option<String>,
+    /// Role or department.
+    pub group: Option<String>,
+    pub app: Option<String>,
+    pub network: Option<Spanned<String>>,
+    /// The kind of record.
+    pub object: Option<String>,
+    pub until: Spanned<toml::Value>,
+    pub reason: Spanned<String>,
+}
+
+/// Who is where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Travel {
+    pub person: Spanned<String>,
+    pub country: Spanned<String>,
+    pub from: Spanned<toml::Value>,
+    pub to: Spanned<toml::Value>,
+    pub reason: Spanned<String>,
+}
+
+/// When something is being worked on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Maintenance {
+    pub from: Spanned<toml::Value>,
+    pub to: Spanned<toml::Value>,
+    #[serde(default)]
+    pub rules: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub sources: Vec<Spanned<String>>,
+    pub reason: Spanned<String>,
 }

@@ -21,7 +21,7 @@ const COUNTRIES: &str = include_str!("../../data/countries.csv");
 /// Addresses whose place is remembered.
 const CACHED: usize = 65_536;
 /// Kilometres around a city's point, where a database or a line names a city and says nothing of accuracy: the size of a large one with its suburbs.
-const CITY_RADIUS: f64 = 50.0;
+pub(super) const CITY_RADIUS: f64 = 50.0;
 
 /// A database of places or networks.
 #[derive(Debug, Clone, PartialEq, Eq)]

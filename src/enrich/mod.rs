@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crmwatch_detectors::detector::RestoreError;
-use crmwatch_detectors::{Event, Field, StateChange};
+use crmwatch_detectors::{Event, Field, StateChange, Value};
 
 pub use geo::Database;
 pub use people_file::{Mistake, PeopleError};
@@ -109,6 +109,10 @@ pub struct BuildInfo {
     pub asn: Option<Database>,
 }
 
+/// Why an event is a copy: its record was delivered before (`delivery`), or another record told of the same action (`action`).
+const DUPLICATE_KIND: &str = "crm.duplicate_kind";
+const DELIVERY: &str = "delivery";
+
 /// Adds to events what their lines do not hold.
 pub struct Enricher {
     sources: BTreeMap<String, SourceSettings>,
@@ -150,7 +154,11 @@ impl Enricher {
     pub fn enrich(&mut self, event: &mut Event) {
         disown(event);
         // First, for a copy must teach nothing: a login delivered again after its logout would log in again.
-        let mut copy = self.repeats.is_copy(event);
+        let copy = self.repeats.is_copy(event);
+        self.add(event, copy);
+    }
+
+    fn add(&mut self, event: &mut Event, copy: bool) {
         let source = self.sources.get(&*event.origin.source);
         let (user_from, trusted) = match source {
             Some(source) => (source.user_from.as_deref(), source.trusted_proxies.as_slice()),
@@ -170,13 +178,32 @@ impl Enricher {
             self.names.enrich(event, false);
         }
         self.people.enrich(event);
-        if !copy {
-            copy = self.reports.is_copy(event) || self.twins.as_mut().is_some_and(|twins| twins.is_copy(event));
-        }
-        if copy {
+        let told =
+            !copy && (self.reports.is_copy(event) || self.twins.as_mut().is_some_and(|twins| twins.is_copy(event)));
+        if copy || told {
             event.set_bool(Field::Duplicate, true);
+            event.remove_other(DUPLICATE_KIND);
+            event.set_other(DUPLICATE_KIND, Value::Text(if copy { DELIVERY } else { "action" }));
         }
         entity::enrich(event, &mut self.entity);
+    }
+
+    /// Adds every fact to an event from the store, as if it came in this order the first time. Whether it is another delivery of a record
+    /// is not decided again: what that goes by is not stored.
+    pub fn recall(&mut self, event: &mut Event) {
+        let delivered = event.is(Field::Duplicate)
+            && matches!(event.named(DUPLICATE_KIND), Some(Value::Text(kind)) if kind == DELIVERY);
+        if event.is(Field::UserInferred) {
+            event.remove(Field::UserName);
+            event.remove(Field::UserId);
+        }
+        if event.float(Field::GeoRadius) != Some(geo::CITY_RADIUS) {
+            // The middle of a country: not a point that the line itself has named.
+            event.remove(Field::SourceLat);
+            event.remove(Field::SourceLon);
+        }
+        disown(event);
+        self.add(event, delivered);
     }
 
     /// State changed since the last call, to be saved with the number of the batch it belongs to.

@@ -35,6 +35,7 @@ impl Ledger {
                     .prepare_cached("INSERT INTO files (generation, position) VALUES (?1, ?2)")?
                     .execute((position.generation, text))?;
             }
+            super::rules::renumber(transaction)?;
             set_meta(transaction, "store_id", adopted.store_id)?;
             set_meta(transaction, "last_batch", &adopted.last.to_string())?;
             set_meta(transaction, "snapshot_batch", &adopted.state.to_string())

@@ -35,7 +35,7 @@ pub struct Batch {
     pub number: u64,
     /// When it was read: the time of events whose own cannot be believed.
     pub read_at: Millis,
-    /// In the order read.
+    /// In the order read; none where there was nothing more to read at that time, which is told to what is decided by silence.
     pub segments: Vec<Segment>,
 }
 
@@ -115,7 +115,7 @@ impl Ledger {
                 super::set_meta(transaction, "last_batch", &last.to_string())?;
             }
             transaction.prepare_cached("DELETE FROM batches WHERE number <= ?1")?.execute([up_to])?;
-            Ok(())
+            super::rules::forget(transaction, up_to)
         })
     }
 

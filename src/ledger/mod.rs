@@ -8,6 +8,7 @@ mod findings;
 mod incidents;
 mod journal;
 mod outbox;
+mod rules;
 mod silences;
 mod state;
 mod trail;
@@ -103,6 +104,9 @@ const STEPS: &[&str] = &["
 ", "
     -- Who asked what of the events and incidents; append-only.
     CREATE TABLE trail (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL);
+", "
+    -- The operator's rules in force from a batch on; those no batch needs any more are dropped.
+    CREATE TABLE rules (batch INTEGER PRIMARY KEY, texts TEXT NOT NULL);
 "];
 
 /// The ledger's file in the state directory.

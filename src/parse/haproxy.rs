@@ -325,9 +325,9 @@ mod tests {
     #[test]
     fn an_object_behind_the_process_s_name_is_a_request() {
         let line = r#"lb[7]: [ACCESS] 2026 {"meth":"GET","ip":"203.0.113.7","port":4711,"path":"\/crm\/a","qs":"b=c","vers":"HTTP\/1.1","code":403,"bytes":363,"date":1772442847.608,"fqdn":"crm.example.com","ua":"Mozilla\/5.0 (X11)","tt":2022,"pn":"Windows"}"#;
-        assert_eq!((FORMAT.sniff)(&line), 86);
+        assert_eq!((FORMAT.sniff)(line), 86);
         let found = check(
-            &line,
+            line,
             &[
                 (Field::EventAction, "http-request"),
                 (Field::EventOutcome, "failure"),

@@ -9,10 +9,11 @@ use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::ending::Progress;
+use super::rulebook::{Inforce, Rulebook};
 use super::spools::Spools;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Batch, Ledger, LedgerError};
 use crate::metrics::Metrics;
 
 /// How often what detectors and enrichment remember is saved.
@@ -27,6 +28,14 @@ pub(crate) struct Minds {
 }
 
 impl Minds {
+    /// The same of a batch as the journal has it: one without stretches of files says that at its time there was nothing more to read.
+    pub(crate) fn absorb_batch(&mut self, batch: &Batch, events: &mut [Event]) -> Vec<(Finding, Millis)> {
+        if batch.segments.is_empty() {
+            self.engine.tick(batch.read_at);
+        }
+        self.absorb(events)
+    }
+
     /// Enriches the events and shows them to the detectors; gives the findings they opened or extended.
     pub(crate) fn absorb(&mut self, events: &mut [Event]) -> Vec<(Finding, Millis)> {
         for event in events {
@@ -89,12 +98,15 @@ pub(super) struct Surroundings<'s> {
     pub(super) spools: &'s Spools,
     /// Told what is durable.
     pub(super) progress: &'s Progress,
+    /// The rules that are wanted.
+    pub(super) rulebook: &'s Rulebook,
 }
 
 /// Runs until no more batches come, then saves everything.
 pub(super) fn absorb(
     mut minds: Minds,
     mut ledger: Ledger,
+    mut rules: Inforce,
     batches: Receiver<ReadBatch>,
     recorded: Sender<Recorded>,
     around: &Surroundings<'_>,
@@ -102,8 +114,14 @@ pub(super) fn absorb(
     let batch_queue = around.metrics.queue("batches", super::QUEUE);
     let recorded_queue = around.metrics.queue("recorded", super::QUEUE);
     let mut last = ledger.last_batch()?;
+    let mut turn = around.rulebook.turn();
+    rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
     let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()?, counted: None };
     loop {
+        if turn != around.rulebook.turn() {
+            turn = around.rulebook.turn();
+            rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
+        }
         match batches.recv_timeout(Duration::from_millis(500)) {
             Ok(read) => {
                 batch_queue.set(batches.len() as i64);
@@ -135,11 +153,14 @@ fn record(
     around: &Surroundings<'_>,
 ) -> Result<Recorded, LedgerError> {
     let ReadBatch { batch, mut events, positions, forgotten } = read;
-    let findings = minds.absorb(&mut events);
+    let findings = minds.absorb_batch(&batch, &mut events);
     let timer = around.metrics.journal_seconds.start_timer();
     ledger.record_batch(&batch, &positions, &forgotten, &findings)?;
     timer.observe_duration();
     around.metrics.batches_total.inc();
+    for one in minds.engine.suppressed() {
+        around.metrics.suppressed(&one.rule, one.knowledge.word());
+    }
     around.progress.recorded(batch.number, events.len());
     if !findings.is_empty() {
         let _ = around.alert.try_send(());
@@ -186,5 +207,72 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::Settings;
+    use crate::ledger::{Batch, Segment};
+
+    const HOUR: Millis = 3_600_000;
+    const START: Millis = 1_772_000_000_000 / HOUR * HOUR;
+
+    fn minds() -> Minds {
+        let enricher = Enricher::new(&Settings::default()).expect("the defaults fit");
+        Minds { enricher, engine: Engine::new(&BTreeMap::new()).expect("the defaults fit") }
+    }
+
+    fn batch(number: u64, read_at: Millis, segments: Vec<Segment>) -> Batch {
+        Batch { number, read_at, segments }
+    }
+
+    /// A view each half hour for three weeks.
+    fn work() -> Vec<Event> {
+        let origin = crmwatch_detectors::Origin { source: "app".into(), ..crmwatch_detectors::Origin::default() };
+        let origin = std::sync::Arc::new(origin);
+        (0..21 * 48)
+            .map(|half| {
+                let mut event = Event::new("");
+                event.time = START + half * HOUR / 2;
+                event.origin = std::sync::Arc::clone(&origin);
+                event.set(Field::EventAction, "view");
+                event.set(Field::UserName, "ann");
+                event
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_silence_found_by_a_batch_of_nothing_is_found_again_from_the_journal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut ledger = Ledger::open(folder.path()).expect("opened");
+        let segment = Segment { generation: 1, from: 0, to: 9, line: 1, state: String::new(), partial: false };
+        let (end, mut events) = (START + 21 * 24 * HOUR, work());
+        let full = batch(1, end, vec![segment]);
+        let mut first = minds();
+        let none = first.absorb_batch(&full, &mut events);
+        assert!(none.iter().all(|(finding, _)| &*finding.rule != "source-silent"));
+        ledger.record_batch(&full, &[], &[], &none).expect("recorded");
+        ledger.save_state(1, &first.changes()).expect("saved");
+        // Nothing more comes; the reader says so, and the daemon dies before it saves what the detectors remember.
+        let mut found = Vec::new();
+        for hour in 0..5 {
+            let tick = batch(2 + hour, end + Millis::try_from(hour).expect("small") * HOUR, Vec::new());
+            let findings = first.absorb_batch(&tick, &mut []);
+            ledger.record_batch(&tick, &[], &[], &findings).expect("recorded");
+            found.extend(findings);
+        }
+        drop(first);
+        let silent: Vec<_> = found.iter().filter(|(finding, _)| &*finding.rule == "source-silent").collect();
+        assert!(!silent.is_empty(), "{found:?}");
+        let mut second = minds();
+        assert!(second.restore(&ledger).expect("readable").is_empty());
+        let mut again = Vec::new();
+        for batch in ledger.batches_after(1).expect("read") {
+            again.extend(second.absorb_batch(&batch, &mut []));
+        }
+        assert_eq!(again, found);
     }
 }

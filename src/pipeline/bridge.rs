@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crmwatch_detectors::Millis;
 
 use super::now;
-use super::recover::locate;
 use crate::ledger::{Batch, Segment};
-use crate::source::{BATCH_RECORDS, Followed, Part, Position, digest, parts};
+use crate::source::{BATCH_RECORDS, Followed, Part, Position, digest, locate, parts};
 
 /// Positions by generation.
 pub(super) type Positions = BTreeMap<u64, Position>;

@@ -10,11 +10,11 @@ use crmwatch_detectors::Millis;
 
 use super::bridge::{Positions, batches, before, between, renumbered};
 use super::carried;
-use super::recover::{RecoverError, locate};
+use super::recover::RecoverError;
 use super::{RunError, followed, lock, now};
 use crate::config::Config;
 use crate::ledger::{Adopted, Batch, Ledger};
-use crate::source::{Followed, Position};
+use crate::source::{Followed, Position, locate};
 use crate::store::{Payload, Store, StoreOptions};
 
 /// Which of the two is believed.

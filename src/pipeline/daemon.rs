@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::ending::{Orders, Progress, Stage, farewell, watch};
 use super::receivers::{self, Receivers};
-use super::session::{Lasting, SessionError, session};
+use super::rulebook::Rulebook;
+use super::session::{Lasting, session};
 use super::socket::Socket;
 use super::spools::Spools;
 use super::tend::tend;
@@ -117,11 +118,17 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// with `exit_code` all the same, after saying what did not finish.
 pub fn run(config: &Config, orders: Orders, exit_code: u8) -> Result<(), RunError> {
     let (metrics, progress) = (Metrics::new(), Progress::default());
-    let stop = Arc::clone(&orders.stop);
-    watch(orders, config.stop_timeout, progress.clone(), metrics.clone(), exit_code).map_err(RunError::Thread)?;
-    run_and_tell(config, &stop, &metrics, &progress, |_| {})?;
+    let (stop, rulebook) = (Arc::clone(&orders.stop), rulebook(config)?);
+    watch(orders, config.stop_timeout, progress.clone(), metrics.clone(), rulebook.clone(), exit_code)
+        .map_err(RunError::Thread)?;
+    run_and_tell(config, &stop, &metrics, &progress, &rulebook, |_| {})?;
     farewell(&config.state_dir, &metrics);
     Ok(())
+}
+
+/// The operator's rules as they are on disk.
+fn rulebook(config: &Config) -> Result<Rulebook, RunError> {
+    config.rule_texts().map(Rulebook::new).map_err(|error| RunError::Configuration(error.to_string()))
 }
 
 /// What a daemon shows to the program that started it.
@@ -163,7 +170,9 @@ pub fn spawn(config: Config) -> Result<Running, RunError> {
     let thread = std::thread::Builder::new()
         .name("daemon".to_owned())
         .spawn(move || {
-            run_and_tell(&config, &flag, &Metrics::new(), &Progress::default(), |started| drop(tell.send(started)))
+            let rulebook = rulebook(&config)?;
+            let tell = |started| drop(tell.send(started));
+            run_and_tell(&config, &flag, &Metrics::new(), &Progress::default(), &rulebook, tell)
         })
         .map_err(RunError::Thread)?;
     match told.recv() {
@@ -181,6 +190,7 @@ fn run_and_tell(
     stop: &Arc<AtomicBool>,
     metrics: &Metrics,
     progress: &Progress,
+    rulebook: &Rulebook,
     tell: impl FnOnce(Started),
 ) -> Result<(), RunError> {
     let starting = progress.at(Stage::Start);
@@ -195,13 +205,23 @@ fn run_and_tell(
         // Every source is shown from the start: one that never speaks must not look like one that does not exist.
         metrics.source(&source.name);
     }
+    for over in config.allowances.iter().filter(|one| one.until < super::now()) {
+        let until = crmwatch_detectors::json::timestamp(over.until);
+        let section = over.knowledge.word();
+        tracing::warn!(
+            section,
+            reason = over.reason,
+            until,
+            "an entry of the configuration is over and covers nothing any more"
+        );
+    }
     let spools = Spools::open(config)?;
     let store = Store::open(
         &config.state_dir,
         StoreOptions { partition_events: config.retention.partition_events, ..StoreOptions::default() },
     )?;
     let (alert_sender, alert_receiver) = bounded(1);
-    let alerting = Alerting::start(config, metrics, &store, alert_receiver)?;
+    let alerting = Alerting::start(config, metrics, &store, rulebook, alert_receiver)?;
     let push = receivers::push(config, &spools, metrics);
     let state = ApiState {
         metrics: metrics.clone(),
@@ -218,10 +238,11 @@ fn run_and_tell(
     let receivers = Receivers::start(config, &spools, metrics, stop)?;
     let socket = Socket::open(&config.state_dir, &config.locale, &store)?;
     let lasting = Lasting {
+        config,
+        rulebook,
         state_dir: &config.state_dir,
         followed: &followed,
         enrich: &enrich,
-        retention: config.retention,
         metrics,
         health: &health,
         store: &store,
@@ -232,7 +253,7 @@ fn run_and_tell(
     };
     let (alerts, answers) = (progress.at(Stage::Alerts), progress.at(Stage::Answers));
     drop(starting);
-    let outcome = sessions(config, &lasting);
+    let outcome = sessions(&lasting);
     // Also where nobody asked for the end: what comes now could not be read.
     if !stop.load(Ordering::Relaxed) {
         progress.ends_by_itself();
@@ -252,12 +273,11 @@ fn run_and_tell(
 }
 
 /// Sessions of the pipeline, one after the other: each goes on from what is durable.
-fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
+fn sessions(lasting: &Lasting<'_>) -> Result<(), RunError> {
     let mut patience = PATIENCE;
     loop {
         let began = Instant::now();
-        let ended = config.engine().map_err(SessionError::from).and_then(|engine| session(lasting, engine));
-        let error = match ended {
+        let error = match session(lasting) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -292,11 +312,10 @@ fn sessions(config: &Config, lasting: &Lasting<'_>) -> Result<(), RunError> {
 }
 
 /// A new alert stage over a ledger connection of its own.
-fn alert_stage(config: &Config, metrics: &Metrics, store: &Store) -> Result<AlertStage, RunError> {
+fn alert_stage(config: &Config, metrics: &Metrics, store: &Store, rulebook: &Rulebook) -> Result<AlertStage, RunError> {
     let mut settings = AlertSettings::new(config.alerts.clone(), &config.locale);
-    let engine = config.engine().map_err(|error| RunError::Configuration(error.to_string()))?;
     settings.zone_of = Settings::of(config).zone_of().map_err(|error| RunError::Configuration(error.to_string()))?;
-    settings.rules = engine.rules().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    settings.rules = rulebook.manuals().clone();
     let mut channels: Vec<Box<dyn Channel>> = Vec::new();
     if let Some(email) = &config.email {
         let channel = EmailChannel::new(email.clone()).map_err(|error| RunError::Configuration(error.to_string()))?;
@@ -314,10 +333,20 @@ struct Alerting {
 }
 
 impl Alerting {
-    fn start(config: &Config, metrics: &Metrics, store: &Store, wake: Receiver<()>) -> Result<Alerting, RunError> {
-        let stage = alert_stage(config, metrics, store)?;
+    fn start(
+        config: &Config,
+        metrics: &Metrics,
+        store: &Store,
+        rulebook: &Rulebook,
+        wake: Receiver<()>,
+    ) -> Result<Alerting, RunError> {
+        let engine = config.engine_with(&rulebook.wanted());
+        let engine = engine.map_err(|error| RunError::Configuration(error.to_string()))?;
+        rulebook.manuals().put(engine.rules());
+        let stage = alert_stage(config, metrics, store, rulebook)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, config, metrics, store) = (Arc::clone(&stop), config.clone(), metrics.clone(), store.clone());
+        let rulebook = rulebook.clone();
         let fell = {
             let metrics = metrics.clone();
             move || {
@@ -332,7 +361,7 @@ impl Alerting {
             move || {
                 while !flag.load(Ordering::Relaxed) {
                     std::thread::sleep(ALERT_REST);
-                    match alert_stage(&config, &metrics, &store) {
+                    match alert_stage(&config, &metrics, &store, &rulebook) {
                         Ok(stage) => return Some(stage),
                         Err(error) => tracing::error!(%error, "the alert stage cannot be begun; trying again"),
                     }

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crmwatch_detectors::sigma::Texts;
 use sd_notify::NotifyState;
 
 use super::now;
+use super::rulebook::Rulebook;
 use crate::api::Health;
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -19,7 +21,7 @@ use crate::metrics::Metrics;
 pub struct Orders {
     /// Set once: drain and end.
     pub stop: Arc<AtomicBool>,
-    /// Set to have the configuration on disk looked at; it is not taken over.
+    /// Set to have the configuration on disk looked at: its rules are taken over, the rest is not.
     pub look: Arc<AtomicBool>,
     /// Where that is.
     pub configuration: PathBuf,
@@ -197,12 +199,13 @@ pub(super) fn watch(
     within: Duration,
     progress: Progress,
     metrics: Metrics,
+    rulebook: Rulebook,
     exit_code: u8,
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("orders".to_owned()).spawn(move || {
         while !orders.stop.load(Ordering::Relaxed) {
             if orders.look.swap(false, Ordering::AcqRel) {
-                look(&orders, &metrics);
+                look(&orders, &metrics, &rulebook);
             }
             std::thread::sleep(LISTEN);
         }
@@ -236,17 +239,31 @@ fn report(progress: &Progress, metrics: &Metrics, within: Duration) {
     );
 }
 
-/// A hangup asks for the new configuration. It is looked at, so that a mistake shows before the restart that would fail by it.
-fn look(orders: &Orders, metrics: &Metrics) {
+/// A hangup asks for what is new on disk. The rules are taken over between two batches; the rest of the configuration is looked at, so
+/// that a mistake shows before the restart that would fail by it.
+fn look(orders: &Orders, metrics: &Metrics, rulebook: &Rulebook) {
     let path = orders.configuration.display().to_string();
-    match Config::load(&orders.configuration) {
-        Ok(_) => {
+    let read = || -> Result<Texts, String> {
+        let config = Config::load(&orders.configuration).map_err(|error| error.to_string())?;
+        let rules = config.rule_texts().map_err(|error| error.to_string())?;
+        config.engine_with(&rules).map_err(|error| error.to_string())?;
+        Ok(rules)
+    };
+    match read() {
+        Ok(rules) => {
             metrics.config_last_reload_successful.set(1);
-            tracing::info!(path, "the configuration on disk is right; it is taken over by a restart only");
+            let files = rules.files.len();
+            if rulebook.want(rules) {
+                tracing::info!(path, files, "the rules on disk are right and taken over with the next batch");
+            }
+            tracing::info!(
+                path,
+                "the configuration on disk is right; but for its rules it is taken over by a restart only"
+            );
         }
         Err(error) => {
             metrics.config_last_reload_successful.set(0);
-            tracing::error!(path, %error, "the configuration on disk is wrong: a restart would be refused; the old one stays in force");
+            tracing::error!(path, %error, "the configuration or the rules on disk are wrong: a restart would be refused; the old ones stay in force");
         }
     }
 }

@@ -11,6 +11,7 @@
 //! started again from what is durable, until the fault has passed.
 
 mod absorb;
+mod backtest;
 mod bridge;
 mod carried;
 mod choose;
@@ -23,6 +24,7 @@ mod once;
 mod reader;
 mod receivers;
 mod recover;
+mod rulebook;
 mod session;
 mod socket;
 mod spools;
@@ -31,6 +33,7 @@ mod wake;
 
 use crmwatch_detectors::{Event, Millis};
 
+pub use backtest::{Backtest, Outcome as Backtested};
 pub use choose::{Choice, Gap, Holdings, Relation, Side};
 pub use daemon::{RunError, Running, Started, followed, lock, run, spawn};
 pub use ending::Orders;

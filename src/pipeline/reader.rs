@@ -20,6 +20,8 @@ use crate::source::{BATCH_RECORDS, Followed, Notice, Reading, Tailer};
 const BATCH_AGE: Duration = Duration::from_millis(50);
 /// How often the folders are looked at without a wake-up.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often detection is told that time has passed, once everything there is has been read.
+const TICK: Duration = Duration::from_secs(60);
 /// Where a change was not told in full, the folders are looked at no sooner than this after the last look.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -42,6 +44,7 @@ pub(super) fn read(
     let mut everything = false;
     let mut reading = Reading::default();
     let mut began = Instant::now();
+    let mut ticked: Option<Instant> = None;
     while !stop.is_set() {
         let hints = wake.hints();
         everything |= hints.everything;
@@ -76,6 +79,16 @@ pub(super) fn read(
         // Names and ends of files are journalled, too, if no lines come to go with them.
         let renamed = !busy && tailer.has_changes();
         if (due && !reading.segments.is_empty()) || renamed {
+            number += 1;
+            let batch = finish(&mut tailer, std::mem::take(&mut reading), number, &sources);
+            if batches.send(batch).is_err() {
+                return;
+            }
+        }
+        // A batch of nothing: now it is known that nothing has come. While there is more to read it is not.
+        if !busy && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+            ticked = Some(Instant::now());
+            reading.read_at = now();
             number += 1;
             let batch = finish(&mut tailer, std::mem::take(&mut reading), number, &sources);
             if batches.send(batch).is_err() {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crmwatch_detectors::Event;
@@ -12,10 +11,11 @@ use super::absorb::Minds;
 use super::carried;
 use super::index::payload;
 use super::now;
+use super::rulebook::Inforce;
 use super::session::Lasting;
 use crate::enrich::{EnrichError, Enricher};
 use crate::ledger::{Batch, Ledger, LedgerError, Segment};
-use crate::source::{Followed, Input, Position, is_no_answer, reread, siblings};
+use crate::source::{Followed, Position, locate, reread};
 use crate::store::{Store, StoreError, Writer};
 
 /// Why ledger and index cannot be brought together.
@@ -129,6 +129,7 @@ pub(super) fn recover(
     ledger: &mut Ledger,
     writer: &mut Writer,
     minds: &mut Minds,
+    rules: &mut Inforce,
     store_id: &str,
     lasting: &Lasting<'_>,
 ) -> Result<Recovered, RecoverError> {
@@ -174,7 +175,8 @@ pub(super) fn recover(
             }
         }
         if batch.number > detectors {
-            let findings = minds.absorb(&mut events);
+            rules.before(batch.number, &mut minds.engine);
+            let findings = minds.absorb_batch(batch, &mut events);
             ledger.record_findings(batch, &findings)?;
         } else {
             // The detectors have it already; the index was restored from an older copy.
@@ -283,23 +285,4 @@ fn again(
             Ok(whole)
         }
     }
-}
-
-/// The file a position belongs to, under whatever name it has now; an error where it is not known whether it is there.
-pub(super) fn locate(position: &Position) -> io::Result<Option<Input>> {
-    let own = Path::new(&position.path);
-    let mut unknown = None;
-    for path in std::iter::once(own.to_owned()).chain(siblings(own)) {
-        let fitting = Input::open(&path).and_then(|mut input| Ok(position.fits(&mut input)?.then_some(input)));
-        match fitting {
-            Ok(Some(input)) => return Ok(Some(input)),
-            Ok(None) => {}
-            Err(error) => {
-                if is_no_answer(&error, path != own) {
-                    unknown.get_or_insert(error);
-                }
-            }
-        }
-    }
-    unknown.map_or(Ok(None), Err)
 }

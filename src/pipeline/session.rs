@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crmwatch_detectors::Engine;
 use crossbeam_channel::{Sender, bounded};
 
 use super::absorb::{Minds, Surroundings, absorb};
@@ -13,10 +12,11 @@ use super::ending::{Progress, Stage};
 use super::index::Index;
 use super::reader::{Watch, read};
 use super::recover::{RecoverError, recover, same_store};
+use super::rulebook::{BeginError, Inforce, Rulebook};
 use super::spools::Spools;
 use super::{QUEUE, ReadBatch, Recorded};
 use crate::api::Health;
-use crate::config::{DetectionError, Retention};
+use crate::config::{Config, DetectionError};
 use crate::enrich::{EnrichError, Enricher, Settings};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -35,7 +35,7 @@ pub(super) enum SessionError {
     #[error(transparent)]
     Enrich(#[from] EnrichError),
     #[error(transparent)]
-    Detection(#[from] DetectionError),
+    Detection(DetectionError),
     #[error(
         "a stage of the pipeline ended by a fault of its own; this is a defect, please report it with the lines logged before"
     )]
@@ -70,12 +70,22 @@ impl SessionError {
     }
 }
 
+impl From<BeginError> for SessionError {
+    fn from(error: BeginError) -> SessionError {
+        match error {
+            BeginError::Ledger(error) => SessionError::Ledger(error),
+            BeginError::Detection(error) => SessionError::Detection(error),
+        }
+    }
+}
+
 /// What outlives a session.
 pub(super) struct Lasting<'l> {
+    pub(super) config: &'l Config,
+    pub(super) rulebook: &'l Rulebook,
     pub(super) state_dir: &'l Path,
     pub(super) followed: &'l [Followed],
     pub(super) enrich: &'l Settings,
-    pub(super) retention: Retention,
     pub(super) metrics: &'l Metrics,
     pub(super) health: &'l Health,
     pub(super) store: &'l Store,
@@ -86,13 +96,14 @@ pub(super) struct Lasting<'l> {
 }
 
 /// Runs until told to stop, or until a stage fails.
-pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), SessionError> {
+pub(super) fn session(lasting: &Lasting<'_>) -> Result<(), SessionError> {
     let mut ledger = Ledger::open(lasting.state_dir)?;
     let store_id = same_store(&mut ledger, lasting.store)?;
     let mut writer = lasting.store.writer()?;
+    let (engine, mut rules) = Inforce::begin(lasting.config, lasting.rulebook, &mut ledger)?;
     let mut minds = Minds { enricher: Enricher::new(lasting.enrich)?, engine };
     let replay = lasting.progress.at(Stage::Replay);
-    let recovered = match recover(&mut ledger, &mut writer, &mut minds, &store_id, lasting) {
+    let recovered = match recover(&mut ledger, &mut writer, &mut minds, &mut rules, &store_id, lasting) {
         Err(RecoverError::Stopped) => {
             tracing::info!(
                 "told to stop while reading again what was not durable at the last stop; the next start does it"
@@ -113,6 +124,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
     let trust = Trust::new(ledger.clock_known()?);
     let positions = ledger.positions()?;
     let last = ledger.last_batch()?;
+    rules.renew(last, lasting.rulebook, &mut ledger, &mut minds.engine)?;
     let tailer = Tailer::new(lasting.followed.to_vec(), positions.clone());
     lasting.progress.begin(last);
     let committed = Arc::new(AtomicU64::new(lasting.store.payload().map_or(0, |payload| payload.batch)));
@@ -134,6 +146,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
         alert: lasting.alert,
         spools: lasting.spools,
         progress: lasting.progress,
+        rulebook: lasting.rulebook,
     };
     let outcomes = std::thread::scope(|scope| {
         let reader = named(scope, "reader", || {
@@ -151,7 +164,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
         });
         let absorber = named(scope, "absorb", || {
             let _at_work = lasting.progress.at(Stage::Absorb);
-            let outcome = absorb(minds, ledger, batch_receiver, recorded_sender, &around);
+            let outcome = absorb(minds, ledger, rules, batch_receiver, recorded_sender, &around);
             stop_reading.store(true, Ordering::Release);
             outcome.map_err(SessionError::from)
         });
@@ -161,7 +174,7 @@ pub(super) fn session(lasting: &Lasting<'_>, engine: Engine) -> Result<(), Sessi
                 store: lasting.store,
                 store_id: &store_id,
                 state_dir: lasting.state_dir,
-                retention: lasting.retention,
+                retention: lasting.config.retention,
                 committed: &committed,
                 metrics: lasting.metrics,
                 progress: lasting.progress,

@@ -9,6 +9,9 @@ use super::position::{Digest, MARKS, Mark, PREFIX, Position, TAIL, digest};
 /// How much of a copy is read at once when its end is looked for.
 const CHUNK: usize = 64 << 10;
 
+/// No header is longer than this, less what is remembered of the bytes before an offset.
+const HEADERS: u64 = 4096;
+
 /// What is remembered of the content before an offset.
 #[derive(Debug, Default, Clone)]
 pub struct Content {
@@ -100,21 +103,15 @@ impl Content {
         Ok((count < head.len()).then_some((count > 0).then_some(count as u64)))
     }
 
-    /// The first bytes, while nothing was read.
-    pub fn beginning(&self) -> &[u8] {
-        &self.beginning
-    }
-
-    /// Whether a file beginning with these bytes can have the same beginning.
-    pub fn shares_head(&self, head: &[u8]) -> bool {
-        let length = self.prefix.len().min(head.len());
-        self.prefix[..length] == head[..length]
+    /// The first bytes that are remembered: of those read, or of those there were while nothing was read.
+    pub fn head(&self) -> &[u8] {
+        if self.prefix.is_empty() { &self.beginning } else { &self.prefix }
     }
 
     /// Puts it into a position.
     pub fn describe(&self, position: &mut Position) {
         // Of a file of which nothing was read its first bytes are all that tells it from one that has got its inode.
-        let prefix = if self.prefix.is_empty() { &self.beginning } else { &self.prefix };
+        let prefix = self.head();
         position.prefix_length = prefix.len();
         position.prefix = digest(prefix);
         position.tail_length = self.tail.len();
@@ -136,6 +133,19 @@ impl Position {
         Ok(tail_of(input, self.offset, self.tail_length)? == Some(self.tail))
     }
 
+    /// Whether a file holds what was read, or, where nothing was, begins with what was seen.
+    pub fn holds(&self, input: &mut Input) -> io::Result<bool> {
+        if self.offset == 0 { Ok(self.prefix_length > 0 && self.heads(input)?) } else { self.fits(input) }
+    }
+
+    /// Whether a file with this head can be a copy of what was read here, or of the beginning of it.
+    pub fn begins_alike(&self, head: &[u8]) -> bool {
+        match head.get(..self.prefix_length) {
+            Some(head) => digest(head) == self.prefix,
+            None => !self.marks.is_empty(),
+        }
+    }
+
     /// Whether a file begins with the bytes that are remembered.
     pub fn heads(&self, input: &mut Input) -> io::Result<bool> {
         let mut head = [0; PREFIX];
@@ -146,8 +156,9 @@ impl Position {
     /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.
     ///
     /// `copytruncate` makes them: what is written between the copy and the truncation may have been read here and is not in the copy.
-    /// The last mark the copy is long enough for must hold, and its head.
-    pub fn shorter_copy(&self, input: &mut Input) -> io::Result<Option<u64>> {
+    /// The last mark the copy is long enough for must hold, and its head. Files with one header are alike up to there: unless this was seen to
+    /// be a copy while the original was there, it must end at a mark, or hold one that lies beyond all headers.
+    pub fn shorter_copy(&self, input: &mut Input, seen_to_be: bool) -> io::Result<Option<u64>> {
         let mut head = [0; PREFIX];
         let count = input.read_at(&mut head, 0)?;
         let head_holds = count >= self.prefix_length && digest(&head[..self.prefix_length]) == self.prefix;
@@ -165,7 +176,7 @@ impl Position {
             let mut chunk = vec![0; CHUNK];
             while end < self.offset {
                 match input.read_at(&mut chunk, end)? {
-                    0 => return Ok(Some(end)),
+                    0 => return Ok((seen_to_be || end == mark.offset || mark.offset > HEADERS).then_some(end)),
                     count => end += count as u64,
                 }
             }
@@ -179,18 +190,4 @@ fn tail_of(input: &mut Input, offset: u64, length: usize) -> io::Result<Option<D
     let mut tail = [0; TAIL];
     let (Some(tail), Some(from)) = (tail.get_mut(..length), offset.checked_sub(length as u64)) else { return Ok(None) };
     Ok((input.read_at(tail, from)? == tail.len()).then(|| digest(tail)))
-}
-
-/// Whether a file is the beginning of another one of which more was read, byte for byte as far as that is looked at: a copy that is being
-/// made.
-pub fn begins_with(whole: &mut Input, beginning: &mut Input, size: u64) -> io::Result<bool> {
-    let mut same = |from: u64, length: usize| -> io::Result<bool> {
-        let (mut ours, mut theirs) = ([0; PREFIX], [0; PREFIX]);
-        let (ours, theirs) = (&mut ours[..length], &mut theirs[..length]);
-        let count = whole.read_at(ours, from)?;
-        Ok(count == length && beginning.read_at(theirs, from)? == length && ours == theirs)
-    };
-    let length = usize::try_from(size).unwrap_or(PREFIX);
-    let tail = length.min(TAIL);
-    Ok(same(0, length.min(PREFIX))? && same(size - tail as u64, tail)?)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crmwatch_detectors::{Millis, Origin};
 
-use super::content::{self, Content};
+use super::content::Content;
 use super::decode::Decoder;
 use super::input::{Compression, Input};
 use super::intake::Intake;
@@ -103,19 +103,6 @@ impl Follower {
         let marks = std::mem::take(&mut self.content).into_marks();
         self.content = Content::before(self.position.offset, &mut self.input, marks)?;
         Ok(())
-    }
-
-    /// Where a file ends that is a copy of what was read here and ends before the offset; nothing if it is no such copy.
-    pub fn shorter_copy(&self, input: &mut Input) -> io::Result<Option<u64>> {
-        match self.content.within_prefix(input)? {
-            Some(end) => Ok(end),
-            None => self.kept().shorter_copy(input),
-        }
-    }
-
-    /// Whether a file of `size` bytes is the beginning of this one, as far as that is looked at: a copy that is being made.
-    pub fn begins_with(&mut self, input: &mut Input, size: u64) -> io::Result<bool> {
-        Ok(size > 0 && size < self.position.offset && content::begins_with(&mut self.input, input, size)?)
     }
 
     /// Starts at the end of the last whole line, so that what is there already is not read.

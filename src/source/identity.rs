@@ -1,86 +1,163 @@
 //! Which file is it: one known from before, a copy, a compressed one, or new. Not for finding files (`look`), nor for what became of one
 //! that is not where it was (`whereabouts`).
+//!
+//! One rule decides, whatever the file is called and however it is compressed. What holds nothing but what another file holds that is there
+//! is a copy of it, and is left alone until that one is gone (`copies`). What holds all that was read of a file that is not there goes on from
+//! its position. Everything else is new. Nothing is begun that cannot be judged: it is judged again when something has changed.
+//!
+//! Mistakes that this leaves possible cost nothing: where no more was read of a file than a header, any file with that header may be taken for
+//! it, and is then read from behind the header, while the other is taken for a new one.
 
 use std::cmp::Reverse;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crmwatch_detectors::Millis;
 
-use super::content;
+use super::content::Content;
+use super::copies::{Text, Until, sound};
 use super::discover::Found;
 use super::follow::Follower;
-use super::input::{Compression, Input, is_no_answer};
+use super::input::{Compression, Input};
 use super::notice::Notice;
 use super::position::{PREFIX, Position};
 use super::tailer::{CLOSED, Open, State, Tailer};
-use super::whereabouts::Rewritten;
+use super::whereabouts::Cause;
 use crate::config::Start;
 
 /// What tells a compressed file from plain text, in bytes.
 const MAGIC: u64 = 4;
 
+/// What a file is taken for.
+enum Judged {
+    /// A copy, or not to be told yet.
+    Held(Until),
+    /// It goes on from the position of a file that is not there.
+    GoesOn(u64),
+    /// All of it was read as this generation.
+    Read(u64),
+    /// Nothing is known of it.
+    New,
+}
+
 impl Tailer {
     /// A file that is not followed: one known from before, a copy, a compressed sibling, or new.
     pub(super) fn meet(&mut self, found: &Found, now: Millis, notices: &mut Vec<Notice>) -> io::Result<()> {
-        // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
-        if found.size < MAGIC && found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst") {
-            return Ok(());
-        }
         if self.recognise(found) {
             return Ok(());
         }
-        let mut input = open_as_found(found)?;
-        let mut head = [0; PREFIX];
-        let count = match input.read_at(&mut head, 0) {
-            // A compressor is still at work.
-            Err(error) if input.compression() != Compression::None && !is_no_answer(&error, false) => {
-                self.list(found, State::Copy, 0);
-                return Ok(());
-            }
-            count => count?,
-        };
-        let head = &head[..count];
-        if input.compression() != Compression::None {
-            return self.meet_compressed(found, input, head, now, notices);
-        }
-        let by_inode: Vec<u64> = self.known.with_inode(found.inode).map(|position| position.generation).collect();
-        if let Some(generation) = self.that_fits(found.source, &by_inode, &mut input)? {
-            return self.resume(generation, found, input, None, now, notices);
-        }
-        // In its place, with its inode, and something else in it: truncated or replaced while nobody looked.
-        let here = found.path.to_string_lossy();
-        let replaced = by_inode.iter().filter(|generation| self.missing.contains(generation));
-        let mut replaced = replaced.filter_map(|generation| self.known.get(*generation));
-        let replaced = replaced.find(|position| position.offset > 0 && position.path == here).cloned();
-        if let Some(position) = replaced {
-            let unread = position.unread();
-            let rewritten = Rewritten { source: found.source, unread, stopped: true, shorter: None, input: None };
-            self.rewritten(position, rewritten, now, notices)?;
-            return self.meet(found, now, notices);
-        }
-        if self.is_copy(found, &mut input, head)? {
-            self.list(found, State::Copy, 0);
+        self.forget_blank(found.inode);
+        // A compressor made it and has written nothing yet: opened now, it would be taken for plain text.
+        let to_be_compressed = found.path.extension().is_some_and(|ending| ending == "gz" || ending == "zst");
+        if found.size < MAGIC && to_be_compressed {
+            self.hold(found, Until::Changed);
             return Ok(());
         }
-        // By content, wherever it lies now; a file of which nothing was read yet has only its inode.
-        let by_content = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
-        let unread = self.unread_with_inode(found, false, &mut input)?;
-        match by_content.or(unread) {
-            Some(generation) => self.resume(generation, found, input, None, now, notices),
-            None => {
-                self.start(found, input, now, notices)?;
+        let Some(mut text) = Text::of(open_as_found(found)?)? else {
+            self.hold(found, Until::Changed);
+            return Ok(());
+        };
+        match self.judge(found, &mut text)? {
+            Judged::Held(until) => self.hold(found, until),
+            Judged::GoesOn(generation) => return self.resume(generation, found, text.input, None, now, notices),
+            Judged::Read(generation) => self.set_aside(found, text, Some(generation), now)?,
+            Judged::New if text.input.compression() != Compression::None && self.skips_to_end(found.source) => {
+                self.set_aside(found, text, None, now)?;
+            }
+            Judged::New => {
+                let empty = text.length == 0;
+                self.start(found, text.input, now, notices)?;
                 // Of an empty one nobody knows yet whether it is to be a copy: it is looked at again once it holds something.
                 let identity = (found.device, found.inode);
-                let empty =
-                    |open: &Open| open.identity() == identity && open.source != CLOSED && open.follower.size == 0;
-                if let Some(at) = self.open.iter().position(empty) {
+                let mine = |open: &Open| open.identity() == identity && open.source != CLOSED;
+                if empty && let Some(at) = self.open.iter().position(mine) {
                     self.close(at, false);
                 }
-                Ok(())
             }
         }
+        Ok(())
+    }
+
+    fn judge(&mut self, found: &Found, text: &mut Text) -> io::Result<Judged> {
+        let identity = (found.device, found.inode);
+        if let Some(until) = self.original(identity, &found.path, text)? {
+            return Ok(Judged::Held(until));
+        }
+        // Of a file that was truncated a moment ago, what was read of it is remembered to the byte.
+        for (generation, absence) in &self.missing {
+            if let Some(content) = &absence.content
+                && matches!(content.within_prefix(&mut text.input)?, Some(Some(_)))
+            {
+                return Ok(Judged::Held(Until::Ends(*generation)));
+            }
+        }
+        let mut candidates: Vec<&Position> = self.known.with_inode(found.inode).collect();
+        candidates.extend(self.known.with_head(&text.head).into_iter().filter_map(|one| self.known.get(one)));
+        let own = &self.sources[found.source].source.name;
+        candidates.retain(|position| position.source == *own && !self.is_followed(position));
+        // The one read furthest is meant: where all that was read of a file is a header, every file with that header goes on from it.
+        candidates.sort_by_key(|position| {
+            let missing = self.missing.contains_key(&position.generation);
+            Reverse((position.offset, missing, position.inode == found.inode, position.generation))
+        });
+        for position in candidates {
+            let generation = position.generation;
+            let finished = position.finished_at.is_some();
+            if position.offset == 0 && finished {
+                continue;
+            }
+            let listed = self.listed.get(&(position.device, position.inode));
+            let there = listed.is_some_and(|one| one.generation == generation) && position.inode != found.inode;
+            if sound(position.holds(&mut text.input))? {
+                let exact = text.length == position.offset;
+                return Ok(match finished && exact && (position.whole || there) {
+                    true => Judged::Read(generation),
+                    // A file that was read to its very end has no longer copy: that is another one that begins alike.
+                    false if finished && (there || (position.whole && !position.compressed)) => continue,
+                    false => Judged::GoesOn(generation),
+                });
+            }
+            let seen_to_be = self.was_copy_of(identity, generation);
+            if text.length < position.offset && position.shorter_copy(&mut text.input, seen_to_be)?.is_some() {
+                return Ok(if finished { Judged::Read(generation) } else { Judged::Held(Until::Ends(generation)) });
+            }
+        }
+        Ok(Judged::New)
+    }
+
+    /// A file all of which was read as another one, or that is passed over: it gets a position of its own, by which it is known at the next
+    /// start without being looked into.
+    fn set_aside(&mut self, found: &Found, mut text: Text, read_as: Option<u64>, now: Millis) -> io::Result<()> {
+        let like = read_as.and_then(|generation| self.known.get(generation)).cloned().unwrap_or_default();
+        let listed = self.listed.get(&(like.device, like.inode));
+        let there = listed.is_some_and(|one| one.generation == like.generation);
+        // Where that file is gone, this one takes its place.
+        let generation = match read_as {
+            Some(generation) if !there && text.length == like.offset => generation,
+            _ => {
+                self.next_generation += 1;
+                self.next_generation - 1
+            }
+        };
+        let mut position = Position {
+            source: self.sources[found.source].source.name.clone(),
+            path: found.path.to_string_lossy().into_owned(),
+            generation,
+            device: found.device,
+            inode: found.inode,
+            offset: text.length,
+            size: found.size,
+            modified: found.modified,
+            compressed: text.input.compression() != Compression::None,
+            finished_at: Some(now),
+            whole: true,
+            ..like
+        };
+        let content = Content::before(text.length, &mut text.input, Vec::new())?;
+        content.describe(&mut position);
+        self.finish(position);
+        self.list(found, State::Settled, generation);
+        Ok(())
     }
 
     /// The source a position is of; nothing where the configuration has it no more.
@@ -88,47 +165,11 @@ impl Tailer {
         self.sources.iter().position(|one| one.source.name == position.source)
     }
 
-    /// A position of a file that is not there, as far as is known.
-    fn at_rest(&self, generation: u64) -> Option<&Position> {
-        self.known.get(generation).filter(|position| !self.is_followed(position))
-    }
-
-    /// A position of which nothing was read, with a file's inode and first bytes, of the same source.
-    fn unread_with_inode(&self, found: &Found, compressed: bool, input: &mut Input) -> io::Result<Option<u64>> {
-        for position in self.known.with_inode(found.inode) {
-            let own = position.source == self.sources[found.source].source.name && position.compressed == compressed;
-            let unread = position.offset == 0 && position.finished_at.is_none() && !self.is_followed(position);
-            if own && unread && position.heads(input)? {
-                return Ok(Some(position.generation));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The first of these positions from which a file goes on, none of them that of another file that is there, nor of another source:
-    /// headers are alike, and inodes come again.
-    ///
-    /// The one read furthest comes first: where all that was read of a file is a header, every file with that header goes on from it. And a
-    /// finished file that is still there is only met in a true copy of it.
-    fn that_fits(&self, source: usize, generations: &[u64], input: &mut Input) -> io::Result<Option<u64>> {
-        let own = |position: &&Position| position.source == self.sources[source].source.name;
-        let at_rest = generations.iter().filter_map(|generation| self.at_rest(*generation)).filter(own);
-        let mut candidates: Vec<&Position> = at_rest.collect();
-        candidates.sort_by_key(|position| Reverse((position.offset, position.generation)));
-        for position in candidates {
-            let listed = self.listed.get(&(position.device, position.inode));
-            let there = listed.is_some_and(|one| one.generation == position.generation);
-            let fits = |input: &mut Input| -> io::Result<bool> {
-                Ok(position.fits(input)? && !(there && input.read_at(&mut [0], position.offset)? > 0))
-            };
-            match fits(input) {
-                Ok(true) => return Ok(Some(position.generation)),
-                // A disk that does not answer must not make a known file a new one.
-                Err(error) if is_no_answer(&error, false) => return Err(error),
-                Ok(false) | Err(_) => {}
-            }
-        }
-        Ok(None)
+    /// Positions of empty files say nothing of what stands at their inodes now.
+    fn forget_blank(&mut self, inode: u64) {
+        let blank = |position: &&Position| position.is_blank() && !self.is_followed(position);
+        let blank: Vec<u64> = self.known.with_inode(inode).filter(blank).map(|position| position.generation).collect();
+        blank.into_iter().for_each(|generation| self.forget(generation));
     }
 
     /// A file that lies there as it was left is not even opened: of thousands, at a start, few have changed.
@@ -136,11 +177,15 @@ impl Tailer {
         let unchanged = |position: &&Position| {
             (position.device, position.size, position.modified) == (found.device, found.size, found.modified)
                 && position.modified != 0
-                // One of which nothing was read is not done with, whatever was thought of it.
-                && ((position.finished_at.is_some() && (position.offset > 0 || found.size == 0))
-                    || (self.missing.contains(&position.generation)
+                && if position.finished_at.is_some() {
+                    // One that was given up is not done with while something is left of it.
+                    position.whole || (position.offset > 0 && (position.compressed || position.offset >= found.size))
+                } else {
+                    self.missing.contains_key(&position.generation)
                         && position.offset == found.size
-                        && Path::new(&position.path) == found.path))
+                        && !position.compressed
+                        && Path::new(&position.path) == found.path
+                }
         };
         let Some(position) = self.known.with_inode(found.inode).find(unchanged) else { return false };
         let (generation, finished) = (position.generation, position.finished_at.is_some());
@@ -149,7 +194,7 @@ impl Tailer {
         true
     }
 
-    /// A followed, closed file that has changed.
+    /// A followed, closed file that has changed, or is to be read.
     pub(super) fn revive(
         &mut self,
         generation: u64,
@@ -157,184 +202,39 @@ impl Tailer {
         now: Millis,
         notices: &mut Vec<Notice>,
     ) -> io::Result<()> {
+        let identity = (found.device, found.inode);
         let Some(position) = self.known.get(generation).cloned() else { return Ok(()) };
-        if position.offset == 0
-            && found.size == 0
-            && position.path == found.path.to_string_lossy()
-            && let Some(listed) = self.listed.get_mut(&(found.device, found.inode))
-        {
-            self.waiting.remove(&(listed.reached, generation));
-            (listed.size, listed.modified) = (0, found.modified);
-            return Ok(());
+        let Some(listed) = self.listed.get_mut(&identity) else { return Ok(()) };
+        let before = *listed;
+        if position.is_blank() {
+            self.waiting.remove(&(before.reached, generation));
+            if found.size == 0 && position.path == found.path.to_string_lossy() {
+                (listed.size, listed.modified) = (0, found.modified);
+                return Ok(());
+            }
+            // It was empty when it was found, which says nothing of what it is: its inode may be that of another file by now.
+            self.listed.remove(&identity);
+            self.forget(generation);
+            return self.meet(found, now, notices);
         }
         let mut input = open_as_found(found)?;
-        let reached = self.listed.get(&(found.device, found.inode)).map(|one| (one.reached, one.size));
-        let (reached, size_before) = reached.unwrap_or((Millis::MIN, 0));
-        let plain = input.compression() == Compression::None;
-        if position.offset == 0 {
-            // It was empty when it was found, which says nothing of what it is: its inode may be that of another file by now.
-            let mut head = [0; PREFIX];
-            let count = input.read_at(&mut head, 0)?;
-            let head = &head[..count];
-            let copy = plain && self.is_copy(found, &mut input, head)?;
-            let known = self.that_fits(found.source, &self.known.with_head(head), &mut input)?;
-            // Bytes that were there and are not are lost; a file that has another one's inode is met as itself.
-            let replaced =
-                position.prefix_length > 0 && (plain == position.compressed || !position.heads(&mut input)?);
-            if replaced {
-                let unread = position.unread();
-                self.waiting.remove(&(reached, generation));
-                let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
-                self.rewritten(position, rewritten, now, notices)?;
-                return self.meet(found, now, notices);
-            }
-            let stranger = position.source != self.sources[found.source].source.name;
-            if copy || stranger || (size_before == 0 && (!plain || known.is_some())) {
-                self.waiting.remove(&(reached, generation));
-                self.finish(Position { finished_at: Some(now), ..position });
-                self.listed.remove(&(found.device, found.inode));
-                return self.meet(found, now, notices);
-            }
-            let reached = (size_before > 0).then_some(reached);
-            return self.resume(generation, found, input, reached, now, notices);
+        let mut itself = sound(position.holds(&mut input))?;
+        // A header is no proof: the inode may be another file's by now, or a copy's.
+        let changed = before.size != found.size || before.modified != found.modified;
+        if itself && position.offset <= PREFIX as u64 && changed {
+            itself = position.source == self.sources[found.source].source.name;
+            let text = Text::of(input.again()?)?;
+            itself &= match text {
+                Some(mut text) => self.original(identity, &found.path, &mut text)?.is_none(),
+                None => false,
+            };
         }
-        if position.fits(&mut input)? {
-            return self.resume(generation, found, input, Some(reached), now, notices);
+        if itself {
+            return self.resume(generation, found, input, Some(before.reached), now, notices);
         }
-        let unread = position.unread();
-        self.waiting.remove(&(reached, generation));
-        let rewritten = Rewritten { source: found.source, unread, stopped: false, shorter: None, input: None };
-        self.rewritten(position, rewritten, now, notices)?;
+        notices.push(Notice::Truncated { source: before.source, path: position.path.clone() });
+        self.displaced(position, Cause::Truncated, None, None);
         self.meet(found, now, notices)
-    }
-
-    /// Whether content goes on from a file that is followed: a copy, as copytruncate makes it before it truncates. The original is read on;
-    /// once it is truncated, the copy takes its place. A "copy" that is longer than its original is a file of its own.
-    fn is_copy(&mut self, found: &Found, input: &mut Input, head: &[u8]) -> io::Result<bool> {
-        for open in &mut self.open {
-            if open.identity() == (found.device, found.inode) || open.ending {
-                continue;
-            }
-            if open.follower.position.offset == 0 {
-                // Nothing was read of it yet: its bytes themselves say whether it is the original.
-                let beginning = open.follower.content.beginning();
-                let shared = beginning.len().min(head.len());
-                let copy = shared > 0
-                    && beginning[..shared] == head[..shared]
-                    && found.size <= open.follower.input.metadata()?.size()
-                    && content::begins_with(&mut open.follower.input, input, found.size)?;
-                if copy {
-                    return Ok(true);
-                }
-                continue;
-            }
-            if !open.follower.content.shares_head(head) {
-                continue;
-            }
-            let kept = open.follower.kept();
-            let (intact, size) = open.follower.intact()?;
-            let copy = if kept.fits(input)? {
-                !intact || found.size <= size
-            } else if intact {
-                // A copy that is still being made, or one that was read past before the truncation.
-                open.follower.begins_with(input, found.size)?
-            } else {
-                // Truncated, and not noticed yet; `rewritten` will look for the copy.
-                open.follower.shorter_copy(input)?.is_some()
-            };
-            if copy {
-                return Ok(true);
-            }
-        }
-        for generation in self.known.with_head(head) {
-            let Some(position) = self.known.get(generation).filter(|position| self.is_followed(position)) else {
-                continue;
-            };
-            if (position.device, position.inode) == (found.device, found.inode) {
-                continue;
-            }
-            let fits = position.fits(input)?;
-            if !fits && (found.size >= position.offset || position.shorter_copy(input)?.is_none()) {
-                continue;
-            }
-            // As above. The bytes themselves are compared, so that a file that begins alike and goes on otherwise is not held back.
-            let original = Input::open(Path::new(&position.path));
-            let copy = original.map_or(Ok(true), |mut original| {
-                let size = original.metadata()?.size();
-                if !position.fits(&mut original).unwrap_or(false) {
-                    return Ok(true);
-                }
-                if fits { Ok(found.size <= size) } else { content::begins_with(&mut original, input, found.size) }
-            })?;
-            if copy {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn meet_compressed(
-        &mut self,
-        found: &Found,
-        mut input: Input,
-        head: &[u8],
-        now: Millis,
-        notices: &mut Vec<Notice>,
-    ) -> io::Result<()> {
-        if self.is_unread(&found.path.with_extension("")) || self.is_being_read(head) {
-            self.list(found, State::Copy, 0);
-            self.rejudge = true;
-            return Ok(());
-        }
-        let candidates = self.known.with_head(head);
-        let fits = |position: &Position, input: &mut Input| position.fits(input).unwrap_or(false);
-        // While the original is there, what is read of it is not read here.
-        let mut original = self.open.iter().any(|open| {
-            !open.ending && open.follower.content.shares_head(head) && fits(&open.follower.kept(), &mut input)
-        });
-        original |= candidates.iter().any(|generation| {
-            let position = self.known.get(*generation).filter(|position| self.is_followed(position));
-            position.is_some_and(|position| fits(position, &mut input))
-        });
-        // Only a complete file is judged: a compressor may still be writing it.
-        if original || !complete(&mut input)? {
-            self.list(found, State::Copy, 0);
-            return Ok(());
-        }
-        // Of one of which nothing was read yet only its inode and its first bytes are known.
-        let unread = self.unread_with_inode(found, true, &mut input)?;
-        match self.that_fits(found.source, &candidates, &mut input)?.or(unread) {
-            Some(generation) => self.resume(generation, found, input, None, now, notices),
-            None if self.skips_to_end(found.source) => {
-                self.list(found, State::Settled, 0);
-                Ok(())
-            }
-            None => self.start(found, input, now, notices),
-        }
-    }
-
-    /// Whether a followed file lies at a path that is not read to its end: what was compressed of it cannot be told yet.
-    fn is_unread(&self, path: &Path) -> bool {
-        let Some(there) = self.patterns.at(path) else { return false };
-        let identity = (there.device, there.inode);
-        match self.listed.get(&identity) {
-            Some(one) if one.state == State::Open => {
-                self.open.iter().any(|open| open.identity() == identity && open.unread() > 0)
-            }
-            Some(one) => self.waiting.contains(&(one.reached, one.generation)),
-            None => false,
-        }
-    }
-
-    /// Whether a file is open that begins with these bytes and of which less than them was read.
-    fn is_being_read(&mut self, head: &[u8]) -> bool {
-        let mut now = [0; PREFIX];
-        self.open.iter_mut().filter(|open| !open.ending && open.follower.position.offset < head.len() as u64).any(
-            |open| {
-                let count = open.follower.input.read_at(&mut now[..head.len()], 0).unwrap_or(0);
-                !head.is_empty() && now[..count] == *head
-            },
-        )
     }
 
     fn skips_to_end(&self, source: usize) -> bool {
@@ -353,7 +253,7 @@ impl Tailer {
     ) -> io::Result<()> {
         let mut position = self.known.get(generation).cloned().expect("looked up before");
         let before = (position.device, position.inode);
-        position.finished_at = None;
+        (position.finished_at, position.whole) = (None, false);
         let path = found.path.to_string_lossy().into_owned();
         let renamed = position.path != path;
         position.path.clone_from(&path);
@@ -408,8 +308,10 @@ impl Tailer {
 
     fn put(&mut self, follower: Follower, source: usize, ending: bool, reached: Millis, now: Millis) {
         let standstill = (reached, 0);
-        let (unnamed_since, active_at, idle, served) = (None, now, false, 0);
-        self.open.push(Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill });
+        let (unnamed_since, active_at, idle, served, instead) = (None, self.steady, false, 0, None);
+        let open =
+            Open { follower, source, ending, unnamed_since, reached, active_at, idle, served, standstill, instead };
+        self.open.push(open);
         self.make_room(now);
     }
 }
@@ -421,18 +323,4 @@ fn open_as_found(found: &Found) -> io::Result<Input> {
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok(input)
-}
-
-/// Whether a compressed file decompresses to its end.
-fn complete(input: &mut Input) -> io::Result<bool> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut at = 0;
-    loop {
-        match input.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(true),
-            Ok(count) => at += count as u64,
-            Err(error) if is_no_answer(&error, false) => return Err(error),
-            Err(_) => return Ok(false),
-        }
-    }
 }

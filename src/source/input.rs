@@ -70,16 +70,17 @@ impl Input {
                 return Ok(Input::Plain(file, bound));
             }
         };
-        let reader = decompress(&file, compression)?;
-        Ok(Input::Compressed(Box::new(Stream { file, compression, reader, window: Vec::new(), start: 0 })))
+        Ok(Input::Compressed(Box::new(Stream::of(file, compression)?)))
     }
 
-    /// The same file, open once more; nothing for a compressed one.
-    pub fn again(&self) -> Option<Input> {
-        match self {
-            Input::Plain(file, bound) => Some(Input::Plain(file.try_clone().ok()?, bound.clone())),
-            Input::Compressed(_) => None,
-        }
+    /// The same file, open once more, to be read from anywhere.
+    pub fn again(&self) -> io::Result<Input> {
+        Ok(match self {
+            Input::Plain(file, bound) => Input::Plain(file.try_clone()?, bound.clone()),
+            Input::Compressed(stream) => {
+                Input::Compressed(Box::new(Stream::of(stream.file.try_clone()?, stream.compression)?))
+            }
+        })
     }
 
     /// How it is compressed.
@@ -135,8 +136,7 @@ impl Input {
 }
 
 fn decompress(file: &File, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = file.try_clone()?;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(0))?;
+    let file = FromStart { file: file.try_clone()?, at: 0 };
     Ok(match compression {
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, file))),
         Compression::Zstd => Box::new(zstd::Decoder::new(file)?),
@@ -144,7 +144,26 @@ fn decompress(file: &File, compression: Compression) -> io::Result<Box<dyn Read 
     })
 }
 
+/// A file read from its start, wherever others that have it open read.
+struct FromStart {
+    file: File,
+    at: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
 impl Stream {
+    fn of(file: File, compression: Compression) -> io::Result<Stream> {
+        let reader = decompress(&file, compression)?;
+        Ok(Stream { file, compression, reader, window: Vec::new(), start: 0 })
+    }
+
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if offset < self.start {
             self.reader = decompress(&self.file, self.compression)?;

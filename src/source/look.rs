@@ -1,14 +1,23 @@
 //! A look at the folders, or at a few paths: what is new, what has changed, what goes by another name, what is not there any more. Not for
 //! what is to be thought of it (`identity`, `whereabouts`).
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ahash::{AHashMap, RandomState};
 use crmwatch_detectors::Millis;
 
+use super::copies::Until;
 use super::discover::{Entry, Found};
 use super::notice::Notice;
 use super::tailer::{Identity, Listed, State, Tailer};
+use super::whereabouts::Cause;
+
+/// A compressed file that is not complete and has not changed for so long is told of.
+const STUCK: Millis = 300_000;
+/// Compressed files up to this size are looked into at each change.
+const SMALL: u64 = 1 << 20;
 
 /// What differs from what is remembered.
 #[derive(Default)]
@@ -49,11 +58,9 @@ impl Sight {
 impl Tailer {
     /// Looks at the folders: new files, renamed ones, ones that went away.
     pub fn look(&mut self, now: Millis, notices: &mut Vec<Notice>) {
+        self.tick(now);
         self.looks = self.looks.wrapping_add(1);
         self.exhausted.1 = false;
-        if std::mem::take(&mut self.rejudge) {
-            self.listed.retain(|_, one| one.state != State::Copy);
-        }
         let mut sight = Sight::default();
         let Tailer { patterns, listed, hasher, looks, .. } = self;
         let look = patterns.look(&mut |entry| sight.compare(listed, hasher, *looks, entry));
@@ -90,7 +97,10 @@ impl Tailer {
         self.take_in(sight, false, now, notices);
     }
 
-    fn take_in(&mut self, sight: Sight, whole: bool, now: Millis, notices: &mut Vec<Notice>) {
+    fn take_in(&mut self, mut sight: Sight, whole: bool, now: Millis, notices: &mut Vec<Notice>) {
+        if whole {
+            self.add_due(&mut sight.changed, notices);
+        }
         for found in sight.moved {
             if !self.is_second_name(&found, whole) {
                 self.renamed(&found, notices);
@@ -101,25 +111,32 @@ impl Tailer {
         // Files that are known by their inode come first: whether one of them is still what it was decides what the others can be.
         let bound = |found: &Found| {
             self.listed.get(&(found.device, found.inode)).is_some_and(|one| one.state == State::Closed)
-                || self.known.with_inode(found.inode).any(|position| self.missing.contains(&position.generation))
+                || self.known.with_inode(found.inode).any(|position| self.missing.contains_key(&position.generation))
         };
         let (bound, others): (Vec<Found>, Vec<Found>) = changed.into_iter().partition(bound);
+        if !bound.is_empty() || !others.is_empty() {
+            self.look_into_open();
+        }
         for found in bound.iter().chain(&others) {
             let identity = (found.device, found.inode);
+            if self.is_written_slowly(found) {
+                continue;
+            }
             let outcome = match self.listed.get(&identity).map(|one| (one.state, one.generation)) {
                 Some((State::Open, _)) => continue,
                 Some((State::Closed, _)) if self.is_second_name(found, whole) => continue,
                 Some((State::Closed, generation)) => self.revive(generation, found, now, notices),
-                Some((State::Settled | State::Copy, _)) => {
+                Some((State::Settled, _)) => {
                     self.listed.remove(&identity);
                     self.meet(found, now, notices)
                 }
-                None => self.meet(found, now, notices),
+                // One that cannot be judged now stays what it is.
+                Some((State::Copy, _)) | None => self.meet(found, now, notices),
             };
             self.sweep();
             // One that was renamed or deleted since it was seen is found, or missed, at the next look.
             if let Err(error) = outcome
-                && error.kind() != std::io::ErrorKind::NotFound
+                && error.kind() != io::ErrorKind::NotFound
             {
                 self.unreadable(&found.path, &error, notices);
             }
@@ -168,9 +185,59 @@ impl Tailer {
         notices.push(Notice::Renamed { source, path });
     }
 
+    /// Files that were left alone and are to be judged again, though they have not changed.
+    fn add_due(&mut self, changed: &mut Vec<Found>, notices: &mut Vec<Notice>) {
+        if self.copies.is_empty() {
+            return;
+        }
+        let open: BTreeSet<u64> = self.open.iter().map(|open| open.follower.position.generation).collect();
+        let known = |found: &Found| (found.device, found.inode);
+        let already: BTreeSet<Identity> = changed.iter().map(known).collect();
+        let mut stuck = Vec::new();
+        for (identity, pending) in &self.copies {
+            let Some(listed) = self.listed.get(identity).filter(|one| one.seen == self.looks) else { continue };
+            let due = match pending.until {
+                Until::Changed => {
+                    if self.steady - pending.since > STUCK {
+                        stuck.push(pending.path.clone());
+                    }
+                    false
+                }
+                Until::NextLook => true,
+                Until::Ends(generation) => {
+                    let there = self.known.get(generation).is_some_and(|position| self.is_followed(position));
+                    !there && !open.contains(&generation)
+                }
+            };
+            if due && !already.contains(identity) {
+                let (Listed { modified, source, size, .. }, path) = (*listed, pending.path.clone());
+                changed.push(Found { modified, source, path, device: identity.0, inode: identity.1, size });
+            }
+        }
+        for path in stuck {
+            let error =
+                io::Error::other("it does not decompress to its end, and nobody seems to be writing it any more");
+            self.unreadable(&path, &error, notices);
+        }
+    }
+
+    /// A large compressed file is looked into only once it has stopped growing: each time it would be decompressed from its start.
+    fn is_written_slowly(&mut self, found: &Found) -> bool {
+        let identity = (found.device, found.inode);
+        let (Some(listed), Some(pending)) = (self.listed.get_mut(&identity), self.copies.get_mut(&identity)) else {
+            return false;
+        };
+        let grows = listed.state == State::Copy && found.size > SMALL && listed.size != found.size;
+        if grows {
+            (listed.size, listed.modified) = (found.size, found.modified);
+            (pending.until, pending.since) = (Until::NextLook, self.steady);
+        }
+        grows
+    }
+
     /// Followed files that the patterns do not name any more.
     fn find_unseen(&mut self, now: Millis, notices: &mut Vec<Notice>) {
-        let looks = self.looks;
+        let (looks, steady) = (self.looks, self.steady);
         let mut gone = Vec::new();
         self.listed.retain(|_, one| match one.state {
             _ if one.seen == looks => true,
@@ -185,16 +252,14 @@ impl Tailer {
         self.copies.retain(|identity, _| listed.get(identity).is_some_and(|one| one.state == State::Copy));
         for open in &mut self.open {
             let named = self.listed.get(&open.identity()).is_some_and(|one| one.seen == looks);
-            open.unnamed_since = (!named).then_some(open.unnamed_since.unwrap_or(now));
+            open.unnamed_since = (!named).then_some(open.unnamed_since.unwrap_or(steady));
         }
         gone.sort_unstable();
         for generation in gone {
-            self.gone(generation, now, notices);
-            self.sweep();
+            if let Some(position) = self.known.get(generation).cloned() {
+                self.displaced(position, Cause::Unseen, None, None);
+            }
         }
-        for generation in std::mem::take(&mut self.missing) {
-            self.gone_while_stopped(generation, now, notices);
-            self.sweep();
-        }
+        self.resolve_all(now, notices);
     }
 }

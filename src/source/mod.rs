@@ -2,6 +2,7 @@
 
 mod attribute;
 mod content;
+mod copies;
 mod decode;
 mod discover;
 mod follow;
@@ -13,6 +14,7 @@ mod intake;
 mod journal_entry;
 mod journal_follow;
 mod known;
+mod locate;
 mod look;
 mod merge;
 mod notice;
@@ -34,6 +36,8 @@ mod spool_line;
 #[cfg(test)]
 mod spool_tests;
 mod standard_input;
+#[cfg(test)]
+mod storm_tests;
 pub mod syslog;
 mod tailer;
 #[cfg(test)]
@@ -51,6 +55,7 @@ pub use inlet::Inlet;
 pub use input::{Compression, Input, is_no_answer};
 pub use intake::{Intake, Place, Wrapping, first_line_hash};
 pub use journal_follow::{JOURNALCTL, Journal};
+pub use locate::locate;
 pub use merge::{Merge, MergeError, Next, Tally};
 pub use notice::Notice;
 pub use position::{Position, digest};

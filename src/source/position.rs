@@ -60,9 +60,17 @@ pub struct Position {
     /// When nothing more could come: the file is gone, or was compressed. It is remembered so that a copy that turns up is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Millis>,
+    /// It was read to its very end, beyond which nothing can have been written: its text is as long as the offset.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 impl Position {
+    /// Nothing is known of its content: it was empty.
+    pub fn is_blank(&self) -> bool {
+        self.offset == 0 && self.prefix_length == 0
+    }
+
     /// Bytes that were there when the file was last looked at, and are not read; nothing where that cannot be known.
     pub fn unread(&self) -> Option<u64> {
         (!self.compressed).then(|| self.size.saturating_sub(self.offset)).filter(|bytes| *bytes > 0)

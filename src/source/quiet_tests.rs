@@ -125,7 +125,9 @@ fn a_deleted_file_that_was_read_is_no_loss_and_one_deleted_while_stopped_is_told
     assert_eq!(lines, ["{\"half\":"]);
     assert!(!notices.iter().any(|notice| matches!(notice, Notice::Lost { .. })), "{notices:?}");
     let mut second = tailer(vec![source("app", folder.path(), "*.log")], positions);
-    let (_, notices) = read(&mut second, NOW);
+    // While names change a folder's list may lack a file that is there: it is missed at the second look.
+    let (_, mut notices) = read(&mut second, NOW);
+    notices.extend(read(&mut second, NOW + 1_000).1);
     let told =
         notices.iter().any(|notice| matches!(notice, Notice::Lost { bytes: Some(8), cause: "gone_while_stopped", .. }));
     assert!(told, "{notices:?}");

@@ -2,20 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crmwatch_detectors::Millis;
 
 use super::notice::Notice;
 use super::position::Position;
-use super::reading::{BATCH_RECORDS, Reading};
+use super::reading::Reading;
 use super::shelf::QUIET;
 use super::tailer::{CLOSED, State, Tailer};
-use super::whereabouts::Rewritten;
+use super::whereabouts::{Cause, found_at};
 use crate::ledger::Segment;
 
 /// A renamed file that no pattern names is read this long after its last line.
-const GRACE: Millis = 60_000;
+pub(super) const GRACE: Millis = 60_000;
 /// A file is read on so far beyond the next one's events, so that turns are not single lines.
 const SLACK: Millis = 5_000;
 /// Bytes read of a file while its events' time does not move on, before the others have a turn regardless of time.
@@ -31,6 +31,7 @@ impl Tailer {
     /// log does not run days ahead. None starves: a busy file's time moves on past that of the quiet ones, and where it does not, the
     /// others have their turn all the same.
     pub fn read(&mut self, now: Millis, reading: &mut Reading, notices: &mut Vec<Notice>) -> bool {
+        self.tick(now);
         self.open_waiting(now, notices);
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut waiting: BinaryHeap<Reverse<(Millis, u64, u64, usize)>> = BinaryHeap::new();
@@ -48,7 +49,7 @@ impl Tailer {
         }
         let mut busy = false;
         while let Some(Reverse((_, _, generation, at))) = waiting.pop() {
-            if reading.events.len() >= BATCH_RECORDS {
+            if reading.events.len() >= self.batch {
                 busy = true;
                 break;
             }
@@ -112,7 +113,7 @@ impl Tailer {
             *reading.counts.entry(source).or_default().events.entry(format).or_default() += events;
             reading.record(source, segment, open.follower.position.offset, &turn);
             self.dirty.insert(generation);
-            open.active_at = now;
+            open.active_at = self.steady;
         }
         // A stamp ahead of the clock must not make a file wait for the others to get there.
         if let Some(time) = turn.next.or_else(|| reading.events[first..].last().map(|event| event.time)) {
@@ -137,26 +138,27 @@ impl Tailer {
     ) {
         let open = &mut self.open[at];
         let dead = open.ending || (open.unnamed_since.is_some() && open.follower.unlinked());
-        let abandoned = open.unnamed_since.is_some_and(|since| now - since > GRACE);
+        let abandoned = open.unnamed_since.is_some_and(|since| self.steady - since > GRACE);
         if !dead && !abandoned {
-            open.active_at = open.active_at.min(now);
             // The beginning of a line is not left behind: if the file goes away, it is all there ever was of it.
-            if now - open.active_at > QUIET && open.unnamed_since.is_none() && open.unread() == 0 {
+            if self.steady - open.active_at > QUIET && open.unnamed_since.is_none() && open.unread() == 0 {
                 self.close(at, false);
             }
             return;
         }
+        let mut whole = false;
         if dead {
             let segment = Segment { partial: true, ..open.follower.segment() };
-            if let Ok(turn) = open.follower.remainder(buffer, reading.read_at, &mut reading.events)
-                && turn.bytes > 0
-            {
-                reading.record(open.source, segment, open.follower.position.offset, &turn);
+            if let Ok(turn) = open.follower.remainder(buffer, reading.read_at, &mut reading.events) {
+                whole = true;
+                if turn.bytes > 0 {
+                    reading.record(open.source, segment, open.follower.position.offset, &turn);
+                }
             }
         }
         let source = std::mem::replace(&mut open.source, CLOSED);
         let identity = open.identity();
-        let position = Position { finished_at: Some(now), ..open.follower.kept() };
+        let position = Position { finished_at: Some(now), whole, ..open.follower.kept() };
         if open.follower.unlinked() {
             self.listed.remove(&identity);
         } else if let Some(listed) = self.listed.get_mut(&identity) {
@@ -167,23 +169,35 @@ impl Tailer {
         self.finish(position);
     }
 
-    /// A file truncated in place; what was seen of it and not read may lie in a copy.
+    /// A file truncated in place: what was not read of it may lie in a copy; the file itself is a new one.
     fn truncated(&mut self, at: usize, now: Millis, notices: &mut Vec<Notice>) {
         let open = &mut self.open[at];
         let source = std::mem::replace(&mut open.source, CLOSED);
         let position = open.follower.kept();
         let unread = open.follower.sound.saturating_sub(position.offset);
-        let shorter = Some(std::mem::take(&mut open.follower.content));
+        let content = std::mem::take(&mut open.follower.content);
         let input = open.follower.input.again();
         let (generation, path) = (position.generation, position.path.clone());
-        let rewritten = Rewritten { source, unread: Some(unread), stopped: false, shorter, input };
-        if let Err(error) = self.rewritten(position.clone(), rewritten, now, notices) {
-            // Where its copy cannot be looked for now, the next look does.
-            self.unreadable(Path::new(&path), &error, notices);
-            self.listed.remove(&(position.device, position.inode));
-            self.finish(position);
-            self.missing.insert(generation);
+        notices.push(Notice::Truncated { source, path: path.clone() });
+        self.displaced(position, Cause::Truncated, Some(unread), Some(content));
+        // One that cannot be opened once more is met at the next look.
+        let begun = input.and_then(|input| {
+            let found = found_at(source, PathBuf::from(&path), &input);
+            self.start(&found, input, now, notices)
+        });
+        match begun {
+            Err(error) => self.unreadable(Path::new(&path), &error, notices),
+            Ok(()) => {
+                let since = self.steady;
+                if let Some(open) = self.open.last_mut()
+                    && open.follower.unlinked()
+                {
+                    open.unnamed_since = Some(since);
+                }
+            }
         }
+        self.look_into_open();
+        self.resolve(generation, false, now, notices);
     }
 }
 

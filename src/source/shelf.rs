@@ -48,8 +48,6 @@ impl Tailer {
             listed.reached = open.reached;
             listed.compressed = open.follower.input.compression() != Compression::None;
         }
-        // What was taken for its copy was compared with the open file.
-        self.rejudge |= position.offset == 0;
         if unread {
             self.waiting.insert((open.reached, generation));
         }
@@ -76,7 +74,7 @@ impl Tailer {
             let Some(at) = victim else { return };
             if self.open[at].follower.unlinked() {
                 // Deleted since the last look.
-                self.open[at].unnamed_since = Some(now);
+                self.open[at].unnamed_since = Some(self.steady);
                 continue;
             }
             // What happened to it since it was read last must not wait for the next look.

@@ -12,12 +12,15 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use crmwatch_detectors::Millis;
 
+use super::copies::{Pending, Until};
 use super::discover::{Found, Patterns};
 use super::follow::Follower;
 use super::known::Known;
 use super::notice::Notice;
 use super::position::Position;
+use super::reading::BATCH_RECORDS;
 use super::shelf;
+use super::whereabouts::Absence;
 use crate::config::Source;
 use crate::parse::web::Tables;
 
@@ -51,6 +54,8 @@ pub(super) struct Open {
     pub(super) served: u64,
     /// Bytes read since `reached` last rose noticeably, and from where.
     pub(super) standstill: (Millis, u64),
+    /// What it begins with, where that is not what was read of it: it was written over since.
+    pub(super) instead: Option<Vec<u8>>,
 }
 
 impl Open {
@@ -73,7 +78,7 @@ pub(super) enum State {
     Closed,
     /// It is left alone for good: finished, or passed over.
     Settled,
-    /// It is left alone while another file is there whose copy it is, or until it is complete.
+    /// It is left alone while another file is there whose copy it is, or until it can be judged.
     Copy,
 }
 
@@ -96,6 +101,8 @@ pub(super) struct Listed {
     pub(super) compressed: bool,
 }
 
+/// The most that counts of the time between two looks.
+const STEP: Millis = 10_000;
 /// Positions of finished files kept, so that copies that turn up are known.
 const FINISHED_KEPT: usize = 10_000;
 
@@ -104,14 +111,14 @@ pub struct Tailer {
     pub(super) sources: Vec<Followed>,
     pub(super) patterns: Patterns,
     pub(super) listed: AHashMap<Identity, Listed>,
-    /// Where the files lie that are taken for copies.
-    pub(super) copies: BTreeMap<Identity, PathBuf>,
+    /// The files that are left alone for now.
+    pub(super) copies: BTreeMap<Identity, Pending>,
     pub(super) hasher: RandomState,
     pub(super) open: Vec<Open>,
     /// Positions of files that are not open.
     pub(super) known: Known,
-    /// Those from before the start whose files were not found yet.
-    pub(super) missing: BTreeSet<u64>,
+    /// Those whose files are looked for.
+    pub(super) missing: BTreeMap<u64, Absence>,
     /// Closed files that have something to read, by the time they reached.
     pub(super) waiting: BTreeSet<(Millis, u64)>,
     pub(super) next_generation: u64,
@@ -121,13 +128,19 @@ pub struct Tailer {
     pub(super) turns: u64,
     /// Counts the looks.
     pub(super) looks: u32,
-    /// A file is gone or was rewritten: what was taken for a copy of another file is judged again.
-    pub(super) rejudge: bool,
+    /// What waits is measured by: the clock, but at most [`STEP`] from one time to the next, so that a clock that jumps ends no patience.
+    pub(super) steady: Millis,
+    /// What the clock said last.
+    clock: Option<Millis>,
     pub(super) told: BTreeSet<String>,
     pub(super) dirty: BTreeSet<u64>,
+    /// Generations that nothing is to be remembered of.
+    forgotten: Vec<u64>,
     pub(super) buffer: Vec<u8>,
     /// Files open at a time, at most; fewer while the process is out of descriptors.
     pub(super) limit: usize,
+    /// Records of one batch, about.
+    pub(super) batch: usize,
     /// The process ran out of descriptors, and that was said; whether it did so since the last look.
     pub(super) exhausted: (bool, bool),
 }
@@ -147,18 +160,21 @@ impl Tailer {
             copies: BTreeMap::new(),
             hasher: RandomState::new(),
             open: Vec::new(),
-            missing: unfinished.map(|position| position.generation).collect(),
+            missing: unfinished.map(|position| (position.generation, Absence::stopped(position))).collect(),
             known: Known::new(positions),
             waiting: BTreeSet::new(),
             next_generation,
             fresh,
             turns: 0,
             looks: 0,
-            rejudge: false,
+            steady: 1,
+            clock: None,
             told: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            forgotten: Vec::new(),
             buffer: Vec::new(),
             limit: shelf::limit(),
+            batch: BATCH_RECORDS,
             exhausted: (false, false),
         }
     }
@@ -184,9 +200,7 @@ impl Tailer {
             compressed: false,
         };
         let identity = (found.device, found.inode);
-        if state == State::Copy {
-            self.copies.insert(identity, found.path.clone());
-        } else {
+        if state != State::Copy {
             self.copies.remove(&identity);
         }
         self.listed.insert(identity, listed);
@@ -214,11 +228,27 @@ impl Tailer {
     }
 
     pub(super) fn finish(&mut self, position: Position) {
-        self.rejudge = true;
-        self.missing.remove(&position.generation);
-        self.dirty.insert(position.generation);
-        // Marks serve to know a copy of a file that goes on.
-        self.known.insert(Position { marks: Vec::new(), ..position });
+        let generation = position.generation;
+        self.missing.remove(&generation);
+        self.dirty.insert(generation);
+        // Marks serve to know a copy of a file that goes on, or one that was held back until now.
+        let copied = self.copies.values().any(|pending| pending.until == Until::Ends(generation));
+        let marks = if copied { position.marks } else { Vec::new() };
+        self.known.insert(Position { marks, ..position });
+    }
+
+    /// Forgets a position for good.
+    pub(super) fn forget(&mut self, generation: u64) {
+        self.known.remove(generation);
+        self.missing.remove(&generation);
+        self.dirty.remove(&generation);
+        self.forgotten.push(generation);
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&mut self, now: Millis) {
+        let passed = self.clock.replace(now).map_or(0, |last| now.saturating_sub(last));
+        self.steady += passed.clamp(0, STEP);
     }
 
     /// Positions changed since the last call, to be journalled with the batch; old finished ones that are forgotten come separately.
@@ -227,6 +257,7 @@ impl Tailer {
         for generation in &forgotten {
             self.dirty.remove(generation);
         }
+        forgotten.append(&mut self.forgotten);
         for generation in self.left_spools() {
             self.known.remove(generation);
             self.dirty.remove(&generation);
@@ -290,7 +321,7 @@ impl Tailer {
 
     /// Whether positions changed that no batch has carried yet.
     pub fn has_changes(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || !self.forgotten.is_empty()
     }
 
     /// Whether the file last seen at a path is open, so that reading sees what is added to it.

@@ -7,140 +7,161 @@ use std::path::{Path, PathBuf};
 use crmwatch_detectors::Millis;
 
 use super::content::Content;
+use super::copies::Text;
 use super::discover::{self, Found};
 use super::follow::Follower;
 use super::input::{Compression, Input, is_no_answer};
 use super::notice::Notice;
-use super::position::Position;
+use super::position::{PREFIX, Position};
+use super::rounds::GRACE;
 use super::tailer::{CLOSED, Identity, State, Tailer};
 
-/// What is known of a file whose content is another one now.
-pub(super) struct Rewritten {
-    pub(super) source: usize,
+/// Why a position has no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It is from before the start, and its file was not found yet.
+    Stopped,
+    /// The file was truncated or overwritten in place, or another one stands in its place.
+    Truncated,
+    /// No pattern names it any more.
+    Unseen,
+}
+
+/// A position whose file is looked for.
+pub(super) struct Absence {
+    pub(super) cause: Cause,
     /// Bytes known to have been there and not read.
-    pub(super) unread: Option<u64>,
-    /// It happened while nobody looked: there may have been more.
-    pub(super) stopped: bool,
-    /// What the open file remembers beyond its position.
-    pub(super) shorter: Option<Content>,
-    /// The file itself, if it is open: by its path it may not be found any more. One that is not is met as a new one.
-    pub(super) input: Option<Input>,
+    unread: Option<u64>,
+    /// What an open file remembers beyond its position.
+    pub(super) content: Option<Content>,
+    /// Looks at the folders in which it was not found, and since when it is looked for.
+    looks: u32,
+    since: Millis,
+}
+
+impl Absence {
+    pub(super) fn stopped(position: &Position) -> Absence {
+        Absence { cause: Cause::Stopped, unread: position.unread(), content: None, looks: 0, since: 0 }
+    }
 }
 
 /// A file written to its end so much before the newest one of its source is not missed when it is gone after a stop.
 const LONG_BEFORE: i64 = 3_600_000_000_000;
+/// A folder in which a file seems to be missing is listed so often: while it is listed, names may change.
+const LOOKS: u32 = 2;
+/// And so often at once where files went away between the listing and the opening.
+const LISTINGS: u32 = 4;
+
+/// What a search for a position's file came to.
+enum Search {
+    /// Here, and reading goes on at this offset.
+    Found(PathBuf, Input, u64),
+    /// A compressor is at work, or what stands there cannot be told yet.
+    Wait,
+    Nowhere,
+}
 
 impl Tailer {
-    /// A file truncated in place or replaced: what was not read of it may lie in a copy; the file itself, if it is open, is a new generation.
-    pub(super) fn rewritten(
+    /// A position has lost its file; it is looked for at this look or the next ones. The caller says what stands in its place.
+    pub(super) fn displaced(
         &mut self,
         position: Position,
-        what: Rewritten,
-        now: Millis,
-        notices: &mut Vec<Notice>,
-    ) -> io::Result<()> {
-        let Rewritten { source, unread, stopped, shorter, input } = what;
-        // Its inode may be that of another source's file by now: it stays with its own.
-        let source = self.source_of(&position).unwrap_or(source);
-        let path = position.path.clone();
+        cause: Cause,
+        unread: Option<u64>,
+        content: Option<Content>,
+    ) {
+        let generation = position.generation;
         let identity = (position.device, position.inode);
-        // What stands at the path is not the file meant: it must not be found as its own copy.
-        let listed = self.listed.remove(&identity);
-        let whole = match self.elsewhere(&position, Some(identity)) {
-            Ok(whole) => whole.map(|(copy, input)| (copy, input, position.offset)),
-            Err(error) => {
-                self.listed.extend(listed.map(|listed| (identity, listed)));
-                return Err(error);
-            }
-        };
-        notices.push(Notice::Truncated { source, path: path.clone() });
-        let lost = |notices: &mut Vec<Notice>| {
-            let bytes = unread.filter(|bytes| *bytes > 0);
-            let cause = if stopped { "gone_while_stopped" } else { "truncated" };
-            if bytes.is_some() || stopped {
-                notices.push(Notice::Lost { source, path: path.clone(), bytes, cause });
-            }
-        };
-        let copy = whole.or_else(|| self.shorter_copy(&position, identity, shorter.as_ref()));
-        match copy.or_else(|| self.unread_copy(&position, identity)) {
-            Some((copy, input, offset)) => {
-                if offset < position.offset && unread.is_some_and(|bytes| bytes > 0) {
-                    lost(notices);
-                }
-                let found = found_at(source, copy, &input);
-                self.finish(Position { offset, ..position.clone() });
-                if let Err(error) = self.resume(position.generation, &found, input, Some(Millis::MIN), now, notices) {
-                    self.missing.insert(position.generation);
-                    self.unreadable(&found.path, &error, notices);
-                }
-            }
-            None => {
-                lost(notices);
-                self.finish(Position { finished_at: Some(now), ..position });
-            }
+        if let Some(listed) = self.listed.get(&identity).copied()
+            && listed.generation == generation
+        {
+            self.waiting.remove(&(listed.reached, generation));
+            self.listed.remove(&identity);
         }
-        if let Some(input) = input {
-            let found = found_at(source, path.into(), &input);
-            if let Err(error) = self.start(&found, input, now, notices) {
-                self.unreadable(&found.path, &error, notices);
-            } else if let Some(open) = self.open.last_mut()
-                && open.follower.unlinked()
-            {
-                open.unnamed_since = Some(now);
-            }
-        }
-        Ok(())
+        let unread = unread.or_else(|| position.unread());
+        let absence = Absence { cause, unread, content, looks: 0, since: self.steady };
+        self.missing.insert(generation, absence);
+        self.dirty.insert(generation);
+        self.known.insert(position);
     }
 
-    /// A closed file that no pattern names any more.
-    pub(super) fn gone(&mut self, generation: u64, now: Millis, notices: &mut Vec<Notice>) {
-        let Some(position) = self.known.get(generation).cloned() else { return };
-        let Some(listed) = self.listed.remove(&(position.device, position.inode)) else { return };
-        self.waiting.remove(&(listed.reached, generation));
-        let elsewhere = self.elsewhere(&position, None);
-        let elsewhere = elsewhere
-            .map(|one| one.or_else(|| self.unread_copy(&position, (0, 0)).map(|(path, input, _)| (path, input))));
-        match elsewhere {
-            Ok(Some((path, input))) => {
-                self.follow_elsewhere(generation, listed.source, path, input, listed.reached, now, notices);
-                return;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                self.listed.insert((position.device, position.inode), listed);
-                self.unreadable(Path::new(&position.path), &error, notices);
-                return;
-            }
+    /// Looks for the files of all positions that have none; at a look at all folders those that were not found twice are given up.
+    pub(super) fn resolve_all(&mut self, now: Millis, notices: &mut Vec<Notice>) {
+        let missing: Vec<u64> = self.missing.keys().copied().collect();
+        for generation in missing {
+            self.resolve(generation, true, now, notices);
+            self.sweep();
         }
-        let (source, path) = (listed.source, position.path.clone());
-        let bytes = position.unread();
-        if bytes.is_some() {
-            notices.push(Notice::Lost { source, path: path.clone(), bytes, cause: "deleted" });
-        }
-        notices.push(Notice::Finished { source, path });
-        self.finish(Position { finished_at: Some(now), ..position });
     }
 
-    /// A position from before the start whose file no pattern names: looked for among its siblings, given up otherwise.
-    pub(super) fn gone_while_stopped(&mut self, generation: u64, now: Millis, notices: &mut Vec<Notice>) {
-        let Some(position) = self.known.get(generation).cloned() else { return };
+    /// Looks for the file of a position that has none.
+    pub(super) fn resolve(&mut self, generation: u64, whole: bool, now: Millis, notices: &mut Vec<Notice>) {
+        if !self.missing.contains_key(&generation) {
+            return;
+        }
+        let Some(position) = self.known.get(generation).cloned() else {
+            self.missing.remove(&generation);
+            return;
+        };
         let Some(source) = self.source_of(&position) else { return };
-        match self.elsewhere(&position, None) {
-            Ok(Some((path, input))) => {
-                self.follow_elsewhere(generation, source, path, input, Millis::MIN, now, notices);
-                return;
+        if position.is_blank() {
+            if whole {
+                self.forget(generation);
             }
-            Ok(None) => {}
-            Err(error) => {
-                self.missing.insert(generation);
-                self.unreadable(Path::new(&position.path), &error, notices);
-                return;
+            return;
+        }
+        match self.search(&position) {
+            Err(error) => self.unreadable(Path::new(&position.path), &error, notices),
+            Ok(Search::Found(path, input, offset)) => {
+                let absence = self.missing.get(&generation).expect("it is missing");
+                if offset < position.offset
+                    && let Some(bytes) = absence.unread.filter(|bytes| *bytes > 0)
+                {
+                    // What was written after the copy was made and before the truncation.
+                    let (path, bytes) = (position.path.clone(), Some(bytes));
+                    notices.push(Notice::Lost { source, path, bytes, cause: "truncated" });
+                }
+                let found = found_at(source, path, &input);
+                self.known.insert(Position { offset, ..position });
+                if let Err(error) = self.resume(generation, &found, input, Some(Millis::MIN), now, notices) {
+                    self.unreadable(&found.path, &error, notices);
+                    return;
+                }
+                // Its new name may be none that a pattern knows; the next look tells.
+                let since = self.steady;
+                if let Some(open) = self.open.iter_mut().find(|open| open.follower.position.generation == generation) {
+                    open.unnamed_since = Some(since);
+                }
+            }
+            Ok(search) => {
+                let steady = self.steady;
+                let Some(absence) = self.missing.get_mut(&generation).filter(|_| whole) else { return };
+                absence.looks += 1;
+                if absence.since == 0 {
+                    absence.since = steady;
+                }
+                let waits = matches!(search, Search::Wait) && steady - absence.since < GRACE;
+                if absence.looks >= LOOKS && !waits {
+                    self.give_up(position, source, now, notices);
+                }
             }
         }
-        if (position.offset > 0 || position.prefix_length > 0 || position.size > 0) && !self.was_done_with(&position) {
-            let bytes = position.unread();
-            let path = position.path.clone();
-            notices.push(Notice::Lost { source, path, bytes, cause: "gone_while_stopped" });
+    }
+
+    fn give_up(&mut self, position: Position, source: usize, now: Millis, notices: &mut Vec<Notice>) {
+        let Some(absence) = self.missing.remove(&position.generation) else { return };
+        let path = position.path.clone();
+        let bytes = absence.unread.filter(|bytes| *bytes > 0);
+        let (told, cause) = match absence.cause {
+            Cause::Stopped => (bytes.is_some() || !self.was_done_with(&position), "gone_while_stopped"),
+            Cause::Truncated => (bytes.is_some(), "truncated"),
+            Cause::Unseen => (bytes.is_some(), "deleted"),
+        };
+        if told {
+            notices.push(Notice::Lost { source, path: path.clone(), bytes, cause });
+        }
+        if absence.cause == Cause::Unseen {
+            notices.push(Notice::Finished { source, path });
         }
         self.finish(Position { finished_at: Some(now), ..position });
     }
@@ -154,87 +175,84 @@ impl Tailer {
         position.size > 0 && position.size <= position.offset && position.modified < newest.saturating_sub(LONG_BEFORE)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a file and all that is known of it")]
-    fn follow_elsewhere(
-        &mut self,
-        generation: u64,
-        source: usize,
-        path: PathBuf,
-        input: Input,
-        reached: Millis,
-        now: Millis,
-        notices: &mut Vec<Notice>,
-    ) {
-        let found = found_at(source, path, &input);
-        if let Err(error) = self.resume(generation, &found, input, Some(reached), now, notices) {
-            self.missing.insert(generation);
-            self.unreadable(&found.path, &error, notices);
-            return;
-        }
-        if let Some(open) = self.open.iter_mut().find(|open| open.follower.position.generation == generation) {
-            open.unnamed_since = Some(now);
-        }
-    }
-
-    /// A sibling, followed by nobody, that goes on from a position: the file itself under another name first, then its content.
-    /// An error where one could not be looked into: nobody knows then whether it was the one.
-    fn elsewhere(&self, position: &Position, except: Option<Identity>) -> io::Result<Option<(PathBuf, Input)>> {
-        let siblings = self.strangers(position);
-        let (itself, others): (Vec<_>, Vec<_>) = siblings.into_iter().partition(|(_, inode)| *inode == position.inode);
-        let mut unknown = None;
-        for (path, inode) in itself.into_iter().chain(others) {
-            let goes_on = Input::open(&path).and_then(|mut input| {
-                let identity = input.identity()?;
-                if Some(identity) == except {
-                    return Ok(None);
+    /// A sibling, followed by nobody, that goes on from a position: the file itself under another name first, then its content, then a copy
+    /// made a moment before the last of it was written. An error where one could not be looked into: nobody knows then whether it was the one.
+    fn search(&mut self, position: &Position) -> io::Result<Search> {
+        let mut search = Search::Nowhere;
+        for _ in 0..LISTINGS {
+            let strangers = self.strangers(position);
+            let (itself, others): (Vec<_>, Vec<_>) =
+                strangers.into_iter().partition(|(_, inode)| *inode == position.inode);
+            let (mut vanished, mut unknown, mut shorter) = (false, None, None);
+            search = Search::Nowhere;
+            for (path, _) in itself.into_iter().chain(others) {
+                match self.goes_on(position, &path) {
+                    Ok(Search::Found(path, input, offset)) if offset < position.offset => {
+                        shorter.get_or_insert((path, input, offset));
+                    }
+                    Ok(Search::Nowhere) => {}
+                    Ok(Search::Wait) => search = Search::Wait,
+                    Ok(found) => return Ok(found),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => vanished = true,
+                    Err(error) if is_no_answer(&error, true) => unknown = Some(error),
+                    Err(_) => {}
                 }
-                let same_file = position.offset == 0 && inode == position.inode && !self.listed.contains_key(&identity);
-                Ok((same_file || position.fits(&mut input)?).then_some(input))
-            });
-            match goes_on {
-                Ok(Some(input)) => return Ok(Some((path, input))),
-                Err(error) if is_no_answer(&error, true) => unknown = Some(error),
-                Ok(None) | Err(_) => {}
             }
-        }
-        unknown.map_or(Ok(None), Err)
-    }
-
-    /// A file that begins like one of which nothing was read, and that nobody has taken for a file of its own.
-    fn unread_copy(&self, position: &Position, original: Identity) -> Option<(PathBuf, Input, u64)> {
-        if position.offset > 0 || position.prefix_length == 0 {
-            return None;
-        }
-        self.strangers(position).into_iter().find_map(|(path, _)| {
-            let mut input = Input::open(&path).ok()?;
-            let found = found_at(0, PathBuf::new(), &input);
-            let identity = (found.device, found.inode);
-            let candidate = match self.listed.get(&identity) {
-                Some(listed) => listed.state == State::Copy,
-                None => true,
+            // It may have gone by another name meanwhile, or have become a compressed one.
+            if vanished {
+                continue;
+            }
+            return match (shorter, unknown) {
+                (Some((path, input, offset)), _) => Ok(Search::Found(path, input, offset)),
+                (None, Some(error)) => Err(error),
+                (None, None) => Ok(search),
             };
-            let fitting = input.compression() != Compression::None || found.size <= position.size;
-            (candidate && fitting && identity != original && position.heads(&mut input).unwrap_or(false))
-                .then_some((path, input, 0))
-        })
+        }
+        Ok(search)
     }
 
-    /// A sibling that is a copy of what was read of a file, made a moment before the last of it was written; and where it ends.
-    fn shorter_copy(
-        &self,
-        position: &Position,
-        original: Identity,
-        content: Option<&Content>,
-    ) -> Option<(PathBuf, Input, u64)> {
-        self.strangers(position).into_iter().find_map(|(path, _)| {
-            let mut input = Input::open(&path).ok()?;
-            if input.identity().ok()? == original {
-                return None;
-            }
-            let within = content.and_then(|content| content.within_prefix(&mut input).ok()).flatten();
-            let end = within.unwrap_or_else(|| position.shorter_copy(&mut input).ok().flatten())?;
-            Some((path, input, end))
-        })
+    /// Whether reading can go on in this file.
+    fn goes_on(&mut self, position: &Position, path: &Path) -> io::Result<Search> {
+        let mut input = Input::open(path)?;
+        let identity = input.identity()?;
+        let listed = self.listed.get(&identity).map(|one| one.state);
+        if listed.is_some_and(|state| state != State::Copy) {
+            return Ok(Search::Nowhere);
+        }
+        let mut head = [0; PREFIX];
+        let compressed = input.compression() != Compression::None;
+        let begins = match input.read_at(&mut head, 0) {
+            Err(error) if compressed && !is_no_answer(&error, false) => return Ok(Search::Wait),
+            count => position.begins_alike(&head[..count?]),
+        };
+        let content = self.missing.get(&position.generation).and_then(|one| one.content.clone());
+        if !begins && content.is_none() {
+            return Ok(Search::Nowhere);
+        }
+        let Some(mut text) = Text::of(input)? else { return Ok(Search::Wait) };
+        let mut offset = position.holds(&mut text.input)?.then_some(position.offset);
+        // Of one of which nothing was read only the first bytes are known: a stranger that no pattern names is a copy only if it is no longer.
+        if position.offset == 0
+            && listed.is_none()
+            && identity != (position.device, position.inode)
+            && !compressed
+            && text.length > position.size
+        {
+            offset = None;
+        }
+        if offset.is_none() {
+            let within = content.as_ref().map(|content| content.within_prefix(&mut text.input)).transpose()?.flatten();
+            offset = match within {
+                Some(end) => end,
+                None => position.shorter_copy(&mut text.input, self.was_copy_of(identity, position.generation))?,
+            };
+        }
+        let Some(offset) = offset else { return Ok(Search::Nowhere) };
+        // While the original of a copy is there, the copy is nobody else's.
+        if self.original(identity, path, &mut text)?.is_some() {
+            return Ok(if identity == (position.device, position.inode) { Search::Wait } else { Search::Nowhere });
+        }
+        Ok(Search::Found(path.to_owned(), text.input, offset))
     }
 
     /// Files beside that of a position whose names start like its, and those taken for copies, which nobody follows; with their inodes.
@@ -251,16 +269,17 @@ impl Tailer {
         strangers.retain(|(_, inode)| {
             // A folder lies on one device, links aside; those are opened and judged by content.
             let listed = self.listed.get(&(position.device, *inode));
-            !listed.is_some_and(|one| matches!(one.state, State::Open | State::Closed))
+            listed.is_none_or(|one| one.state == State::Copy)
         });
         strangers
     }
 
     /// Files taken for copies of a source's own.
     fn copies_of<'t>(&'t self, source: &'t str) -> impl Iterator<Item = (&'t Identity, &'t PathBuf)> {
-        self.copies.iter().filter(move |(identity, _)| {
+        let own = self.copies.iter().filter(move |(identity, _)| {
             self.listed.get(*identity).is_some_and(|one| self.sources[one.source].source.name == source)
-        })
+        });
+        own.map(|(identity, pending)| (identity, &pending.path))
     }
 
     /// Deleted files are held open only so far as the source allows; the longest deleted is given up first.
@@ -295,7 +314,7 @@ impl Tailer {
     }
 }
 
-fn found_at(source: usize, path: PathBuf, input: &Input) -> Found {
+pub(super) fn found_at(source: usize, path: PathBuf, input: &Input) -> Found {
     use std::os::unix::fs::MetadataExt;
     let metadata = input.metadata();
     let (device, inode, size, modified) =

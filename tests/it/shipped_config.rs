@@ -58,7 +58,7 @@ fn the_example_of_a_people_file_is_read() {
 }
 
 /// The structs of the written configuration and where they stand in the file.
-const PLACES: [(&str, &[&str]); 15] = [
+const PLACES: [(&str, &[&str]); 18] = [
     ("File", &[""]),
     ("FormatFile", &[""]),
     ("OwnFormat", &["format"]),
@@ -74,6 +74,9 @@ const PLACES: [(&str, &[&str]); 15] = [
     ("Rules", &["rules"]),
     ("Spool", &["spool"]),
     ("Push", &["push"]),
+    ("Allow", &["allow"]),
+    ("Travel", &["travel"]),
+    ("Maintenance", &["maintenance"]),
 ];
 
 /// Struct and key of every field of `raw.rs`.
@@ -107,7 +110,9 @@ fn every_key_there_is_stands_in_the_annotated_default() {
             let there = match *place {
                 "" => file.contains_key(key),
                 // Records of one source arrive in one way: the keys stand in several.
-                "source" | "format" => file[*place].as_array().unwrap().iter().any(|one| one.get(key).is_some()),
+                "source" | "format" | "allow" | "travel" | "maintenance" => {
+                    file[*place].as_array().unwrap().iter().any(|one| one.get(key).is_some())
+                }
                 "format.time" => file["format"][0]["time"].get(key).is_some(),
                 "format.actions" => {
                     file["format"][0]["actions"].as_array().unwrap().iter().any(|entry| entry.get(key).is_some())

@@ -1,19 +1,22 @@
 //! Correlations by event time: which windows a rule's matches go into, and when their condition is met.
 //! Not for which events match (`prefilter` and the engine) nor for what is said about it (`voice`).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use rsigma_eval::EventValue;
 use rsigma_parser::{ConditionExpr, ConditionOperator, CorrelationType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::{Event, Millis};
+use crate::event::Millis;
 use crate::field::{Field, Kind};
 use crate::keyed::Resident;
 
-use super::event::named;
+use super::dialect::Dialect;
+use super::event::{View, named};
 use super::traces::Traces;
-use super::window::{Amounts, Distinct, Found, Times};
+use super::window::{Amounts, Distinct, Found, Times, mean, percentile, sum};
 
 /// How many sightings of one rule a sequence holds; more within one window tell nothing new.
 const SEQUENCE_ROOM: usize = 64;
@@ -34,8 +37,12 @@ pub struct Correlation {
     pub span: Millis,
     /// What the figure must meet.
     pub bounds: Vec<(ConditionOperator, u64)>,
-    /// The field whose values are counted or added up.
-    pub field: Option<String>,
+    /// The fields whose values are counted, or the one whose numbers are looked at.
+    pub fields: Vec<String>,
+    /// The percentile that is looked at.
+    pub percent: f64,
+    /// Whose names the inputs' rules use, where not ours.
+    pub dialects: Vec<Option<Dialect>>,
     /// How far before the window the events of its inputs may lie: where those are correlations, their windows' length.
     pub reach: Millis,
     /// The inputs that must have matched, where that is not all of them.
@@ -73,13 +80,27 @@ pub struct Met {
 }
 
 impl Correlation {
+    /// A field's text, by the names of that input's rule.
+    fn text<'v>(&self, input: usize, name: &str, view: &'v View<'_, '_>) -> Option<Cow<'v, str>> {
+        let Some(dialect) = self.dialects[input] else { return named(view.event, name) };
+        let value = dialect.get(name, view.event, view.record)?;
+        match value {
+            EventValue::Str(text) => Some(text),
+            EventValue::Array(all) => all.into_iter().find_map(|one| match one {
+                EventValue::Str(text) => Some(text),
+                other => other.as_str().map(|text| Cow::Owned(text.into_owned())),
+            }),
+            other => other.as_str().map(|text| Cow::Owned(text.into_owned())),
+        }
+    }
+
     /// The values of the group an event belongs to; nothing where one is missing.
-    pub fn group(&self, input: usize, event: &Event) -> Option<Vec<String>> {
+    pub fn group(&self, input: usize, view: &View<'_, '_>) -> Option<Vec<String>> {
         self.group_by
             .iter()
             .map(|fields| {
                 let name = &fields[input];
-                let value = named(event, name)?;
+                let value = self.text(input, name, view)?;
                 let exact =
                     Field::from_name(name).is_none_or(|field| field.kind() == Kind::Exact || field == Field::Entity);
                 Some(if exact { value.into_owned() } else { value.to_lowercase() })
@@ -102,7 +123,7 @@ impl Correlation {
     }
 
     /// Takes one match in and says whether the condition is met in a window that holds it.
-    pub fn take(&self, group: &mut Group, input: usize, event: &Event, at: Millis) -> Option<Met> {
+    pub fn take(&self, group: &mut Group, input: usize, view: &View<'_, '_>, at: Millis) -> Option<Met> {
         match self.kind {
             CorrelationType::EventCount => {
                 group.times.resize_with(1, Times::default);
@@ -116,9 +137,10 @@ impl Correlation {
                 self.judge(found, room)
             }
             CorrelationType::ValueCount => {
-                let value = named(event, self.field.as_deref()?)?;
+                let values: Option<Vec<_>> = self.fields.iter().map(|field| self.text(input, field, view)).collect();
+                let value = values?.iter().map(|one| one.to_lowercase()).collect::<Vec<_>>().join("\u{1f}");
                 let (need, room) = self.need_and_room();
-                group.distinct.insert(at, hash(&value.to_lowercase(), 0), self.span, room);
+                group.distinct.insert(at, hash(&value, 0), self.span, room);
                 let found = if self.only_grows() {
                     group.distinct.fullest(at, self.span, need)
                 } else {
@@ -126,15 +148,29 @@ impl Correlation {
                 };
                 self.judge(found, room)
             }
-            CorrelationType::ValueSum | CorrelationType::ValueAvg => {
-                let amount: f64 =
-                    named(event, self.field.as_deref()?)?.parse().ok().filter(|one: &f64| one.is_finite())?;
-                group.amounts.insert(at, amount, AMOUNTS_ROOM);
-                let (mut found, count) = group.amounts.ending(at, self.span)?;
-                if self.kind == CorrelationType::ValueAvg {
-                    found.amount /= count;
+            CorrelationType::ValueSum
+            | CorrelationType::ValueAvg
+            | CorrelationType::ValuePercentile
+            | CorrelationType::ValueMedian => {
+                let amount = self.text(input, self.fields.first()?, view)?;
+                let amount = amount.parse().ok().filter(|one: &f64| one.is_finite())?;
+                let summed = matches!(self.kind, CorrelationType::ValueSum | CorrelationType::ValueAvg);
+                if summed {
+                    group.amounts.add(at, amount, AMOUNTS_ROOM);
+                } else {
+                    group.amounts.keep(at, amount, AMOUNTS_ROOM);
                 }
-                self.judge(Some(found), usize::MAX)
+                let found = group.amounts.first(
+                    at,
+                    self.span,
+                    |held| match self.kind {
+                        CorrelationType::ValueSum => sum(held),
+                        CorrelationType::ValueAvg => mean(held),
+                        _ => percentile(held, self.percent),
+                    },
+                    |figure| self.meets(figure),
+                )?;
+                Some(Met { found, full: false })
             }
             CorrelationType::Temporal => {
                 self.sight(group, input, at);
@@ -144,8 +180,6 @@ impl Correlation {
                 self.sight(group, input, at);
                 self.in_order(group, input, at)
             }
-            // Refused when the rule is loaded.
-            CorrelationType::ValuePercentile | CorrelationType::ValueMedian => None,
         }
     }
 
@@ -176,28 +210,32 @@ impl Correlation {
     }
 
     fn judge(&self, found: Option<Found>, room: usize) -> Option<Met> {
-        let found = found?;
-        let holds = self.bounds.iter().all(|(operator, bound)| {
-            let bound = *bound as f64;
-            match operator {
-                ConditionOperator::Gt => found.amount > bound,
-                ConditionOperator::Gte => found.amount >= bound,
-                ConditionOperator::Lt => found.amount < bound,
-                ConditionOperator::Lte => found.amount <= bound,
-                ConditionOperator::Eq => found.amount == bound,
-                ConditionOperator::Neq => found.amount != bound,
-            }
-        });
-        holds.then_some(Met { found, full: found.amount >= room as f64 })
+        let found = found.filter(|found| self.meets(found.amount))?;
+        Some(Met { found, full: found.amount >= room as f64 })
     }
 
-    /// Whether every rule (or those the expression asks for) has a match in one window that holds `at`.
+    /// Whether a figure is within the bounds.
+    fn meets(&self, figure: f64) -> bool {
+        self.bounds.iter().all(|(operator, bound)| {
+            let bound = *bound as f64;
+            match operator {
+                ConditionOperator::Gt => figure > bound,
+                ConditionOperator::Gte => figure >= bound,
+                ConditionOperator::Lt => figure < bound,
+                ConditionOperator::Lte => figure <= bound,
+                ConditionOperator::Eq => figure == bound,
+                ConditionOperator::Neq => figure != bound,
+            }
+        })
+    }
+
+    /// Whether enough rules (or those the expression asks for) have a match in one window that holds `at`.
     fn together(&self, group: &Group, at: Millis) -> Option<Met> {
         let present = |from: Millis, to: Millis| {
             let seen: Vec<bool> =
                 group.times.iter().map(|times| times.before(to).is_some_and(|time| time >= from)).collect();
             match &self.expression {
-                None => seen.iter().all(|one| *one),
+                None => self.meets(seen.iter().filter(|one| **one).count() as f64),
                 Some(expression) => self.holds(expression, &seen),
             }
         };

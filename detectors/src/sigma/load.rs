@@ -5,13 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rsigma_eval::CompiledRule;
 use rsigma_parser::ast::FilterRuleTarget;
-use rsigma_parser::{ConditionExpr, CorrelationCondition, CorrelationRule, FilterRule, LogSource, SigmaRule, Timespan};
+use rsigma_parser::{
+    ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, FilterRule, LogSource,
+    SigmaRule, Timespan,
+};
 use serde::Deserialize;
 use serde::de::Error as _;
+use sha2::{Digest, Sha256};
 
+use super::aggregation;
 use super::attributes::{Attributes, Test};
 use super::correlation::Correlation;
+use super::dialect::Dialect;
+use super::document::{Document, documents};
+use super::keywords;
+use super::placeholders;
 use super::prefilter;
+use super::selectors::written_out;
+use super::strict;
+use super::texts::Texts;
 use super::unsupported::{self, LARGEST_COUNT, Refusal};
 use super::voice::{Standard, Voice, condition_in_words};
 
@@ -82,6 +94,8 @@ pub enum Logic {
         compiled: Box<CompiledRule>,
         /// Where it looks.
         source: LogSource,
+        /// Whose names it uses, where not ours.
+        dialect: Option<Dialect>,
         /// See [`prefilter::actions`].
         actions: Option<BTreeSet<String>>,
     },
@@ -107,67 +121,8 @@ pub struct Loaded {
     pub feeds: Vec<(usize, usize)>,
     /// Its own tests.
     pub tests: Vec<Test>,
-}
-
-/// One YAML document of a file.
-struct Document<'t> {
-    file: &'t str,
-    line: usize,
-    text: &'t str,
-}
-
-impl Document<'_> {
-    /// The line of the first occurrence of a word; the document's first where it has none.
-    fn line_of(&self, word: &str) -> usize {
-        let found = self.text.lines().position(|line| line.contains(word));
-        let first = self.text.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-        self.line + found.or(first).unwrap_or(0)
-    }
-
-    fn invalid(&self, problem: String) -> LoadError {
-        // `... at line 3 column 5` counts from the document; a word in quotes is looked up.
-        let told = problem
-            .split("line ")
-            .nth(1)
-            .and_then(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().ok());
-        let quoted = problem.split(['\'', '`', '"']).nth(1).filter(|word| !word.is_empty());
-        let line = match (told, quoted) {
-            (Some(line), _) if problem.contains("YAML") => self.line + line.max(1) - 1,
-            _ if problem.contains("Condition") || problem.contains("identifier") => self.line_of("condition"),
-            (_, Some(word)) => self.line_of(word),
-            _ => self.line_of("\u{0}"),
-        };
-        LoadError::Invalid { file: self.file.to_owned(), line, problem }
-    }
-
-    fn refused(&self, refusal: Refusal) -> LoadError {
-        LoadError::Unsupported {
-            file: self.file.to_owned(),
-            line: self.line_of(refusal.word),
-            construct: refusal.construct,
-            mend: refusal.mend.to_owned(),
-        }
-    }
-
-    fn no_such_rule(&self, name: &str) -> LoadError {
-        LoadError::NoSuchRule { file: self.file.to_owned(), line: self.line_of(name), name: name.to_owned() }
-    }
-}
-
-fn documents<'t>(file: &'t str, text: &'t str) -> Vec<Document<'t>> {
-    let mut documents = Vec::new();
-    let (mut start, mut first_line, mut offset) = (0, 1, 0);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        if line.trim_end() == "---" {
-            documents.push(Document { file, line: first_line, text: &text[start..offset] });
-            start = offset + line.len();
-            first_line = index + 2;
-        }
-        offset += line.len();
-    }
-    documents.push(Document { file, line: first_line, text: &text[start..] });
-    documents.retain(|one| one.text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')));
-    documents
+    /// What it is made of, with everything that decides it: equal where nothing has changed.
+    pub print: [u8; 32],
 }
 
 fn attributes(
@@ -188,8 +143,8 @@ fn attributes(
 }
 
 /// The rules of all documents, in the order given; correlations after what they name.
-pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
-    let documents: Vec<Document<'_>> = files.iter().flat_map(|(file, text)| documents(file, text)).collect();
+pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
+    let documents: Vec<Document<'_>> = texts.files.iter().flat_map(|(file, text)| documents(file, text)).collect();
     let mut singles: Vec<(&Document<'_>, SigmaRule)> = Vec::new();
     let mut correlations: Vec<(&Document<'_>, CorrelationRule)> = Vec::new();
     let mut filters: Vec<(&Document<'_>, FilterRule)> = Vec::new();
@@ -197,25 +152,48 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
         if document.text.lines().any(|line| line.starts_with("action:")) {
             return Err(document.refused(Refusal {
                 construct: "`action`".to_owned(),
-                word: "action:",
+                word: "action:".to_owned(),
                 mend: "write each rule out whole",
             }));
         }
-        let mut parsed =
-            rsigma_parser::parse_sigma_yaml(document.text).map_err(|error| document.invalid(error.to_string()))?;
-        if !parsed.errors.is_empty() {
-            return Err(document.invalid(parsed.errors.swap_remove(0)));
-        }
-        for rule in parsed.rules {
+        let parse = |text: &str| {
+            let mut parsed =
+                rsigma_parser::parse_sigma_yaml(text).map_err(|error| document.invalid(error.to_string()))?;
+            match parsed.errors.is_empty() {
+                true => Ok(parsed),
+                false => Err(document.invalid(parsed.errors.swap_remove(0))),
+            }
+        };
+        let parsed = match aggregation::written_out(document.text) {
+            None => parse(document.text)?,
+            Some(two) => {
+                let mut parsed = parse(&two.counted)?;
+                parsed.correlations = parse(&two.count)?.correlations;
+                parsed
+            }
+        };
+        strict::keys(document)?;
+        let expand = |detections: &mut rsigma_parser::Detections| {
+            detections.named.values_mut().try_for_each(|one| {
+                keywords::inside_values(one);
+                placeholders::expand(one, &texts.placeholders)
+            })
+        };
+        for mut rule in parsed.rules {
             unsupported::in_rule(&rule).map_err(|refusal| document.refused(refusal))?;
+            expand(&mut rule.detection).map_err(|refusal| document.refused(refusal))?;
+            if let Some(dialect) = Dialect::of(&rule.logsource) {
+                rule.detection.named.values_mut().for_each(|one| dialect.adapt(one));
+            }
             singles.push((document, rule));
         }
         for rule in parsed.correlations {
             unsupported::in_correlation(&rule).map_err(|refusal| document.refused(refusal))?;
             correlations.push((document, rule));
         }
-        for filter in parsed.filters {
+        for mut filter in parsed.filters {
             unsupported::in_filter(&filter).map_err(|refusal| document.refused(refusal))?;
+            expand(&mut filter.detection).map_err(|refusal| document.refused(refusal))?;
             filters.push((document, filter));
         }
     }
@@ -228,9 +206,10 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
         let id = names.add(singles.len() + index, rule.name.as_deref(), rule.id.as_deref(), &rule.title, document)?;
         rule.id = Some(id);
     }
-    let compiled = compile(&singles, &mut filters, &names)?;
+    let mut prints: Vec<Vec<String>> = singles.iter().map(|(document, _)| vec![document.text.to_owned()]).collect();
+    let compiled = compile(&singles, &mut filters, &names, &mut prints)?;
     let mut loaded = Vec::with_capacity(singles.len() + correlations.len());
-    for ((document, rule), compiled) in singles.iter().zip(compiled) {
+    for (((document, rule), compiled), print) in singles.iter().zip(compiled).zip(prints) {
         let own = attributes(&rule.custom_attributes, document)?;
         let standard = Standard {
             title: &rule.title,
@@ -238,6 +217,9 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
             falsepositives: &rule.falsepositives,
             level: rule.level,
             tags: &rule.tags,
+            author: rule.author.as_deref(),
+            license: rule.license.as_deref(),
+            references: &rule.references,
         };
         let mut voice = Voice::of(&standard, &own, false).map_err(|problem| document.invalid(problem))?;
         let how = format!("Every event for which: {}.", rule.detection.condition_strings.join("; or "));
@@ -250,9 +232,11 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
             finds: !own.building_block,
             feeds: Vec::new(),
             tests: own.tests,
+            print: fingerprint(&print, &texts.placeholders),
             logic: Logic::Single {
                 compiled: Box::new(compiled),
                 source: rule.logsource.clone(),
+                dialect: Dialect::of(&rule.logsource),
                 actions: prefilter::actions(&rule.detection),
             },
         });
@@ -265,9 +249,13 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
             falsepositives: &rule.falsepositives,
             level: rule.level,
             tags: &rule.tags,
+            author: rule.author.as_deref(),
+            license: rule.license.as_deref(),
+            references: &rule.references,
         };
         let mut voice = Voice::of(&standard, &own, true).map_err(|problem| document.invalid(problem))?;
-        let correlation = correlation(document, rule, &names)?;
+        let dialect = |input: usize| singles.get(input).and_then(|(_, rule)| Dialect::of(&rule.logsource));
+        let correlation = correlation(document, rule, &names, dialect)?;
         voice.explain(condition_in_words(&correlation), String::new());
         loaded.push(Loaded {
             id: rule.id.clone().unwrap_or_default(),
@@ -277,10 +265,12 @@ pub fn load(files: &[(String, String)]) -> Result<Vec<Loaded>, LoadError> {
             finds: !own.building_block,
             feeds: Vec::new(),
             tests: own.tests,
+            print: fingerprint(&[document.text.to_owned()], &texts.placeholders),
             logic: Logic::Correlation(correlation),
         });
     }
     connect(&mut loaded, &correlations, singles.len())?;
+    join_prints(&mut loaded);
     for rule in &mut loaded {
         describe_settings(rule);
     }
@@ -322,6 +312,7 @@ fn compile(
     singles: &[(&Document<'_>, SigmaRule)],
     filters: &mut [(&Document<'_>, FilterRule)],
     names: &Names,
+    prints: &mut [Vec<String>],
 ) -> Result<Vec<CompiledRule>, LoadError> {
     let mut engine = rsigma_eval::Engine::new();
     if let Some((index, error)) = engine.add_rules(singles.iter().map(|(_, rule)| rule)).into_iter().next() {
@@ -334,32 +325,92 @@ fn compile(
                 if *index >= singles.len() {
                     return Err(document.refused(Refusal {
                         construct: format!("a filter on the correlation {target:?}"),
-                        word: "rules",
+                        word: "rules".to_owned(),
                         mend: "filter the rules it correlates",
                     }));
                 }
                 target.clone_from(&names.ids[*index]);
             }
         }
-        for condition in &filter.detection.conditions {
-            known(condition, filter)
+        let mut own: Vec<String> = filter.detection.named.keys().cloned().collect();
+        own.sort_unstable();
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        for condition in &mut filter.detection.conditions {
+            *condition = written_out(condition, &own).map_err(|selector| {
+                document.invalid(format!("the condition '{selector}' fits no selection of the filter"))
+            })?;
+            known(condition, &own)
                 .map_err(|name| document.invalid(format!("unknown identifier '{name}' in the condition")))?;
+        }
+        if filter.detection.conditions.len() > 1 {
+            // A list of conditions is their or.
+            let all = std::mem::take(&mut filter.detection.conditions);
+            filter.detection.conditions = vec![ConditionExpr::Or(all)];
+        }
+        for (print, (_, rule)) in prints.iter_mut().zip(singles) {
+            let named = match &filter.rules {
+                FilterRuleTarget::Any => true,
+                FilterRuleTarget::Specific(targets) => rule.id.as_ref().is_some_and(|id| targets.contains(id)),
+            };
+            if named {
+                print.push(document.text.to_owned());
+            }
         }
         engine.apply_filter(filter).map_err(|error| document.invalid(error.to_string()))?;
     }
     Ok(engine.rules().to_vec())
 }
 
-fn known(condition: &ConditionExpr, filter: &FilterRule) -> Result<(), String> {
+/// One number for everything that decides a rule.
+fn fingerprint(parts: &[String], placeholders: &placeholders::Placeholders) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    if parts.iter().any(|part| part.contains("expand")) {
+        hash.update(serde_json::to_vec(placeholders).expect("texts serialise"));
+    }
+    hash.finalize().into()
+}
+
+/// A correlation is what its inputs are, too.
+fn join_prints(loaded: &mut [Loaded]) {
+    // Inputs may be loaded after what they feed: once more for each link.
+    let own: Vec<[u8; 32]> = loaded.iter().map(|rule| rule.print).collect();
+    for _ in 0..loaded.len().min(64) {
+        let last: Vec<[u8; 32]> = loaded.iter().map(|rule| rule.print).collect();
+        for (rule, own) in loaded.iter_mut().zip(&own) {
+            let Logic::Correlation(correlation) = &rule.logic else { continue };
+            let mut hash = Sha256::new();
+            hash.update(own);
+            correlation.inputs.iter().for_each(|input| hash.update(last[*input]));
+            rule.print = hash.finalize().into();
+        }
+        if !loaded.iter().any(|rule| {
+            matches!(&rule.logic, Logic::Correlation(correlation)
+            if correlation.inputs.iter().any(|input| matches!(loaded[*input].logic, Logic::Correlation(_))))
+        }) {
+            return;
+        }
+    }
+}
+
+fn known(condition: &ConditionExpr, names: &[&str]) -> Result<(), String> {
     match condition {
-        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().try_for_each(|part| known(part, filter)),
-        ConditionExpr::Not(part) => known(part, filter),
-        ConditionExpr::Identifier(name) if !filter.detection.named.contains_key(name) => Err(name.clone()),
+        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().try_for_each(|part| known(part, names)),
+        ConditionExpr::Not(part) => known(part, names),
+        ConditionExpr::Identifier(name) if !names.contains(&name.as_str()) => Err(name.clone()),
         ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => Ok(()),
     }
 }
 
-fn correlation(document: &Document<'_>, rule: &CorrelationRule, names: &Names) -> Result<Correlation, LoadError> {
+fn correlation(
+    document: &Document<'_>,
+    rule: &CorrelationRule,
+    names: &Names,
+    dialect: impl Fn(usize) -> Option<Dialect>,
+) -> Result<Correlation, LoadError> {
     if rule.rules.is_empty() {
         return Err(document.invalid("the correlation names no 'rules'".to_owned()));
     }
@@ -393,17 +444,25 @@ fn correlation(document: &Document<'_>, rule: &CorrelationRule, names: &Names) -
         }
         group_by.push(fields);
     }
-    let (bounds, field, expression) = match &rule.condition {
-        CorrelationCondition::Threshold { predicates, field, .. } => {
-            (predicates.clone(), field.as_ref().and_then(|fields| fields.first()).cloned(), None)
+    let (mut bounds, fields, percent, expression) = match &rule.condition {
+        CorrelationCondition::Threshold { predicates, field, percentile } => {
+            (predicates.clone(), field.clone().unwrap_or_default(), percentile.unwrap_or(50), None)
         }
-        CorrelationCondition::Extended(expression) => (Vec::new(), None, Some(expression.clone())),
+        CorrelationCondition::Extended(expression) => {
+            if let Some(name) = stranger(expression, &called) {
+                return Err(document.no_such_rule(name));
+            }
+            let all: Vec<&str> = rule.rules.iter().map(String::as_str).collect();
+            let expression = written_out(expression, &all)
+                .map_err(|selector| document.invalid(format!("the condition '{selector}' fits none of the rules")))?;
+            (Vec::new(), Vec::new(), 50, Some(expression))
+        }
     };
-    if let Some(expression) = &expression
-        && let Some(name) = stranger(expression, &called)
-    {
-        return Err(document.no_such_rule(name));
+    let temporal = matches!(rule.correlation_type, CorrelationType::Temporal | CorrelationType::TemporalOrdered);
+    if temporal && expression.is_none() && bounds == [(ConditionOperator::Gte, 1)] {
+        bounds = vec![(ConditionOperator::Gte, inputs.len() as u64)];
     }
+    let dialects = inputs.iter().map(|input| dialect(*input)).collect();
     Ok(Correlation {
         kind: rule.correlation_type,
         inputs,
@@ -411,7 +470,9 @@ fn correlation(document: &Document<'_>, rule: &CorrelationRule, names: &Names) -
         group_names: rule.group_by.clone(),
         span: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(1000),
         bounds,
-        field,
+        fields,
+        percent: percent as f64,
+        dialects,
         reach: 0,
         expression,
         names: called,

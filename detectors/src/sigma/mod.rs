@@ -4,19 +4,30 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | how texts become rules, what is refused | [`load`], `unsupported` |
+//! | how texts become rules, what is refused | [`load`], `document`, `aggregation`, `keywords`, `placeholders`, `selectors`, `strict`, `unsupported` |
+//! | rules taken over while others are at work | `Sigma::reload`, [`Texts`] |
 //! | the `crmwatch:` block of a rule | [`attributes`] |
 //! | our event as Sigma sees it | `event`, `prefilter` |
+//! | the names of public rules | `dialect`, `record` |
 //! | windows, sequences | `window`, `correlation` |
 //! | what is said | `voice`, `template` |
 //! | rules' own tests | [`trial`] |
 
+mod aggregation;
 pub mod attributes;
 mod correlation;
+mod dialect;
+mod document;
 mod event;
+mod keywords;
 pub mod load;
+mod placeholders;
 mod prefilter;
+mod record;
+mod selectors;
+mod strict;
 pub(crate) mod template;
+mod texts;
 pub(crate) mod traces;
 pub mod trial;
 mod unsupported;
@@ -24,11 +35,16 @@ mod voice;
 pub(crate) mod window;
 
 #[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
+mod dialect_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use rsigma_parser::LogSource;
 
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::engine::Settings;
@@ -37,11 +53,16 @@ use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Identities};
 use crate::keyed::Keyed;
+use crate::registry::SettingsError;
 
 use correlation::{Correlation, Group, Met};
+use dialect::Dialect;
+use event::View;
 pub use load::{LoadError, load};
 use load::{Loaded, Logic};
+use record::Record;
 use template::Figures;
+pub use texts::Texts;
 use traces::Trace;
 
 /// The name under which the windows are saved.
@@ -57,18 +78,27 @@ pub const SHIPPED_IDS: &[&str] = &["brute-force"];
 const CAPACITY: usize = 100_000;
 const LEAST_QUIET: Millis = 30 * 60_000;
 
-/// The shipped rules and an operator's, as texts to load.
-pub fn shipped_and(extra: &[(String, String)]) -> Vec<(String, String)> {
-    let shipped = SHIPPED.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
-    shipped.chain(extra.iter().cloned()).collect()
-}
-
 /// Rules at work.
 pub struct Sigma {
     rules: Arc<Rules>,
     groups: Keyed<Group>,
     /// A rule whose detections are wanted though it is only a part of others; for its own tests.
     listened: Option<usize>,
+    /// Those of the shipped rules.
+    settings: Settings,
+}
+
+/// The shipped rules as the settings have them, and the operator's.
+fn rules(settings: &Settings, extra: &Texts) -> Result<Arc<Rules>, SettingsError> {
+    let mut loaded = load(&extra.with_shipped())?;
+    for rule in &mut loaded {
+        if SHIPPED_IDS.contains(&rule.id.as_str())
+            && let Some(own) = settings.get(&rule.id)
+        {
+            load::apply(rule, own).map_err(|problem| SettingsError::Setting { id: rule.id.clone(), problem })?;
+        }
+    }
+    Ok(Arc::new(Rules::new(loaded)))
 }
 
 /// Loaded rules with what finds those an event concerns.
@@ -76,13 +106,17 @@ pub(crate) struct Rules {
     pub(crate) loaded: Vec<Loaded>,
     ids: Vec<Arc<str>>,
     by_action: AHashMap<String, Vec<usize>>,
-    always: Vec<usize>,
+    /// Rules that no action tells from others, by their log source.
+    always: Vec<(Place, Vec<usize>)>,
 }
+
+/// A log source and whose names its rules use.
+type Place = (LogSource, Option<Dialect>);
 
 impl Rules {
     pub(crate) fn new(loaded: Vec<Loaded>) -> Rules {
         let mut by_action: AHashMap<String, Vec<usize>> = AHashMap::new();
-        let mut always = Vec::new();
+        let mut always: Vec<(Place, Vec<usize>)> = Vec::new();
         for (index, rule) in loaded.iter().enumerate() {
             match &rule.logic {
                 Logic::Single { actions: Some(actions), .. } => {
@@ -90,7 +124,13 @@ impl Rules {
                         by_action.entry(action.clone()).or_default().push(index);
                     }
                 }
-                Logic::Single { actions: None, .. } => always.push(index),
+                Logic::Single { actions: None, source, dialect, .. } => {
+                    let source = LogSource { definition: None, ..source.clone() };
+                    match always.iter_mut().find(|(place, _)| place.0 == source) {
+                        Some((_, rules)) => rules.push(index),
+                        None => always.push(((source, *dialect), vec![index])),
+                    }
+                }
                 Logic::Correlation(_) => {}
             }
         }
@@ -107,14 +147,18 @@ impl Rules {
                 self.by_action.get(action)
             }
         });
-        match (named, self.always.is_empty()) {
-            (None, true) => Vec::new(),
-            (named, _) => {
-                let mut all: Vec<usize> = named.into_iter().flatten().chain(&self.always).copied().collect();
-                all.sort_unstable();
-                all
+        let fits = |index: &&usize| match &self.loaded[**index].logic {
+            Logic::Single { source, dialect, .. } => prefilter::source_fits(source, *dialect, event),
+            Logic::Correlation(_) => false,
+        };
+        let mut all: Vec<usize> = named.into_iter().flatten().filter(fits).copied().collect();
+        for ((source, dialect), rules) in &self.always {
+            if prefilter::source_fits(source, *dialect, event) {
+                all.extend(rules);
             }
         }
+        all.sort_unstable();
+        all
     }
 }
 
@@ -128,43 +172,41 @@ struct Arrival {
 
 impl Sigma {
     /// The shipped rules with an operator's settings, and the operator's own rules.
-    pub fn new(settings: &Settings, extra: &[(String, String)]) -> Result<Sigma, crate::registry::SettingsError> {
-        let mut loaded = load(&shipped_and(extra))?;
-        for rule in &mut loaded {
-            if SHIPPED_IDS.contains(&rule.id.as_str())
-                && let Some(own) = settings.get(&rule.id)
-            {
-                load::apply(rule, own)
-                    .map_err(|problem| crate::registry::SettingsError::Setting { id: rule.id.clone(), problem })?;
-            }
-        }
-        Ok(Sigma::over(Arc::new(Rules::new(loaded)), None))
+    pub fn new(settings: &Settings, extra: &Texts) -> Result<Sigma, SettingsError> {
+        let mut sigma = Sigma::over(rules(settings, extra)?, None);
+        sigma.settings.extend(
+            settings
+                .iter()
+                .filter(|(id, _)| SHIPPED_IDS.contains(&id.as_str()))
+                .map(|(id, own)| (id.clone(), own.clone())),
+        );
+        Ok(sigma)
     }
 
     /// Some rules alone, with no settings.
-    pub fn of(files: &[(String, String)]) -> Result<Sigma, LoadError> {
-        Ok(Sigma::over(Arc::new(Rules::new(load(files)?)), None))
+    pub fn of(texts: &Texts) -> Result<Sigma, LoadError> {
+        Ok(Sigma::over(Arc::new(Rules::new(load(texts)?)), None))
     }
 
     pub(crate) fn over(rules: Arc<Rules>, listened: Option<usize>) -> Sigma {
-        Sigma { rules, groups: Keyed::new(OWNER, CAPACITY), listened }
+        Sigma { rules, groups: Keyed::new(OWNER, CAPACITY), listened, settings: Settings::new() }
     }
 
     fn finds(&self, rule: usize) -> bool {
         self.rules.loaded[rule].finds || self.listened == Some(rule)
     }
 
-    fn take(&mut self, event: &Event, arrival: Arrival, waiting: &mut Vec<Arrival>, out: &mut Vec<Detection>) {
-        let rules = Arc::clone(&self.rules);
+    fn take(&mut self, view: &View<'_, '_>, arrival: Arrival, waiting: &mut Vec<Arrival>, out: &mut Vec<Detection>) {
+        let (rules, event) = (Arc::clone(&self.rules), view.event);
         let rule = &rules.loaded[arrival.rule];
         let Logic::Correlation(correlation) = &rule.logic else { return };
-        let Some(values) = correlation.group(arrival.input, event) else { return };
+        let Some(values) = correlation.group(arrival.input, view) else { return };
         let key = Correlation::key(&rule.id, &values);
         let group = self.groups.touch(&key, arrival.at);
         for trace in arrival.traces {
             group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
         }
-        let Some(mut met) = correlation.take(group, arrival.input, event, arrival.at) else { return };
+        let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else { return };
         let quiet = correlation.span.max(LEAST_QUIET);
         let earliest = met.found.from.saturating_sub(correlation.reach);
         let held: Vec<Trace> = group.traces.between(earliest, met.found.to).cloned().collect();
@@ -321,12 +363,11 @@ impl Detector for Sigma {
         }
         let rules = Arc::clone(&self.rules);
         let mut waiting = Vec::new();
+        let record = Record::of(event.raw());
         for index in candidates {
             let rule = &rules.loaded[index];
-            let Logic::Single { compiled, source, .. } = &rule.logic else { continue };
-            if !prefilter::source_fits(source, event)
-                || rsigma_eval::evaluate_rule(compiled, &event::View(event)).is_none()
-            {
+            let Logic::Single { compiled, dialect, .. } = &rule.logic else { continue };
+            if rsigma_eval::evaluate_rule(compiled, &View { event, record: &record, dialect: *dialect }).is_none() {
                 continue;
             }
             if self.finds(index) {
@@ -338,11 +379,29 @@ impl Detector for Sigma {
             }
         }
         // What one correlation finds may be a match for the next; circles are refused when rules are loaded, so this ends.
+        let view = View { event, record: &record, dialect: None };
         while !waiting.is_empty() {
             for arrival in std::mem::take(&mut waiting) {
-                self.take(event, arrival, &mut waiting, out);
+                self.take(&view, arrival, &mut waiting, out);
             }
         }
+    }
+
+    /// What a rule remembers stays if neither it nor anything that decides it has changed, and is dropped otherwise.
+    fn reload(&mut self, extra: &Texts) -> Result<(), SettingsError> {
+        let rules = rules(&self.settings, extra)?;
+        let same = |id: &str| {
+            let of = |rules: &Rules| rules.loaded.iter().find(|rule| rule.id == id).map(|rule| rule.print);
+            of(&self.rules).is_some_and(|print| of(&rules) == Some(print))
+        };
+        for key in self.groups.keys() {
+            let id = key.split('\u{1f}').next().unwrap_or_default();
+            if !same(id) {
+                self.groups.remove(&key);
+            }
+        }
+        self.rules = rules;
+        Ok(())
     }
 
     fn changes(&mut self) -> Vec<StateChange> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use rsigma_parser::{ConditionExpr, Detection, Detections, LogSource, SigmaValue};
 
+use super::dialect::Dialect;
 use crate::event::{Event, Value};
 use crate::field::Field;
 
@@ -54,8 +55,11 @@ fn of_detection(detection: &Detection) -> Option<BTreeSet<String>> {
 
 /// Whether a rule's log source fits an event. `product` is the event's provider or the first part of its dataset, or `crm` for
 /// every log; `service` is its dataset or the last part of it; `category` is one of its categories, `webserver` and `proxy`
-/// being `web`. What the rule does not name fits.
-pub fn source_fits(source: &LogSource, event: &Event) -> bool {
+/// being `web`. What the rule does not name fits. A source that public rules name is known by its dialect.
+pub fn source_fits(source: &LogSource, dialect: Option<Dialect>, event: &Event) -> bool {
+    if let Some(dialect) = dialect {
+        return dialect.fits(source, event);
+    }
     product_fits(source.product.as_deref(), event)
         && service_fits(source.service.as_deref(), event)
         && category_fits(source.category.as_deref(), event)

@@ -8,7 +8,7 @@ use crate::field::{Field, Kind};
 
 use super::attributes::{Test, TestEvent};
 use super::load::{LoadError, load};
-use super::{Rules, Sigma};
+use super::{Rules, Sigma, Texts};
 
 /// How one test of one rule went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,8 @@ const BEGINNING: Millis = 1_767_600_000_000;
 const MOST_EVENTS: usize = 100_000;
 
 /// Runs every test of every rule in these texts, each over windows of its own.
-pub fn run(files: &[(String, String)]) -> Result<Vec<Outcome>, LoadError> {
-    let rules = Arc::new(Rules::new(load(files)?));
+pub fn run(texts: &Texts) -> Result<Vec<Outcome>, LoadError> {
+    let rules = Arc::new(Rules::new(load(texts)?));
     let mut outcomes = Vec::new();
     for (index, rule) in rules.loaded.iter().enumerate() {
         for test in &rule.tests {
@@ -53,6 +53,12 @@ pub fn run(files: &[(String, String)]) -> Result<Vec<Outcome>, LoadError> {
         }
     }
     Ok(outcomes)
+}
+
+/// The rules that find something and have no test.
+pub fn untested(texts: &Texts) -> Result<Vec<String>, LoadError> {
+    let rules = load(texts)?.into_iter();
+    Ok(rules.filter(|rule| rule.finds && rule.tests.is_empty()).map(|rule| rule.id).collect())
 }
 
 fn run_one(rules: &Arc<Rules>, index: usize, test: &Test) -> usize {

@@ -3,25 +3,29 @@
 use rsigma_parser::ast::WindowMode;
 use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, Detection, FilterRule,
-    Modifier, SigmaRule,
+    SigmaRule,
 };
 
 /// A construct, a word of it to find its line by, and what to do instead.
+#[derive(Debug)]
 pub struct Refusal {
     /// The construct.
     pub construct: String,
     /// The word its line holds.
-    pub word: &'static str,
+    pub word: String,
     /// What to do instead.
     pub mend: &'static str,
 }
 
 fn refuse(construct: impl Into<String>, word: &'static str, mend: &'static str) -> Result<(), Refusal> {
-    Err(Refusal { construct: construct.into(), word, mend })
+    Err(Refusal { construct: construct.into(), word: word.to_owned(), mend })
 }
 
 /// The most a count may have to reach: every event up to it is held.
 pub const LARGEST_COUNT: u64 = 10_000;
+
+/// The largest whole number that sums are exact up to.
+const LARGEST_FIGURE: u64 = 1 << 53;
 
 /// A single-event rule.
 pub fn in_rule(rule: &SigmaRule) -> Result<(), Refusal> {
@@ -36,27 +40,7 @@ pub fn in_rule(rule: &SigmaRule) -> Result<(), Refusal> {
 
 fn in_detection(detection: &Detection) -> Result<(), Refusal> {
     match detection {
-        Detection::AllOf(items) => {
-            for item in items {
-                if item.field.has_modifier(Modifier::Expand) {
-                    return refuse(
-                        "the modifier `expand`",
-                        "|expand",
-                        "write the values out; there are no placeholders here",
-                    );
-                }
-                let part_of_time =
-                    [Modifier::Minute, Modifier::Hour, Modifier::Day, Modifier::Week, Modifier::Month, Modifier::Year];
-                if let Some(modifier) = item.field.modifiers.iter().find(|one| part_of_time.contains(one)) {
-                    return refuse(
-                        format!("the modifier `{}`", format!("{modifier:?}").to_lowercase()),
-                        "|",
-                        "parts of a time have no zone in Sigma; use the detector off-hours-export",
-                    );
-                }
-            }
-            Ok(())
-        }
+        Detection::AllOf(_) => Ok(()),
         Detection::AnyOf(parts) | Detection::And(parts) => parts.iter().try_for_each(in_detection),
         Detection::Keywords(_) => Ok(()),
         Detection::ArrayMatch { .. } | Detection::Conditional { .. } => refuse(
@@ -69,32 +53,14 @@ fn in_detection(detection: &Detection) -> Result<(), Refusal> {
 
 /// A filter.
 pub fn in_filter(filter: &FilterRule) -> Result<(), Refusal> {
-    fn selects(condition: &ConditionExpr) -> bool {
-        match condition {
-            ConditionExpr::Selector { .. } => true,
-            ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().any(selects),
-            ConditionExpr::Not(part) => selects(part),
-            ConditionExpr::Identifier(_) => false,
-        }
-    }
-    if filter.detection.conditions.len() != 1 {
-        return refuse("a filter without exactly one condition", "filter", "join the conditions with and, or");
-    }
-    if filter.detection.conditions.iter().any(selects) {
-        return refuse("`of` in a filter's condition", " of ", "name the filter's selections one by one");
+    if filter.detection.conditions.is_empty() {
+        return refuse("a filter without a condition", "filter", "say which of its selections the rule must meet, too");
     }
     filter.detection.named.values().try_for_each(in_detection)
 }
 
 /// A correlation.
 pub fn in_correlation(rule: &CorrelationRule) -> Result<(), Refusal> {
-    if matches!(rule.correlation_type, CorrelationType::ValuePercentile | CorrelationType::ValueMedian) {
-        return refuse(
-            format!("the correlation type `{}`", rule.correlation_type.as_str()),
-            "type:",
-            "use value_sum, value_avg or value_count; percentiles are the baselines' work",
-        );
-    }
     if rule.window != WindowMode::Sliding {
         return refuse(format!("`window: {}`", rule.window.as_str()), "window", "windows slide here; leave it out");
     }
@@ -105,7 +71,6 @@ pub fn in_correlation(rule: &CorrelationRule) -> Result<(), Refusal> {
             "choose between one second and 31 days",
         );
     }
-    let temporal = matches!(rule.correlation_type, CorrelationType::Temporal | CorrelationType::TemporalOrdered);
     match &rule.condition {
         CorrelationCondition::Extended(expression) => {
             if rule.correlation_type != CorrelationType::Temporal {
@@ -117,41 +82,56 @@ pub fn in_correlation(rule: &CorrelationRule) -> Result<(), Refusal> {
             }
             fn negated(expression: &ConditionExpr) -> bool {
                 match expression {
-                    ConditionExpr::Not(_) | ConditionExpr::Selector { .. } => true,
+                    ConditionExpr::Not(_) => true,
                     ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().any(negated),
-                    ConditionExpr::Identifier(_) => false,
+                    ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => false,
                 }
             }
             if negated(expression) {
                 return refuse(
-                    "`not` or `of` in a correlation's condition",
+                    "`not` in a correlation's condition",
                     "condition",
-                    "that something did not happen is known only later; join rule names with and, or",
+                    "that something did not happen is known only later; put it into the rules, or join them with and, or",
                 );
             }
             Ok(())
         }
         CorrelationCondition::Threshold { predicates, field, percentile } => {
-            if temporal && predicates.as_slice() != [(ConditionOperator::Gte, 1)] {
+            if rule.correlation_type == CorrelationType::TemporalOrdered
+                && predicates.as_slice() != [(ConditionOperator::Gte, 1)]
+            {
                 return refuse(
-                    "a count in a temporal correlation",
+                    "a count in a correlation of type `temporal_ordered`",
                     "condition",
-                    "leave the condition out: all rules must match",
+                    "leave the condition out: all rules must match, in their order",
                 );
             }
-            if percentile.is_some() {
-                return refuse("`percentile`", "percentile", "leave it out");
+            if percentile.is_some() && rule.correlation_type != CorrelationType::ValuePercentile {
+                return refuse("`percentile`", "percentile", "it belongs to the type value_percentile; leave it out");
             }
-            let of_value = matches!(
+            if percentile.is_some_and(|percent| percent > 100) {
+                return refuse("a percentile above 100", "percentile", "choose between 0 and 100");
+            }
+            let fields = field.as_ref().map_or(0, Vec::len);
+            let of_number = matches!(
                 rule.correlation_type,
-                CorrelationType::ValueCount | CorrelationType::ValueSum | CorrelationType::ValueAvg
+                CorrelationType::ValueSum
+                    | CorrelationType::ValueAvg
+                    | CorrelationType::ValuePercentile
+                    | CorrelationType::ValueMedian
             );
-            if of_value && field.as_ref().is_none_or(|fields| fields.len() != 1) {
+            if of_number && fields != 1 {
                 return refuse(
-                    "a value correlation without exactly one `field`",
+                    format!("`{}` without exactly one `field`", rule.correlation_type.as_str()),
                     "condition",
                     "name the field in the condition",
                 );
+            }
+            if rule.correlation_type == CorrelationType::ValueCount && fields == 0 {
+                return refuse("`value_count` without a `field`", "condition", "name the field in the condition");
+            }
+            if predicates.iter().any(|(_, bound)| *bound > LARGEST_FIGURE) {
+                return refuse("a figure below 0 or above 2^53", "condition", "choose one between");
             }
             let counts = matches!(rule.correlation_type, CorrelationType::EventCount | CorrelationType::ValueCount);
             if counts && predicates.iter().any(|(_, bound)| *bound > LARGEST_COUNT) {

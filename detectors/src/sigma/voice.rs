@@ -25,6 +25,12 @@ pub struct Standard<'r> {
     pub level: Option<Level>,
     /// `tags`.
     pub tags: &'r [String],
+    /// `author`.
+    pub author: Option<&'r str>,
+    /// `license`.
+    pub license: Option<&'r str>,
+    /// `references`.
+    pub references: &'r [String],
 }
 
 /// What a rule says.
@@ -142,11 +148,12 @@ impl Voice {
 }
 
 fn manual(standard: &Standard<'_>, own: &Attributes) -> Manual {
+    let unsaid = own.why.is_empty() && origin(standard).is_empty();
     let falsepositives: Vec<String> = standard.falsepositives.iter().map(|one| format!("- {one}")).collect();
     let text = |heading: &str| match heading {
         "What it finds" => standard.description.unwrap_or(standard.title).trim().to_owned(),
-        "Why it matters" if own.why.is_empty() => "The rule's author has not said; see its references.".to_owned(),
-        "Why it matters" => own.why.trim().to_owned(),
+        "Why it matters" if unsaid => "The rule's author has not said.".to_owned(),
+        "Why it matters" => [own.why.trim().to_owned(), origin(standard)].join("\n\n").trim().to_owned(),
         "How it decides" => own.how.trim().to_owned(),
         "False positives" if falsepositives.is_empty() => "The rule's author names none.".to_owned(),
         "False positives" => falsepositives.join("\n"),
@@ -160,6 +167,15 @@ fn manual(standard: &Standard<'_>, own: &Attributes) -> Manual {
         title: standard.title.to_owned(),
         sections: HEADINGS.iter().map(|heading| ((*heading).to_owned(), text(heading))).collect(),
     }
+}
+
+/// Whose a rule is, and where it is explained: kept with rules of others, as their licences ask.
+fn origin(standard: &Standard<'_>) -> String {
+    let mut lines = Vec::new();
+    lines.extend(standard.author.map(|author| format!("Author: {}", author.trim())));
+    lines.extend(standard.license.map(|license| format!("Licence: {}", license.trim())));
+    lines.extend(standard.references.iter().map(|one| format!("See {}", one.trim())));
+    lines.join("\n")
 }
 
 /// `event_count >= 10 within 20 minutes by crm.entity`, for manuals.
@@ -180,12 +196,23 @@ pub fn condition_in_words(correlation: &super::correlation::Correlation) -> Stri
             format!("{sign} {bound}")
         })
         .collect();
-    let field = correlation.field.as_ref().map(|field| format!(" of {field}")).unwrap_or_default();
+    let field = match correlation.fields.as_slice() {
+        [] => String::new(),
+        fields => format!(" of {}", fields.join(" and ")),
+    };
     let by = if correlation.group_names.is_empty() {
         String::new()
     } else {
         format!(", by {}", correlation.group_names.join(" and "))
     };
     let span = span_in_words(correlation.span, false);
-    format!("{}{field} {} within {span} of event time{by}.", correlation.kind.as_str(), bounds.join(" and "))
+    let kind = match correlation.kind {
+        rsigma_parser::CorrelationType::ValuePercentile => format!("value_percentile {}", correlation.percent),
+        kind => kind.as_str().to_owned(),
+    };
+    let bounds = match &correlation.expression {
+        Some(expression) => format!("of {expression}"),
+        None => bounds.join(" and "),
+    };
+    format!("{kind}{field} {bounds} within {span} of event time{by}.")
 }

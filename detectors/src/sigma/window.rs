@@ -196,14 +196,16 @@ impl Distinct {
     }
 }
 
-/// Amounts with their times, for sums and averages. When there is no more room, the two oldest neighbours become one, so that
-/// a sum never loses a part.
+/// Amounts with their times, for sums, averages and percentiles.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Amounts(VecDeque<(Millis, f64, u32)>);
 
+/// After a late amount so many windows that end behind it are looked at.
+const WINDOWS: usize = 64;
+
 impl Amounts {
-    /// Puts an amount in its place.
-    pub fn insert(&mut self, time: Millis, amount: f64, room: usize) {
+    /// Puts an amount in its place. When there is no more room the two oldest neighbours become one, so that a sum never loses a part.
+    pub fn add(&mut self, time: Millis, amount: f64, room: usize) {
         let place = self.0.partition_point(|entry| entry.0 <= time);
         self.0.insert(place, (time, amount, 1));
         if self.0.len() > room
@@ -215,15 +217,55 @@ impl Amounts {
         }
     }
 
-    /// Sum and number of the window that ends with `time`.
-    pub fn ending(&self, time: Millis, span: Millis) -> Option<(Found, f64)> {
-        let first = self.0.partition_point(|entry| entry.0 < time.saturating_sub(span));
-        let after = self.0.partition_point(|entry| entry.0 <= time);
-        let from = self.0.get(first)?.0;
-        let (sum, count) =
-            self.0.range(first..after).fold((0.0, 0.0), |all, entry| (all.0 + entry.1, all.1 + f64::from(entry.2)));
-        (count > 0.0).then_some((Found { amount: sum, from, to: time, met: time }, count))
+    /// Puts an amount in its place; without room the one farthest from it goes, since amounts put together are in no percentile.
+    pub fn keep(&mut self, time: Millis, amount: f64, room: usize) {
+        let place = self.0.partition_point(|entry| entry.0 <= time);
+        self.0.insert(place, (time, amount, 1));
+        trim(&mut self.0, room, time, |entry| entry.0);
     }
+
+    /// The first window that holds `time` and whose figure is as wished: the one that ends with it, then, where it came late, those
+    /// that end with what is there already.
+    pub fn first(
+        &self,
+        time: Millis,
+        span: Millis,
+        figure: impl Fn(&mut dyn Iterator<Item = (f64, u32)>) -> Option<f64>,
+        wished: impl Fn(f64) -> bool,
+    ) -> Option<Found> {
+        let beyond = self.0.partition_point(|entry| entry.0 <= time.saturating_add(span));
+        let after = self.0.partition_point(|entry| entry.0 <= time);
+        for end in (after..=beyond).take(WINDOWS) {
+            let Some(last) = end.checked_sub(1).map(|last| self.0[last].0) else { continue };
+            let start = self.0.partition_point(|entry| entry.0 < last.saturating_sub(span));
+            let mut held = self.0.range(start..end).map(|entry| (entry.1, entry.2));
+            if let Some(amount) = figure(&mut held).filter(|amount| wished(*amount)) {
+                return Some(Found { amount, from: self.0[start].0, to: last, met: last });
+            }
+        }
+        None
+    }
+}
+
+/// The sum of amounts.
+pub fn sum(held: &mut dyn Iterator<Item = (f64, u32)>) -> Option<f64> {
+    Some(held.map(|(amount, _)| amount).sum())
+}
+
+/// Their mean.
+pub fn mean(held: &mut dyn Iterator<Item = (f64, u32)>) -> Option<f64> {
+    let (sum, count) = held.fold((0.0, 0.0), |all, (amount, count)| (all.0 + amount, all.1 + f64::from(count)));
+    (count > 0.0).then(|| sum / count)
+}
+
+/// The value below which `percent` of them lie, between two of them in proportion (Hyndman and Fan's seventh definition).
+pub fn percentile(held: &mut dyn Iterator<Item = (f64, u32)>, percent: f64) -> Option<f64> {
+    let mut all: Vec<f64> = held.map(|(amount, _)| amount).collect();
+    let place = percent.clamp(0.0, 100.0) / 100.0 * all.len().checked_sub(1)? as f64;
+    let low = place.floor() as usize;
+    let (_, &mut lower, above) = all.select_nth_unstable_by(low, f64::total_cmp);
+    let upper = above.iter().copied().min_by(f64::total_cmp).unwrap_or(lower);
+    Some(lower + (upper - lower) * place.fract())
 }
 
 #[cfg(test)]
@@ -262,9 +304,16 @@ mod tests {
     fn a_sum_keeps_its_parts_when_room_runs_out() {
         let mut amounts = Amounts::default();
         for second in 0..100 {
-            amounts.insert(second, 2.0, 8);
+            amounts.add(second, 2.0, 8);
         }
-        assert_eq!(amounts.ending(99, 1_000).expect("some").0.amount, 200.0);
+        assert_eq!(amounts.first(99, 1_000, sum, |_| true).expect("some").amount, 200.0);
+    }
+
+    #[test]
+    fn percentiles_lie_between_their_neighbours_in_proportion() {
+        let of = |percent| percentile(&mut [4.0, 1.0, 3.0, 2.0].into_iter().map(|one| (one, 1)), percent);
+        assert_eq!([0.0, 50.0, 75.0, 100.0].map(of), [Some(1.0), Some(2.5), Some(3.25), Some(4.0)]);
+        assert_eq!(percentile(&mut std::iter::empty(), 50.0), None);
     }
 
     proptest! {
@@ -280,6 +329,20 @@ mod tests {
             prop_assert_eq!(late, most(&times));
             let plain = times.iter().map(|end| times.iter().filter(|time| **time <= *end && **time >= end - span).count()).max();
             prop_assert_eq!(late, plain);
+        }
+
+        #[test]
+        fn the_order_of_arrival_does_not_hide_a_sum(mut arrival in proptest::collection::vec((0i64..200, 1u8..9), 1..30), span in 1i64..50, bound in 5u8..40) {
+            let met = |events: &[(i64, u8)]| {
+                let mut window = Amounts::default();
+                events.iter().any(|(time, amount)| {
+                    window.add(*time, f64::from(*amount), 100);
+                    window.first(*time, span, sum, |sum| sum >= f64::from(bound)).is_some()
+                })
+            };
+            let late = met(&arrival);
+            arrival.sort_unstable();
+            prop_assert_eq!(late, met(&arrival));
         }
 
         #[test]

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::recover::locate;
 use super::{Line, Listener, bytes, several};
 use crate::config::Config;
 use crate::ledger::Reckoning;
-use crate::source::{Compression, Input, Position};
+use crate::source::{Compression, Input, Position, locate};
 
 /// Files named one by one; of more only the number is told.
 const NAMED: usize = 5;

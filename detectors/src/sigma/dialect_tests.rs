@@ -1,0 +1,188 @@
+//! Rules in the shape of the public collections find what they mean in events as our parsers make them. The rules and records here are
+//! written for this test after the published names of fields.
+
+use super::*;
+use crate::event::EventId;
+
+fn found(source: &str, detection: &str, event: &Event) -> bool {
+    let text = format!("title: T\nname: t\nlogsource: {{{source}}}\ndetection:\n{detection}\n");
+    let mut sigma = Sigma::of(&Texts::one("t.yml", &text)).unwrap_or_else(|error| panic!("{detection}: {error}"));
+    let mut out = Vec::new();
+    sigma.observe(event, &Context::default(), &mut out);
+    !out.is_empty()
+}
+
+fn event(raw: &str, fields: &[(Field, &str)]) -> Event {
+    let mut event = Event::new(raw);
+    event.id = EventId(1);
+    for (field, text) in fields {
+        match text.parse() {
+            Ok(ip) if field.kind() == crate::field::Kind::Ip => event.set_ip(*field, ip),
+            _ if field.kind() == crate::field::Kind::Integer => {
+                event.set_integer(*field, text.parse().expect("a number"))
+            }
+            _ => event.set(*field, text),
+        }
+    }
+    event
+}
+
+#[test]
+fn microsoft_365() {
+    let raw = r#"{"CreationTime":"2026-01-05T08:00:00","Operation":"New-InboxRule","Workload":"Exchange","UserId":"a@x.example","ClientIP":"203.0.113.7","ResultStatus":"True","Parameters":[{"Name":"ForwardTo","Value":"b@y.example"},{"Name":"DeleteMessage","Value":"True"}],"ModifiedProperties":[{"Name":"Role","NewValue":"Admin"}]}"#;
+    let event = event(raw, &[(Field::EventDataset, "m365.exchange"), (Field::EventOutcome, "success")]);
+    let audit = "product: m365, service: audit";
+    assert!(found(
+        audit,
+        "  s:\n    Operation: [New-InboxRule, Set-InboxRule]\n    Parameters|contains: ForwardTo\n  condition: s",
+        &event
+    ));
+    assert!(found(
+        "product: m365, service: exchange",
+        "  s: {o365.audit.ClientIP|cidr: 203.0.113.0/24}\n  condition: s",
+        &event
+    ));
+    assert!(found(audit, "  s: {'ModifiedProperties{}.NewValue': admin}\n  condition: s", &event));
+    assert!(found(
+        "product: m365, service: threat_management",
+        "  s: {eventSource: Exchange, eventName: New-InboxRule, status: success}\n  condition: s",
+        &event
+    ));
+    assert!(!found(audit, "  s: {Operation: New-InboxRule, ResultStatus: 'False'}\n  condition: s", &event));
+    assert!(!found("product: azure, service: auditlogs", "  s: {Operation: New-InboxRule}\n  condition: s", &event));
+}
+
+#[test]
+fn entra_id_in_the_shape_of_graph_and_of_log_analytics() {
+    let graph = r#"{"createdDateTime":"2026-01-05T08:00:00Z","userPrincipalName":"a@x.example","status":{"errorCode":50057,"failureReason":"User account is disabled."},"conditionalAccessStatus":"notApplied","deviceDetail":{"trustType":""},"location":{"countryOrRegion":"DE"}}"#;
+    let analytics = r#"{"TimeGenerated":"2026-01-05T08:00:00Z","UserPrincipalName":"a@x.example","ResultType":"50057","ResultDescription":"User account is disabled.","ConditionalAccessStatus":"notApplied","DeviceDetail":{"trustType":""},"Location":"DE"}"#;
+    let enveloped = format!(r#"{{"time":"2026-01-05T08:00:00Z","category":"SignInLogs","properties":{graph}}}"#);
+    for raw in [graph, analytics, &enveloped] {
+        let event = event(raw, &[(Field::EventDataset, "entra.signin"), (Field::EventOutcome, "failure")]);
+        let source = "product: azure, service: signinlogs";
+        assert!(
+            found(source, "  s: {ResultType: 50057, ResultDescription|contains: disabled}\n  condition: s", &event),
+            "{raw}"
+        );
+        assert!(
+            found(source, "  s: {Status: Failure, ConditionalAccessStatus: NotApplied}\n  condition: s", &event),
+            "{raw}"
+        );
+        assert!(
+            found(source, "  a: {DeviceDetail.trusttype: ''}\n  b: {Location: DE}\n  condition: a and b", &event),
+            "{raw}"
+        );
+        assert!(!found("product: azure, service: riskdetection", "  s: {ResultType: 50057}\n  condition: s", &event));
+    }
+    let audit = event(
+        r#"{"activityDateTime":"2026-01-05T08:00:00Z","activityDisplayName":"Add member to role","category":"RoleManagement"}"#,
+        &[(Field::EventDataset, "entra.audit")],
+    );
+    assert!(found(
+        "product: azure, service: auditlogs",
+        "  s: {properties.message: Add member to role, Category: RoleManagement}\n  condition: s",
+        &audit
+    ));
+    let denied = event(
+        r#"{"createdDateTime":"2026-01-05T08:00:00Z","status":{"errorCode":500121,"additionalDetails":"MFA denied; user declined the authentication"}}"#,
+        &[(Field::EventDataset, "entra.signin"), (Field::EventOutcome, "failure")],
+    );
+    assert!(found(
+        "product: azure, service: signinlogs",
+        "  s: {Status|contains: MFA Denied}\n  condition: s",
+        &denied
+    ));
+    let risk = event(r#"{"riskEventType":"passwordSpray"}"#, &[(Field::EventDataset, "entra.risk")]);
+    assert!(found(
+        "product: azure, service: riskdetection",
+        "  s: {riskEventType: passwordSpray}\n  condition: s",
+        &risk
+    ));
+}
+
+#[test]
+fn okta() {
+    let raw = r#"{"published":"2026-01-05T08:00:00Z","eventType":"policy.evaluate_sign_on","outcome":{"result":"ALLOW"},"securityContext":{"isProxy":true},"target":[{"displayName":"Okta Admin Console"},{"displayName":"x"}],"debugContext":{"debugData":{"behaviors":"{New Device=POSITIVE}"}}}"#;
+    let event = event(raw, &[]);
+    let source = "product: okta, service: okta";
+    assert!(found(
+        source,
+        "  e: {eventType: policy.evaluate_sign_on, target.displayName: Okta Admin Console}\n  b:\n    - debugContext.debugData.behaviors|contains: POSITIVE\n    - debugContext.debugData.logOnlySecurityData|contains: POSITIVE\n  condition: e and b",
+        &event
+    ));
+    assert!(found(
+        source,
+        "  s: {eventtype: policy.evaluate_sign_on, securitycontext.isproxy: 'true'}\n  condition: s",
+        &event
+    ));
+    assert!(!found(source, "  s: {eventtype: user.account.lock}\n  condition: s", &event));
+}
+
+#[test]
+fn google_workspace_from_the_reports_api_and_from_cloud_logging() {
+    let mut reports = event(
+        "{}",
+        &[(Field::EventDataset, "google_workspace.admin"), (Field::EventCode, "CHANGE_APPLICATION_SETTING")],
+    );
+    reports.set_other("parameters.setting_name", crate::event::Value::Text("ContextAwareAccess.x"));
+    let source = "product: gcp, service: google_workspace.admin";
+    let rule = "  s: {eventService: admin.googleapis.com, eventName: CHANGE_APPLICATION_SETTING, setting_name|startswith: ContextAwareAccess}\n  condition: s";
+    assert!(found(source, rule, &reports));
+    assert!(found(&source.replace("gcp", "google_workspace"), rule, &reports));
+    assert!(!found(&source.replace("admin", "login"), rule, &reports));
+    let cloud = event(
+        r#"{"protoPayload":{"serviceName":"login.googleapis.com","metadata":{"event":[{"eventName":"suspicious_login"}]}}}"#,
+        &[],
+    );
+    let rule = "  s: {protoPayload.serviceName: login.googleapis.com, protoPayload.metadata.event.eventName: [suspicious_login]}\n  condition: s";
+    assert!(found("product: gcp, service: google_workspace.login", rule, &cloud));
+}
+
+#[test]
+fn web_servers_and_proxies() {
+    let event = event(
+        "203.0.113.7 - - [05/Jan/2026:08:00:00 +0000] \"GET /shell.aspx?cmd=whoami HTTP/1.1\" 200 5 \"-\" \"sqlmap/1.7\"",
+        &[
+            (Field::EventCategory, "web"),
+            (Field::HttpMethod, "GET"),
+            (Field::HttpStatus, "200"),
+            (Field::UrlOriginal, "/shell.aspx?cmd=whoami"),
+            (Field::UrlPath, "/shell.aspx"),
+            (Field::UrlQuery, "cmd=whoami"),
+            (Field::UserAgent, "sqlmap/1.7"),
+            (Field::SourceIp, "203.0.113.7"),
+        ],
+    );
+    for source in ["category: webserver", "category: proxy", "category: webserver, product: apache"] {
+        for rule in [
+            "  s: {cs-method: GET, sc-status: 200, cs-uri-query|contains: 'cmd='}\n  condition: s",
+            "  s: {cs-uri-query|contains: shell.aspx, cs-uri-stem|endswith: .aspx, c-uri-extension: aspx}\n  condition: s",
+            "  s: {cs-user-agent|contains: sqlmap, c-ip|cidr: 203.0.113.0/24}\n  condition: s",
+            "  m: {cs-method: GET}\n  k: ['=whoami', '=cmd+/c+']\n  condition: m and k",
+            "  s: {cs_user_agent|startswith: sql, c-uri|re: '^/shell'}\n  condition: s",
+            "  s: {cs-referer: null}\n  condition: s",
+            "  s: {cs-referer: '-', cs-username: ['-', '', anonymous]}\n  condition: s",
+        ] {
+            assert!(found(source, rule, &event), "{source}: {rule}");
+        }
+        assert!(!found(source, "  s: {cs-uri-query|contains: passwd}\n  condition: s", &event));
+    }
+}
+
+#[test]
+fn a_correlation_groups_by_the_names_of_its_rules() {
+    let text = "title: One\nname: one\nlogsource: {product: okta, service: okta}\ndetection:\n  s: {eventType: user.session.start}\n  condition: s\n---\ntitle: Many\nname: many\ncorrelation:\n  type: value_count\n  rules: [one]\n  group-by: [actor.alternateId]\n  timespan: 5m\n  condition: {field: client.ipAddress, gte: 2}\n";
+    let mut sigma = Sigma::of(&Texts::one("t.yml", text)).expect("loads");
+    let mut out = Vec::new();
+    for (number, (user, ip)) in [("a", "1"), ("b", "2"), ("a", "1"), ("a", "3")].into_iter().enumerate() {
+        let raw = format!(
+            r#"{{"published":"x","eventType":"user.session.start","actor":{{"alternateId":"{user}"}},"client":{{"ipAddress":"{ip}"}}}}"#
+        );
+        let mut event = event(&raw, &[]);
+        event.id = EventId(number as u128);
+        event.time = number as i64 * 1000;
+        sigma.observe(&event, &Context::default(), &mut out);
+    }
+    assert_eq!(out.len(), 1);
+    assert_eq!(&*out[0].rule, "many");
+}
