@@ -219,6 +219,24 @@ impl Detector for BulkExport {
         }]
     }
 
+    fn actions(&self) -> &'static [&'static str] {
+        // A login and a view say who is a person, an update what was only worked on.
+        const OUT: &[&str] = &[
+            "export",
+            "bulk-api",
+            "report-run",
+            "file-download",
+            "print",
+            "list",
+            "search",
+            "api-call",
+            "update",
+            "login",
+            "view",
+        ];
+        OUT
+    }
+
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         self.close(context.watermark);
         let key = entity_key(event);

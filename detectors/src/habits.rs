@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::stable_hash;
+use crate::baseline::{mix, stable_hash};
 use crate::brute_force_success::account_key;
 use crate::detector::{RestoreError, StateChange};
 use crate::entity::entity_key;
@@ -125,10 +125,8 @@ pub(crate) fn quick(event: &Event) -> u32 {
     };
     let text = event.text(Field::UserAgent).unwrap_or_default().as_bytes();
     let tail = text.len().saturating_sub(24);
-    text[tail..]
-        .iter()
-        .chain(text.get(13..29).unwrap_or_default())
-        .fold(address ^ (text.len() as u32) << 20, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    let front = mix(u64::from(address) << 32 | text.len() as u64, text.get(13..29).unwrap_or_default());
+    mix(u64::from(front), &text[tail..])
 }
 
 /// Minutes since 1970.
