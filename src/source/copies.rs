@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use ahash::AHashMap;
 use crmwatch_detectors::Millis;
 
 use super::discover::Found;
@@ -95,6 +96,8 @@ pub(super) struct Pending {
     pub(super) since: Millis,
     /// What it is compared by, once it is complete.
     pub(super) ends: Option<Ends>,
+    /// The original's size and modification time, where that was closed: once they are others, they are compared again.
+    pub(super) original: Option<(u64, i64)>,
 }
 
 /// When it is judged again, at the latest; once it has changed it always is.
@@ -118,7 +121,8 @@ impl Tailer {
     /// Leaves a file alone until then.
     pub(super) fn hold(&mut self, found: &Found, until: Until, ends: Option<Ends>) {
         self.list(found, State::Copy, 0);
-        let pending = Pending { path: found.path.clone(), until, since: self.steady, ends };
+        let pending =
+            Pending { path: found.path.clone(), until, since: self.steady, ends, original: self.stamp_of(until) };
         self.copies.insert((found.device, found.inode), pending);
     }
 
@@ -130,6 +134,12 @@ impl Tailer {
             return true;
         };
         ends.begins(&mut open.follower.input).unwrap_or(true)
+    }
+
+    /// Size and modification time of a closed file of which another is a copy, as a look last saw them.
+    fn stamp_of(&self, until: Until) -> Option<(u64, i64)> {
+        let Until::Ends(generation) = until else { return None };
+        stamp_of(&self.listed, self.known.get(generation)?)
     }
 
     /// Looks at what open files hold now: one that was written over a moment ago is compared by what stands there, too.
@@ -203,6 +213,13 @@ impl Tailer {
         }
         Ok(None)
     }
+}
+
+/// Size and modification time of a closed file, as a look last saw them; nothing where it is not followed.
+pub(super) fn stamp_of(listed: &AHashMap<Identity, Listed>, position: &Position) -> Option<(u64, i64)> {
+    let listed = listed.get(&(position.device, position.inode))?;
+    let followed = listed.generation == position.generation && listed.state == State::Closed;
+    followed.then_some((listed.size, listed.modified))
 }
 
 fn of_closed(position: &Position, listed: Option<&Listed>, text: &mut Text) -> io::Result<Option<Until>> {

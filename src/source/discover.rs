@@ -277,18 +277,24 @@ pub fn siblings(path: &Path) -> Vec<PathBuf> {
     siblings_with_inodes(path).into_iter().map(|(path, _)| path).collect()
 }
 
+/// The folder of a path, and what the names of its siblings start with.
+pub fn family(path: &Path) -> (PathBuf, String) {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    (path.parent().unwrap_or(Path::new("")).to_owned(), name.split('.').next().unwrap_or(name).to_owned())
+}
+
 /// The same, with their inodes; a symbolic link has one of its own.
 pub fn siblings_with_inodes(path: &Path) -> Vec<(PathBuf, u64)> {
     use std::os::unix::fs::DirEntryExt;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+    if path.file_name().and_then(|name| name.to_str()).is_none() {
         return Vec::new();
-    };
-    let stem = name.split('.').next().unwrap_or(name);
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    }
+    let (folder, stem) = family(path);
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut siblings: Vec<(PathBuf, u64)> = entries
         .flatten()
-        .filter(|entry| entry.file_name().to_str().is_some_and(|other| other.starts_with(stem)))
+        .filter(|entry| entry.file_name().to_str().is_some_and(|other| other.starts_with(&stem)))
         .map(|entry| (entry.path(), entry.ino()))
         .collect();
     siblings.sort_unstable();

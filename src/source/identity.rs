@@ -28,6 +28,9 @@ use crate::config::Start;
 /// What tells a compressed file from plain text, in bytes.
 const MAGIC: u64 = 4;
 
+/// Nor has a header more lines.
+const HEADER_LINES: u64 = 8;
+
 /// What a file is taken for.
 enum Judged {
     /// A copy, or not to be told yet.
@@ -235,7 +238,7 @@ impl Tailer {
         let mut itself = sound(position.holds(&mut input))?;
         // A header is no proof: the inode may be another file's by now, or a copy's.
         let changed = before.size != found.size || before.modified != found.modified;
-        if itself && position.offset <= HEADERS && changed {
+        if itself && changed && position.offset <= HEADERS && position.line <= HEADER_LINES {
             itself = position.source == self.sources[found.source].source.name;
             let text = Text::of(input.again()?)?;
             itself &= match text {

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use ahash::{AHashMap, RandomState};
 use crmwatch_detectors::Millis;
 
-use super::copies::Until;
+use super::copies::{Until, stamp_of};
 use super::discover::{Entry, Found};
 use super::notice::Notice;
-use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer, is_followed};
+use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer};
 use super::whereabouts::Cause;
 
 /// A compressed file that is not complete and has not changed for so long is told of.
@@ -223,7 +223,10 @@ impl Tailer {
                     let known = self.known.get(generation);
                     match open.get_mut(&generation) {
                         Some(open) => !Tailer::still_holds(open, pending),
-                        None => !known.is_some_and(|position| is_followed(&self.listed, position)),
+                        // Gone, or changed since.
+                        None => known
+                            .and_then(|position| stamp_of(&self.listed, position))
+                            .is_none_or(|stamp| Some(stamp) != pending.original),
                     }
                 }
             };

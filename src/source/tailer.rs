@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use crmwatch_detectors::Millis;
 
-use super::copies::{Pending, Until};
+use super::copies::{Pending, Until, stamp_of};
 use super::discover::{Found, Patterns};
 use super::follow::Follower;
 use super::known::Known;
@@ -117,6 +117,8 @@ pub struct Tailer {
     pub(super) open: Vec<Open>,
     /// Positions of files that are not open.
     pub(super) known: Known,
+    /// Files beside those that are looked for, by folder, beginning of the name, and device, during one search for all of them.
+    pub(super) beside: BTreeMap<((PathBuf, String), u64), Vec<(PathBuf, u64)>>,
     /// Those whose files are looked for.
     pub(super) missing: BTreeMap<u64, Absence>,
     /// Closed files that have something to read, by the time they reached.
@@ -158,6 +160,7 @@ impl Tailer {
             sources,
             listed: AHashMap::new(),
             copies: BTreeMap::new(),
+            beside: BTreeMap::new(),
             hasher: RandomState::new(),
             open: Vec::new(),
             missing: unfinished.map(|position| (position.generation, Absence::stopped(position))).collect(),
@@ -208,7 +211,7 @@ impl Tailer {
 
     /// Whether a position at rest is that of a file that is there and followed.
     pub(super) fn is_followed(&self, position: &Position) -> bool {
-        is_followed(&self.listed, position)
+        stamp_of(&self.listed, position).is_some()
     }
 
     pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error, notices: &mut Vec<Notice>) {
@@ -337,12 +340,6 @@ impl Tailer {
     pub fn watched_folders(&self) -> Vec<PathBuf> {
         self.patterns.folders(|source| self.sources[source].source.watch == crate::config::Watch::Auto)
     }
-}
-
-/// Whether a position at rest is that of a file that is there and followed.
-pub(super) fn is_followed(listed: &AHashMap<Identity, Listed>, position: &Position) -> bool {
-    let listed = listed.get(&(position.device, position.inode));
-    listed.is_some_and(|one| one.generation == position.generation && one.state == State::Closed)
 }
 
 /// The source of a follower that is to be dropped at the end of the round.

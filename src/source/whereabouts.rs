@@ -88,10 +88,12 @@ impl Tailer {
     /// Looks for the files of all positions that have none; at a look at all folders those that were not found twice are given up.
     pub(super) fn resolve_all(&mut self, now: Millis, notices: &mut Vec<Notice>) {
         let missing: Vec<u64> = self.missing.keys().copied().collect();
+        self.beside.clear();
         for generation in missing {
             self.resolve(generation, true, now, notices);
             self.sweep();
         }
+        self.beside.clear();
     }
 
     /// Looks for the file of a position that has none.
@@ -110,7 +112,7 @@ impl Tailer {
             }
             return;
         }
-        match self.search(&position) {
+        match self.search(&position, !whole) {
             Err(error) => self.unreadable(Path::new(&position.path), &error, notices),
             Ok(Search::Found(path, input, offset)) => {
                 let absence = self.missing.get(&generation).expect("it is missing");
@@ -177,10 +179,10 @@ impl Tailer {
 
     /// A sibling, followed by nobody, that goes on from a position: the file itself under another name first, then its content, then a copy
     /// made a moment before the last of it was written. An error where one could not be looked into: nobody knows then whether it was the one.
-    fn search(&mut self, position: &Position) -> io::Result<Search> {
+    fn search(&mut self, position: &Position, anew: bool) -> io::Result<Search> {
         let mut search = Search::Nowhere;
-        for _ in 0..LISTINGS {
-            let strangers = self.strangers(position);
+        for listing in 0..LISTINGS {
+            let strangers = self.strangers(position, anew || listing > 0);
             let (itself, others): (Vec<_>, Vec<_>) =
                 strangers.into_iter().partition(|(_, inode)| *inode == position.inode);
             let (mut vanished, mut unknown, mut shorter) = (false, None, None);
@@ -257,22 +259,30 @@ impl Tailer {
     }
 
     /// Files beside that of a position whose names start like its, and those taken for copies, which nobody follows; with their inodes.
-    fn strangers(&self, position: &Position) -> Vec<(PathBuf, u64)> {
+    fn strangers(&mut self, position: &Position, anew: bool) -> Vec<(PathBuf, u64)> {
         let path = Path::new(&position.path);
-        let mut strangers = discover::siblings_with_inodes(path);
+        let mut strangers = self.beside(path, position.device, anew);
         // Where the log is known by a link, its copies lie beside the file itself.
         if let Ok(target) = std::fs::read_link(path).and_then(|_| std::fs::canonicalize(path)) {
-            strangers.extend(discover::siblings_with_inodes(&target));
+            strangers.extend(self.beside(&target, position.device, anew));
         }
         strangers.extend(self.copies_of(&position.source).map(|((_, inode), path)| (path.clone(), *inode)));
         strangers.sort_unstable();
         strangers.dedup();
-        strangers.retain(|(_, inode)| {
-            // A folder lies on one device, links aside; those are opened and judged by content.
-            let listed = self.listed.get(&(position.device, *inode));
-            listed.is_none_or(|one| one.state == State::Copy)
-        });
         strangers
+    }
+
+    /// Thousands of files that went away at once are looked for in one list of their folder.
+    fn beside(&mut self, path: &Path, device: u64, anew: bool) -> Vec<(PathBuf, u64)> {
+        let key = (discover::family(path), device);
+        if let Some(beside) = self.beside.get(&key).filter(|_| !anew) {
+            return beside.clone();
+        }
+        let mut beside = discover::siblings_with_inodes(path);
+        // A folder lies on one device, links aside; those are opened and judged by content.
+        beside.retain(|(_, inode)| self.listed.get(&(device, *inode)).is_none_or(|one| one.state == State::Copy));
+        self.beside.insert(key, beside.clone());
+        beside
     }
 
     /// Files taken for copies of a source's own.
