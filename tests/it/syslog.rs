@@ -67,7 +67,7 @@ impl Receiving {
             .map(|entry| entry.expect("readable").path())
             .collect();
         files.sort();
-        // A file that nothing got into goes away when the next one is begun.
+        // A file gets its name once it is begun.
         let read = |path: &PathBuf| match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             text => text.expect("text"),
