@@ -5,7 +5,7 @@
 //! things, only the ratios count), what `auto` and the URL tables cost more, and how often memory is asked for. length: what ten times
 //! as long a line costs. NAME: only formats whose row is called so.
 //!
-//! A row is measured in rounds of 20,000 lines, the ways of reading in turn, and the best round of each counts: what disturbs a round
+//! A row is measured in rounds of 5,000 lines, the ways of reading in turn, and the best round of each counts: what disturbs a round
 //! only makes it slower. Time is the processor's. Events are kept in batches of 5,000, as the reader does, and freed within the round.
 
 #![allow(clippy::print_stdout, reason = "the figures are the output")]

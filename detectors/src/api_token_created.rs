@@ -57,11 +57,13 @@ impl Watch for ApiTokenCreated {
         let severity = match strange {
             true if view.new_agent() && (view.new_country() || view.hosting()) => Severity::High,
             true => Severity::Medium,
+            // Nobody knows whose network it is, and the browser is another.
+            false if view.mature() && view.untold_network() && view.new_agent() => Severity::Medium,
             false => Severity::Low,
         };
         let who = who(event);
         let from = event.ip(Field::SourceIp).map_or("-".to_owned(), |address| address.to_string());
-        let (place, place_zh) = if strange {
+        let (place, place_zh) = if severity > Severity::Low {
             (", where the account never was", "（该账户从未出现过的位置）")
         } else {
             ("", "")

@@ -188,10 +188,14 @@ impl BruteForceSuccess {
     }
 }
 
+/// A longer name is cut.
+const LONGEST_KEY: usize = 200;
+
 /// An account, not an address or a session that stands for one.
 pub(crate) fn account_key(event: &Event) -> Option<String> {
     let key = entity_key(event);
-    ["person:", "user:", "user-id:"].iter().any(|word| key.starts_with(word)).then(|| key.chars().take(200).collect())
+    let names_one = ["person:", "user:", "user-id:"].iter().any(|word| key.starts_with(word));
+    names_one.then(|| if key.len() <= LONGEST_KEY { key.into_owned() } else { key.chars().take(LONGEST_KEY).collect() })
 }
 
 impl Detector for BruteForceSuccess {

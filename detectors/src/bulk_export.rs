@@ -42,7 +42,7 @@
 //! - `capacity` (200000): entities remembered.
 
 mod exporter;
-mod judge;
+pub(crate) mod judge;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -219,6 +219,24 @@ impl Detector for BulkExport {
         }]
     }
 
+    fn actions(&self) -> &'static [&'static str] {
+        // A login and a view say who is a person, an update what was only worked on.
+        const OUT: &[&str] = &[
+            "export",
+            "bulk-api",
+            "report-run",
+            "file-download",
+            "print",
+            "list",
+            "search",
+            "api-call",
+            "update",
+            "login",
+            "view",
+        ];
+        OUT
+    }
+
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         self.close(context.watermark);
         let key = entity_key(event);
@@ -281,7 +299,8 @@ impl Detector for BulkExport {
         if !near || self.expected(event) {
             return;
         }
-        self.decide(event, &key, fresh, is_program, out);
+        let organisation_days = context.habits.map_or(0.0, |habits| habits.age_days(event.time));
+        self.decide(event, &key, fresh, (is_program, organisation_days), out);
     }
 
     fn changes(&mut self) -> Vec<StateChange> {
@@ -310,11 +329,20 @@ impl Detector for BulkExport {
 }
 
 impl BulkExport {
-    fn decide(&mut self, event: &Event, key: &str, fresh: f64, is_program: bool, out: &mut Vec<Detection>) {
+    fn decide(
+        &mut self,
+        event: &Event,
+        key: &str,
+        fresh: f64,
+        (is_program, organisation_days): (bool, f64),
+        out: &mut Vec<Detection>,
+    ) {
         let Some(exporter) = self.exporters.get(key) else { return };
         let windows = Windows::of(exporter, event.time);
         let groups: Vec<&Group> = exporter.groups.iter().filter_map(|group| self.groups.get(group)).collect();
-        let Some(verdict) = judge(exporter, &groups, event, &windows, fresh, is_program, &self.settings) else {
+        let Some(verdict) =
+            judge(exporter, &groups, event, &windows, fresh, is_program, organisation_days, &self.settings)
+        else {
             return;
         };
         let from = event.time.saturating_sub(if verdict.by_day { DAY_WINDOW } else { HOUR });

@@ -71,6 +71,11 @@ pub trait Detector: Send {
         &[]
     }
 
+    /// Whether one event of each source and minute is enough for it: the engine shows it no more.
+    fn once_a_minute(&self) -> bool {
+        false
+    }
+
     /// Looks at one event. Events come in the order of arrival, up to their source's lateness behind each other.
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>);
 

@@ -16,6 +16,9 @@ use crate::sigma::Texts;
 
 const OWNER: &str = "engine";
 
+/// How many minutes of files are remembered as shown.
+const MINUTES: usize = 64;
+
 /// Settings of all detectors, by id, as JSON objects.
 pub type Settings = BTreeMap<String, serde_json::Value>;
 
@@ -26,6 +29,10 @@ pub struct Engine {
     by_action: AHashMap<&'static str, Vec<usize>>,
     /// Which look at events of any other action, or none.
     otherwise: Vec<usize>,
+    /// Those for whom one event of each source and minute is enough.
+    by_minute: Vec<usize>,
+    /// The minutes shown to those lately, by file. Only saves time: to be shown more changes nothing for them.
+    minutes: [(usize, Millis); MINUTES],
     habits: Habits,
     allowances: Allowances,
     episodes: Episodes,
@@ -48,8 +55,10 @@ impl Engine {
 
     /// An engine over some detectors only, for tests and backtests.
     pub fn with(detectors: Vec<Box<dyn Detector>>) -> Engine {
-        let everything =
-            |index: &usize| -> bool { detectors.get(*index).is_some_and(|detector| detector.actions().is_empty()) };
+        let everything = |index: &usize| -> bool {
+            detectors.get(*index).is_some_and(|one| one.actions().is_empty() && !one.once_a_minute())
+        };
+        let by_minute = (0..detectors.len()).filter(|index| detectors[*index].once_a_minute()).collect();
         let otherwise: Vec<usize> = (0..detectors.len()).filter(everything).collect();
         let mut by_action: AHashMap<&'static str, Vec<usize>> = AHashMap::new();
         for action in detectors.iter().flat_map(|detector| detector.actions()) {
@@ -60,6 +69,8 @@ impl Engine {
             detectors,
             by_action,
             otherwise,
+            by_minute,
+            minutes: [(0, Millis::MIN); MINUTES],
             habits: Habits::default(),
             allowances: Allowances::default(),
             episodes: Episodes::default(),
@@ -105,6 +116,15 @@ impl Engine {
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
         for index in looking {
             self.detectors[*index].observe(event, &context, &mut self.found);
+        }
+        let file = std::sync::Arc::as_ptr(&event.origin).addr();
+        let minute = event.time.div_euclid(60_000);
+        let place = (file >> 4).wrapping_add(minute.unsigned_abs() as usize) % MINUTES;
+        if self.minutes[place] != (file, minute) {
+            self.minutes[place] = (file, minute);
+            for index in &self.by_minute {
+                self.detectors[*index].observe(event, &context, &mut self.found);
+            }
         }
         if !self.found.is_empty() {
             self.allowances.sift(&mut self.found, event);

@@ -237,10 +237,12 @@ impl Event {
     }
 
     /// Whether the field is there.
+    #[inline]
     pub fn has(&self, field: Field) -> bool {
         self.slots[field as usize] != ABSENT
     }
 
+    #[inline]
     fn slot(&self, field: Field) -> Option<Slot> {
         match self.slots[field as usize] {
             ABSENT => None,
@@ -254,6 +256,7 @@ impl Event {
     }
 
     /// The field's text; nothing where it holds no text.
+    #[inline]
     pub fn text(&self, field: Field) -> Option<&str> {
         match self.slot(field)? {
             Slot::Text(span) => Some(self.at(span)),
@@ -262,6 +265,7 @@ impl Event {
     }
 
     /// The field's whole number.
+    #[inline]
     pub fn integer(&self, field: Field) -> Option<i64> {
         match self.slot(field)? {
             Slot::Integer(number) => Some(number),
@@ -279,11 +283,13 @@ impl Event {
     }
 
     /// Whether the field is there and true.
+    #[inline]
     pub fn is(&self, field: Field) -> bool {
         matches!(self.slot(field), Some(Slot::Bool(true)))
     }
 
     /// The field's address.
+    #[inline]
     pub fn ip(&self, field: Field) -> Option<IpAddr> {
         match self.slot(field)? {
             Slot::V4(ip) => Some(IpAddr::V4(ip)),
@@ -503,6 +509,7 @@ impl Event {
         Span { start, end: self.text.len() as u32 }
     }
 
+    #[inline]
     fn at(&self, span: Span) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }

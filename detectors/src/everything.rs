@@ -231,3 +231,88 @@ fn an_engine_fits_its_state_into_the_room_it_promises() {
         assert!(**bytes < 64 * 1024, "{name} takes {bytes} bytes");
     }
 }
+
+/// Which rules found whom, at medium or above.
+fn named(found: &[Finding]) -> std::collections::BTreeSet<(String, String)> {
+    let loud = found.iter().filter(|finding| finding.severity >= crate::Severity::Medium);
+    loud.map(|finding| (finding.rule.to_string(), finding.primary_value().to_owned())).collect()
+}
+
+#[test]
+fn what_arrives_late_within_its_source_s_lateness_ends_in_the_same_findings_as_in_order() {
+    for seed in [4, 5] {
+        let late = company(seed);
+        let mut in_order = late.clone();
+        in_order.sort_by_key(|event| (event.time, event.id));
+        assert_eq!(named(&findings(&late, &[])), named(&findings(&in_order, &[])), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_forged_stamp_past_or_future_blinds_no_rule() {
+    // What lies further ahead or before 2000 never gets here: enrichment puts the reading time in its place.
+    let honest = company(6);
+    let wanted = named(&findings(&honest, &[]));
+    assert!(wanted.len() >= 12, "{wanted:?}");
+    for (name, shift) in [("future", 23 * HOUR + 59), ("past", -900 * DAY)] {
+        let mut dice = Dice(99);
+        let mut forged = Vec::new();
+        for (nth, event) in honest.iter().enumerate() {
+            forged.push(event.clone());
+            // Each day, of everybody who will be attacked, of each kind of thing.
+            if nth % 40 == 0 {
+                let user = (nth / 40) % USERS.len();
+                let action = ["view", "export", "login", "mfa-denied", "share"][(nth / 40) % 5];
+                let minute = (event.time - crate::scenario::START) / 60_000 + shift;
+                let (site, agent) = match USERS[user] {
+                    "sync" => (DUBLIN_CLOUD, "okhttp/4.12.0"),
+                    _ => ([BERLIN, BERLIN, BERLIN_MOBILE, MUNICH][user % 4], CHROME),
+                };
+                let one = with(self::event(minute, USERS[user], site, action, 1), Field::UserAgent, agent);
+                forged.push(dressed(one, &mut dice, user));
+            }
+        }
+        let found = named(&findings(&forged, &[]));
+        let blind: Vec<_> = wanted.difference(&found).collect();
+        assert!(blind.is_empty(), "{name}: {blind:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_invented_users_blinds_nothing() {
+    let settings = BTreeMap::from([
+        ("bulk-export".to_owned(), serde_json::json!({"capacity": 64})),
+        ("impossible-travel".to_owned(), serde_json::json!({"capacity": 64})),
+    ]);
+    let found = |flood: bool| {
+        let mut engine = Engine::new(&settings).expect("the settings fit");
+        let mut last = BTreeMap::new();
+        let mut flooded = false;
+        for event in company(8) {
+            // In the night before the first attack.
+            if flood && !flooded && event.time > crate::scenario::START + (18 * DAY + 60) * 60_000 {
+                flooded = true;
+                for nth in 0..3_000i64 {
+                    let name = format!("invented{nth}");
+                    let mut one = self::event(
+                        18 * DAY + nth / 60,
+                        &name,
+                        PARIS,
+                        ["login", "view", "export"][nth as usize % 3],
+                        1,
+                    );
+                    one.set(Field::Entity, &format!("user:{name}"));
+                    engine.observe(&one);
+                }
+            }
+            engine.observe(&event);
+            last.extend(engine.drain().into_iter().map(|finding| (finding.id, finding)));
+        }
+        let found: Vec<Finding> =
+            last.into_values().filter(|one| !one.primary_value().starts_with("invented")).collect();
+        named(&found)
+    };
+    let (calm, flooded) = (found(false), found(true));
+    let blind: Vec<_> = calm.difference(&flooded).collect();
+    assert!(blind.is_empty(), "{blind:?}");
+}

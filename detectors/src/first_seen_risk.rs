@@ -41,6 +41,10 @@ use crate::watch::{Post, Watch};
 /// Most that a network may add, and a program: people buy computers more often than they move.
 const NETWORK_CAP: f64 = 4.0;
 const PROGRAM_CAP: f64 = 2.5;
+/// What a network in the person's own country may add.
+const HOME_CAP: f64 = 2.0;
+/// From so many points on the program is another.
+const OTHER_PROGRAM: f64 = 0.75;
 const LEAST_DAYS: u32 = 5;
 const NETWORK: [(Kind, f64); 3] = [(Kind::Prefix, 0.6), (Kind::Owner, 0.3), (Kind::Country, 0.1)];
 const PROGRAM: [(Kind, f64); 2] = [(Kind::Browser, 0.54), (Kind::Agent, 0.46)];
@@ -90,12 +94,15 @@ impl Watch for FirstSeenRisk {
             return;
         }
         let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
+        // Whoever comes home from abroad, or is new at his desk, is in no strange country.
+        let network = if view.at_home() { network.min(HOME_CAP) } else { network };
         let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
         let hosting = f64::from(u8::from(view.hosting()));
         let hour = f64::from(u8::from(view.hour_share(1).is_some_and(|share| share < 0.01)));
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
-            over if over >= 0.0 => Severity::Medium,
+            // With the computer it always comes with, it is a journey.
+            over if over >= 0.0 && program + hosting >= OTHER_PROGRAM => Severity::Medium,
             over if over >= -0.5 => Severity::Low,
             _ => return,
         };

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::stable_hash;
+use crate::baseline::{mix, stable_hash};
 use crate::brute_force_success::account_key;
 use crate::detector::{RestoreError, StateChange};
 use crate::entity::entity_key;
@@ -104,6 +104,12 @@ pub fn surroundings(event: &Event) -> Surroundings {
     ]
 }
 
+/// A country as surroundings have it.
+fn country_number(code: &str) -> Option<u32> {
+    let code: [u8; 2] = code.as_bytes().try_into().ok()?;
+    Some(u32::from(u16::from_be_bytes(code.map(|letter| letter.to_ascii_uppercase()))))
+}
+
 /// The hash of an agent's text whose versions do not count.
 fn without_versions(text: &str) -> u32 {
     let letters = text.bytes().filter(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'_'));
@@ -119,10 +125,8 @@ pub(crate) fn quick(event: &Event) -> u32 {
     };
     let text = event.text(Field::UserAgent).unwrap_or_default().as_bytes();
     let tail = text.len().saturating_sub(24);
-    text[tail..]
-        .iter()
-        .chain(text.get(13..29).unwrap_or_default())
-        .fold(address ^ (text.len() as u32) << 20, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    let front = mix(u64::from(address) << 32 | text.len() as u64, text.get(13..29).unwrap_or_default());
+    mix(u64::from(front), &text[tail..])
 }
 
 /// Minutes since 1970.
@@ -411,6 +415,8 @@ pub struct View<'h> {
     minute: u32,
     network: Network,
     hour: (usize, usize),
+    /// The person's own country, by the people file.
+    home: Option<u32>,
 }
 
 impl<'h> View<'h> {
@@ -424,6 +430,7 @@ impl<'h> View<'h> {
             minute: minute_of(event.time),
             network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
             hour: own_hour(event),
+            home: event.person.as_ref().and_then(|person| person.country.as_deref()).and_then(country_number),
         }
     }
 
@@ -435,6 +442,14 @@ impl<'h> View<'h> {
     fn known(&self, kind: Kind) -> Option<bool> {
         let value = self.at[kind as usize]?;
         Some(self.habit.is_some_and(|habit| habit.known(kind, value, self.minute)))
+    }
+
+    /// Whether anything of this kind is known of the entity: without, nothing is new.
+    fn knows_any(&self, kind: Kind) -> bool {
+        let any = |habit: &Habit| {
+            habit.things.iter().any(|thing| thing.kind == kind && thing.first.saturating_add(RIPE) <= self.minute)
+        };
+        self.habit.is_some_and(any)
     }
 
     /// Whether the organisation uses it: several entities, for a day or longer.
@@ -462,14 +477,26 @@ impl<'h> View<'h> {
             && !(self.network != Network::Hosting && self.shared(Kind::Owner) && !self.new_country())
     }
 
-    /// Whether the country is known to be another than ever before.
+    /// Whether the network cannot be told from the usual ones: its prefix is new, and nobody knows whose it is.
+    pub fn untold_network(&self) -> bool {
+        self.known(Kind::Prefix) == Some(false) && self.at[Kind::Owner as usize].is_none() && !self.shared(Kind::Prefix)
+    }
+
+    /// Whether the event comes from the person's own country, by the people file.
+    pub fn at_home(&self) -> bool {
+        self.home.is_some() && self.home == self.at[Kind::Country as usize]
+    }
+
+    /// Whether the country is known to be another than ever before, and not the person's own; where none was ever told, another than the person's own.
     pub fn new_country(&self) -> bool {
         self.known(Kind::Country) == Some(false)
+            && self.home != self.at[Kind::Country as usize]
+            && (self.knows_any(Kind::Country) || self.home.is_some())
     }
 
     /// Whether browser and system are new for the entity. An upgrade is not.
     pub fn new_agent(&self) -> bool {
-        self.known(Kind::Agent) == Some(false)
+        self.known(Kind::Agent) == Some(false) && self.knows_any(Kind::Agent)
     }
 
     /// Whether the event tells which program it came with.

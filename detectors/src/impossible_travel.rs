@@ -18,15 +18,15 @@
 //! device or browser new 20; hosting network 20; otherwise country new for the user 15,
 //! for the organisation 10; active at both places within
 //! ten minutes 20; one session from both with different browsers 15; failed logins in the hour before 10. Taken off: both places known on three
-//! days 30; same device with a second factor 25; mobile network 20; same browser and a short hop 25, or 45 in the
+//! days 30; same device with a second factor 25; mobile network 20; a new address at home seen once while abroad for hours 25; same browser and a short hop 25, or 45 in the
 //! same session or over a hosting network (a VPN switched on); same browser after two hours of silence at the other place, where no
 //! database tells the network, 25; a telephone at one place and a known computer at the other, not at once (roaming), 25; colleagues on
 //! that address up to 20. From `alert_score` it is medium, from `high_score` high. One finding per user and pair of places in a day.
 //!
 //! # False positives
 //! A private VPN whose exit is on another continent; an address database that is wrong by a country; an account shared on purpose.
-//! Silent are: journeys at feasible speed, addresses of one network or provider and country, relays and satellite networks, new addresses that several
-//! colleagues use, shared addresses that let out people who are elsewhere (a company's VPN), hosting networks the user came back to on another day, accounts that only programs use, failed logins.
+//! Silent are: journeys at feasible speed, addresses of one network or provider and country, a telephone in another city of the same country where no database tells the carrier, relays and satellite networks, new addresses that several
+//! colleagues use, the return of its owner to his desk where something was found at the stranger place already, shared addresses that let out people who are elsewhere (a company's VPN), hosting networks the user came back to on another day, accounts that only programs use, failed logins.
 //!
 //! # What to check
 //! Ask the person by telephone where he is and whether he uses a VPN. Look at what was done from the stranger place, from which device,
@@ -72,6 +72,8 @@ use traveller::{Alerted, Anchor, Client, DAY, Traveller, seconds};
 
 /// The rule's id.
 pub const ID: &str = "impossible-travel";
+/// An organisation that has been watched for so short a time: its ways out are not known yet.
+const FIRST_DAYS: f64 = 2.0;
 const TECHNIQUES: [&str; 1] = ["T1078"];
 /// How long what was alerted on counts as strange, without a verdict.
 const SUSPECT: u32 = 14 * DAY;
@@ -126,6 +128,8 @@ pub struct ImpossibleTravel {
     egresses: Keyed<Egress>,
     organisations: Keyed<Organisation>,
     rule: Arc<str>,
+    /// As of the event at hand: the organisation is in its first days.
+    young: bool,
 }
 
 impl ImpossibleTravel {
@@ -143,6 +147,7 @@ impl ImpossibleTravel {
             egresses: Keyed::new(ID, settings.capacity),
             organisations: Keyed::new(ID, 1_000),
             rule: ID.into(),
+            young: false,
             settings,
         }))
     }
@@ -151,7 +156,9 @@ impl ImpossibleTravel {
         let others = self.egresses.get(&egress_key(anchor.ip)).map_or(0, |egress| egress.others(user));
         let users = self.organisations.get(organisation).map_or(0, |known| known.users);
         let most = self.settings.shared_egress_users.max(1);
-        let enough = ((users as f64 * 0.03).ceil() as usize).clamp(3.min(most), most);
+        // Where next to nobody is known yet, a colleague's presence is all there can be.
+        let least = if self.young { 1 } else { 3 };
+        let enough = ((users as f64 * 0.03).ceil() as usize).clamp(least.min(most), most);
         (others >= enough, others)
     }
 
@@ -179,7 +186,7 @@ impl Detector for ImpossibleTravel {
         }]
     }
 
-    fn observe(&mut self, event: &Event, _context: &Context, out: &mut Vec<Detection>) {
+    fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let Some(ip) = event.ip(Field::SourceIp) else { return };
         if event.is(Field::UserInferred) || event.text(Field::NetworkClass).is_some_and(|class| class != "public") {
             return;
@@ -233,6 +240,7 @@ impl Detector for ImpossibleTravel {
         let ends = journeys.iter().map(|(index, _)| *index).chain((!journeys.is_empty()).then_some(sighting.anchor));
         let ends: Vec<String> = ends.map(|index| egress_key(user.anchors[index].ip)).collect();
         if !journeys.is_empty() {
+            self.young = context.habits.is_some_and(|habits| habits.age_days(event.time) < FIRST_DAYS);
             suspicious = self.judge(event, subject, sighting.anchor, &journeys, out);
         }
         // An attack says nothing about the address its victim works at.
@@ -249,6 +257,16 @@ impl Detector for ImpossibleTravel {
         if let Some(strange) = suspicious {
             let day = (time / DAY) as u16;
             self.egresses.touch(&egress_key(strange), event.time).note(subject.hash, day, true);
+        }
+    }
+
+    fn hear(&mut self, found: &[Detection], event: &Event, _: &Context, _: &mut Vec<Detection>) {
+        let worth =
+            |one: &Detection| one.severity >= Severity::Medium && *one.rule != *ID && one.primary.starts_with("user.");
+        let Some(ip) = event.ip(Field::SourceIp).filter(|_| found.iter().any(worth)) else { return };
+        let key = entity_key(event);
+        if self.users.get(&key).is_some() {
+            self.users.touch(&key, event.time).explain(ip, seconds(event.time));
         }
     }
 
@@ -329,6 +347,10 @@ impl ImpossibleTravel {
         let other = &user.anchors[index];
         let strange_at = if std::ptr::eq(stranger(here, other), here) { at } else { index };
         let strange_ip = user.anchors[strange_at].ip;
+        // Its owner is back at his desk after what was found there already: that is the same story.
+        if strange_at == index && user.explained(strange_ip, time) {
+            return Some(strange_ip);
+        }
         let high = score >= self.settings.high_score;
         let pair = (here.id.min(other.id), here.id.max(other.id));
         let repeat = self.settings.repeat_hours.saturating_mul(3_600);

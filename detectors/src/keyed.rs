@@ -1,7 +1,7 @@
 //! State per key (person, address, app): bounded, saved piece by piece, brought back exactly. Every detector keeps its state in one of these.
 //! Not for what the state is.
 //!
-//! Eviction takes the entries of lowest rank first, then those longest without activity, then by key: a total order that does not
+//! Eviction takes the entries of lowest rank first, then those of one day only, then those longest without activity, then by key: a total order that does not
 //! depend on the map's own order, so that the same sequence of events always evicts the same keys. A flood of invented names can
 //! only push out entries of its own rank.
 
@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::detector::{RestoreError, StateChange};
 use crate::event::Millis;
+
+const DAY: Millis = 86_400_000;
 
 /// State that can live in a [`Keyed`].
 pub trait Resident: Serialize + DeserializeOwned + Default {
@@ -22,6 +24,8 @@ pub trait Resident: Serialize + DeserializeOwned + Default {
 
 struct Entry<V> {
     last: Millis,
+    /// Active on more than one day: an invented name seldom is.
+    returned: bool,
     /// Since the pieces were last asked for. Kept here and not in a set beside: it is asked for at every event.
     changed: bool,
     value: V,
@@ -50,10 +54,13 @@ impl<V: Resident> Keyed<V> {
                 self.evict();
             }
             self.gone.remove(key);
-            self.entries.insert(key.into(), Entry { last: Millis::MIN, changed: true, value: V::default() });
+            let entry = Entry { last: Millis::MIN, returned: false, changed: true, value: V::default() };
+            self.entries.insert(key.into(), entry);
         }
         let entry = self.entries.get_mut(key).expect("inserted above");
         entry.changed = true;
+        entry.returned |=
+            entry.last != Millis::MIN && time > entry.last && time.div_euclid(DAY) != entry.last.div_euclid(DAY);
         entry.last = entry.last.max(time);
         &mut entry.value
     }
@@ -93,11 +100,15 @@ impl<V: Resident> Keyed<V> {
     }
 
     fn evict(&mut self) {
-        let mut order: Vec<(u8, Millis, Box<str>)> =
-            self.entries.iter().map(|(key, entry)| (entry.value.rank(), entry.last, key.clone())).collect();
-        order.sort_unstable();
-        let surplus = order.len().saturating_sub(self.capacity);
-        for (_, _, key) in order.into_iter().take(surplus) {
+        let surplus = self.entries.len().saturating_sub(self.capacity);
+        let mut order: Vec<(u8, bool, Millis, &str)> =
+            self.entries.iter().map(|(key, entry)| (entry.value.rank(), entry.returned, entry.last, &**key)).collect();
+        // Which go is decided by the whole order; the order among them shows nowhere.
+        if surplus < order.len() {
+            order.select_nth_unstable(surplus);
+        }
+        let going: Vec<Box<str>> = order.into_iter().take(surplus).map(|(.., key)| key.into()).collect();
+        for key in going {
             self.entries.remove(&key);
             self.gone.insert(key);
             self.evicted += 1;
@@ -111,7 +122,8 @@ impl<V: Resident> Keyed<V> {
         let mut changes: Vec<StateChange> = self.gone.drain().map(|key| piece(&key, None)).collect();
         for (key, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.changed) {
             entry.changed = false;
-            let value = postcard::to_allocvec(&(entry.last, &entry.value)).expect("state serialises into memory");
+            let value = postcard::to_allocvec(&(entry.last, entry.returned, &entry.value))
+                .expect("state serialises into memory");
             changes.push(piece(key, Some(value)));
         }
         changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
@@ -120,9 +132,9 @@ impl<V: Resident> Keyed<V> {
 
     /// Takes back one piece.
     pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
-        let (last, value) = postcard::from_bytes(value)
+        let (last, returned, value) = postcard::from_bytes(value)
             .map_err(|_| RestoreError { owner: self.owner.to_owned(), key: key.to_owned() })?;
-        self.entries.insert(key.into(), Entry { last, changed: false, value });
+        self.entries.insert(key.into(), Entry { last, returned, changed: false, value });
         Ok(())
     }
 }
@@ -153,6 +165,20 @@ mod tests {
         }
         assert!(map.len() <= 113);
         assert!((0..50).all(|number| map.get(&format!("real{number}")).is_some()));
+    }
+
+    #[test]
+    fn whoever_was_there_on_two_days_outlasts_any_number_of_names_of_one() {
+        let mut map: Keyed<Seen> = Keyed::new("test", 100);
+        for number in 0..60 {
+            map.touch(&format!("real{number}"), 1_000);
+            map.touch(&format!("real{number}"), DAY + 1_000);
+        }
+        for number in 0..10_000 {
+            map.touch(&format!("invented{number}"), 2 * DAY + number);
+        }
+        assert!((0..60).all(|number| map.get(&format!("real{number}")).is_some()));
+        assert!(map.get("invented9999").is_some() && map.get("invented1").is_none());
     }
 
     #[test]

@@ -8,9 +8,10 @@
 //!
 //! # How it decides
 //! The people file says who is leaving: status `notice` or `disabled`, or a last day within 60 days. What such a person exports, downloads
-//! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day
-//! (one that was reported counts once two were), it is medium; ten times `records`, or five times the largest day, is high. Those who have fewer than three
-//! days with exports behind them are measured at twice `records`, and at ten times in an organisation's first fortnight. The limits lie below bulk-export's, because the reason is known.
+//! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day, more where few days
+//! are known (twice after ten, 2.5 times after five; a fifth more where it is in more files than ever, five times at the first end of a month that is seen)
+//! (one that was reported counts once two were), it is medium; ten times `records` and three times the largest day, or five times the largest day, is high. Those who have fewer than three
+//! days with exports behind them are measured at three times `records`, and at ten times in an organisation's first fortnight. The limits lie below bulk-export's, because the reason is known.
 //!
 //! # False positives
 //! A handover of accounts to a successor; the last month-end of somebody in accounting (its like of the month before makes it quiet).
@@ -25,6 +26,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aftermath::records_taken;
+use crate::bulk_export::judge::{A_MONTH, closing_days};
 use crate::detector::Context;
 use crate::event::{Event, Millis};
 use crate::field::Field;
@@ -40,6 +42,9 @@ const DAY: Millis = 86_400_000;
 const NEAR_DAYS: u64 = 60;
 const DAYS_KEPT: usize = 40;
 const LEAST_DAYS: f64 = 14.0;
+const FEW_DAYS: f64 = 5.0;
+/// At a month's end, where none was seen yet.
+const CLOSING: f64 = 5.0;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +63,8 @@ impl Default for Settings {
 struct Day {
     number: i64,
     amount: f64,
+    /// Exports worth the name.
+    files: u32,
     told: bool,
 }
 
@@ -96,10 +103,14 @@ impl Watch for LeaverExport {
         let leaver = at.states.touch(&person.user.to_lowercase(), event.time);
         leaver.steps.add(Step::of(event, records, event.text(Field::ObjectType).unwrap_or_default()));
         let number = event.time.div_euclid(DAY);
+        let file = u32::from(records >= at.settings.records / 4.0);
         match leaver.days.iter_mut().find(|day| day.number == number) {
-            Some(day) => day.amount += records,
+            Some(day) => {
+                day.amount += records;
+                day.files += file;
+            }
             None => {
-                leaver.days.push(Day { number, amount: records, told: false });
+                leaver.days.push(Day { number, amount: records, files: file, told: false });
                 leaver.days.sort_by_key(|day| day.number);
                 if leaver.days.len() > DAYS_KEPT {
                     leaver.days.remove(0);
@@ -111,19 +122,30 @@ impl Watch for LeaverExport {
         // What was told on two days is known.
         let told = leaver.days.iter().filter(|day| day.told && day.number < number - 1).count() >= 2;
         let earlier = leaver.days.iter().filter(|day| day.number < number - 1 && (told || !day.told));
-        let (count, top) = earlier.fold((0, 0.0), |(count, top), day| (count + 1, day.amount.max(top)));
+        let (count, top, most) = earlier
+            .fold((0u32, 0.0, 0), |(count, top, most), day| (count + 1, day.amount.max(top), day.files.max(most)));
         // Whose exports are not known yet may export much as his work; in a company that is new here nobody's are.
         let watched = context.view(event).organisation_days() >= LEAST_DAYS;
         let floor = at.settings.records
             * match (count >= 3, watched) {
                 (true, _) => 1.0,
-                (false, true) => 2.0,
+                (false, true) => 3.0,
                 (false, false) => 10.0,
             };
-        if amount < floor || amount < 1.5 * top {
+        // The fewer days are known, the likelier the next one is larger than all. More files than ever are another matter.
+        let files = window.iter().filter(|step| step.amount >= at.settings.records / 4.0).count();
+        let many = amount >= 2.0 * floor && files >= 3 && files as f64 >= 1.5 * f64::from(most);
+        let closing = closing_days(event) && context.view(event).organisation_days() < A_MONTH && count > 0;
+        let times = match (many, closing) {
+            (_, true) => CLOSING,
+            (true, false) => 1.2,
+            (false, false) => 1.5 + FEW_DAYS / f64::from(count.max(1)),
+        };
+        if amount < floor || amount < times * top {
             return;
         }
-        let much = amount >= 10.0 * at.settings.records || (top > 0.0 && amount >= (5.0 * top).max(4.0 * floor));
+        let much = (amount >= 10.0 * at.settings.records && amount >= 3.0 * top)
+            || (top > 0.0 && amount >= (5.0 * top).max(4.0 * floor));
         let severity = if much { Severity::High } else { Severity::Medium };
         let again = leaver.told.is_none_or(|(told, before, worst)| {
             told.abs_diff(event.time) >= 600_000 || amount >= 1.5 * before || severity as u8 > worst

@@ -9,7 +9,7 @@
 //! # How it decides
 //! Refusals and successful logins of an account are put in the order of their own times. Refusals from a network the account does not
 //! use are medium, and high once a login succeeds from a network it does not use within `success_minutes` of the last of them. Where
-//! refusals and success come from networks the account has long used, its owner is fighting with his own telephone: low. In an
+//! refusals and success come from networks the account has long used (where no database tells whose an address is, from addresses near by), its owner is fighting with his own telephone: low. In an
 //! account's first days, when nothing is known of it, a success is medium. The numbers are those of Elastic's rule for Okta (five
 //! denied requests in ten minutes).
 //!
@@ -88,6 +88,14 @@ impl Watch for MfaFatigue {
         let success = Millis::from(at.settings.success_minutes) * MINUTE;
         let view = context.view(event);
         let network = match (view.mature() || !view.outside(), view.strange_network()) {
+            // Nobody knows whose network it is: with another browser on another system it is somebody else's.
+            (true, false) if view.untold_network() => {
+                if view.new_agent() {
+                    STRANGE
+                } else {
+                    UNTOLD
+                }
+            }
             (true, false) => KNOWN,
             (true, true) => STRANGE,
             _ => UNTOLD,

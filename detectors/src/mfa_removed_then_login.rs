@@ -63,7 +63,9 @@ pub struct MfaRemovedThenLogin;
 /// How a login counts, in points: a stranger's network, and what makes it worse.
 fn strangeness(event: &Event, context: &Context) -> Option<f64> {
     let view = context.view(event);
-    if !view.mature() || !view.strange_network() {
+    // Where nobody knows whose networks they are, another browser on another system tells.
+    let strange = view.strange_network() || (view.untold_network() && view.new_agent());
+    if !view.mature() || !strange {
         return None;
     }
     Some(1.0 + f64::from(u8::from(view.new_country() || view.hosting() || view.new_agent())))

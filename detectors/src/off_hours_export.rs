@@ -10,7 +10,7 @@
 //! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
 //! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
 //! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
-//! the hour are added up; from `records` on it is low on an evening or a weekend's day, medium at night (22 to 6), and high from a network that is strange to the person. Programs work at night and are
+//! the hour are added up; from `records` on it is low on an evening or a weekend's day, medium at night (22 to 6) if it is more than one export or three times `records`, and high from a network that is strange to the person. Programs work at night and are
 //! left out.
 //!
 //! # False positives
@@ -40,6 +40,9 @@ use crate::wording::figure;
 const HOUR: Millis = 3_600_000;
 /// A foreign hour and those around it hold less of the active hours than this: of two hundred hours not one.
 const RARE: f64 = 0.004;
+
+/// So many times the limit is much, at once or not.
+const MUCH: f64 = 3.0;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,7 +103,10 @@ impl Watch for OffHoursExport {
         let strange = view.mature() && view.strange_network();
         let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
-        let dead_of_night = is_night(event) && view.hour_share(5).is_some_and(|share| share < 1.6 * RARE);
+        // One list finished late is overtime; a session of taking out is not.
+        let exports = window.iter().filter(|step| step.amount >= at.settings.records / 4.0).count();
+        let much = exports >= 2 || amount >= MUCH * at.settings.records;
+        let dead_of_night = is_night(event) && much;
         let severity = match (strange, dead_of_night) {
             (true, _) => Severity::High,
             (false, true) => Severity::Medium,

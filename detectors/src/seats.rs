@@ -112,8 +112,12 @@ pub struct Sessions {
 impl Resident for Sessions {}
 
 fn id_of(event: &Event) -> Option<u32> {
+    name_of(event).map(stable_hash)
+}
+
+fn name_of(event: &Event) -> Option<&str> {
     let id = event.text(Field::SessionId).or_else(|| event.text(Field::SessionKey))?;
-    (id.len() >= LEAST_ID).then(|| stable_hash(id))
+    (id.len() >= LEAST_ID).then_some(id)
 }
 
 impl Sessions {
@@ -129,7 +133,7 @@ impl Sessions {
 
     /// Whether an event names a session at all, used by a person.
     pub fn concerns(event: &Event) -> bool {
-        id_of(event).is_some()
+        name_of(event).is_some()
             && event.has(Field::SourceIp)
             && event.text(Field::EventOutcome) != Some("failure")
             && !event.is(Field::UserInferred)

@@ -34,6 +34,7 @@ use crate::keyed::Resident;
 use crate::watch::{Post, Watch};
 use crate::wording::{moment, span_en, span_zh};
 
+const MINUTE: Millis = 60_000;
 const HOUR: Millis = 3_600_000;
 const WEEK_HOURS: i64 = 168;
 /// Weeks of an hour's past, as bits.
@@ -110,6 +111,7 @@ impl Watch for SourceSilent {
     const TECHNIQUES: &'static [&'static str] = &["T1562.008"];
     const ACTIONS: &'static [&'static str] = &[];
     const CAPACITY: usize = 1_000;
+    const ONCE_A_MINUTE: bool = true;
     type Settings = Settings;
     type State = Spoken;
 
@@ -117,13 +119,15 @@ impl Watch for SourceSilent {
         let source = &*event.origin.source;
         let hour = event.time.div_euclid(HOUR);
         // Once a minute is enough to know that it speaks.
-        let knows = |spoken: &Spoken| event.time < spoken.last.saturating_add(60_000) && spoken.hours.contains(&hour);
+        let minute = event.time.div_euclid(MINUTE);
+        let knows = |spoken: &Spoken| minute <= spoken.last.div_euclid(MINUTE) && spoken.hours.contains(&hour);
         if at.states.get(source).is_some_and(knows) {
             return;
         }
         let spoken = at.states.touch(source, event.time);
         spoken.first = if spoken.hours.is_empty() { hour } else { spoken.first.min(hour) };
-        spoken.last = spoken.last.max(event.time);
+        // To the minute, so that it does not matter which of a minute's events was the first.
+        spoken.last = spoken.last.max(minute * MINUTE);
         spoken.lateness = event.origin.lateness;
         spoken.told = spoken.told.filter(|told| *told > event.time);
         spoken.hours.insert(hour);

@@ -24,6 +24,8 @@ pub trait Watch: Sized + 'static {
     const ACTIONS: &'static [&'static str];
     /// How many keys of state are held.
     const CAPACITY: usize = 100_000;
+    /// See [`Detector::once_a_minute`].
+    const ONCE_A_MINUTE: bool = false;
     /// What an operator may set.
     type Settings: Serialize + DeserializeOwned + Default + Send;
     /// What is remembered of one key.
@@ -94,6 +96,10 @@ impl<W: Watch> Detector for Watching<W> {
 
     fn actions(&self) -> &'static [&'static str] {
         W::ACTIONS
+    }
+
+    fn once_a_minute(&self) -> bool {
+        W::ONCE_A_MINUTE
     }
 
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {

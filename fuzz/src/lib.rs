@@ -13,7 +13,8 @@ use crmwatch::parse::{self, Framing, Options, Verdict};
 use crmwatch::query::Query;
 use crmwatch::source::syslog::{Deframer, Frame};
 use crmwatch::source::{Decoder, Found, Input, Position, Received, Scan, Units, spooled, unspooled};
-use crmwatch_detectors::{Event, codec, json as event_json, sigma};
+use crmwatch_detectors::detector::{Context, Detector};
+use crmwatch_detectors::{Event, EventId, Field, codec, json as event_json, sigma};
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::shipped);
 const NOW: i64 = 1_772_442_847_000;
@@ -362,5 +363,42 @@ pub fn config(bytes: &[u8]) {
     }
     if let Err(error) = sigma::load(&sigma::Texts::one("rule.yml", &text)) {
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A rule and lines for it: the rule ends at the first NUL. What loads is shown events of every log public rules know, and is saved and
+/// brought back.
+pub fn rules(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (rule, lines) = text.split_once('\0').unwrap_or((&text, ""));
+    let mut texts = sigma::Texts::one("rule.yml", rule);
+    texts.placeholders.insert("names".to_owned(), vec!["a".to_owned(), "b*".to_owned()]);
+    let mut rules = match sigma::Sigma::of(&texts) {
+        Ok(rules) => rules,
+        Err(error) => {
+            let told = error.to_string();
+            assert!(told.starts_with("rule.yml:"), "{told}");
+            return;
+        }
+    };
+    drop(sigma::trial::run(&texts).expect("what loads once loads again"));
+    let mut out = Vec::new();
+    for (number, line) in lines.lines().take(64).enumerate() {
+        for dataset in ["m365.exchange", "entra.signin", "google_workspace.admin", "okta.system", "x"] {
+            let mut event = Event::new(line);
+            event.id = EventId(number as u128);
+            event.time = number as i64 * 1_000;
+            event.set(Field::EventDataset, dataset);
+            event.set(Field::EventCategory, "web");
+            event.set(Field::UrlOriginal, line);
+            event.set(Field::UserName, line);
+            rules.observe(&event, &Context::default(), &mut out);
+        }
+    }
+    let mut again = sigma::Sigma::of(&texts).expect("what loads once loads again");
+    for change in rules.changes() {
+        if let Some(value) = &change.value {
+            again.restore(&change.key, value).expect("what was saved can be read");
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod alerts;
 mod alerts_command;
 mod check;
 mod check_deep;
+mod comparison;
 mod demo;
 mod desk;
 mod detectors;

@@ -34,6 +34,9 @@ const KINDS: &[Kind] = &[
     stale_secret,
     first_export,
     carrier_exit,
+    dealing_territories,
+    own_token,
+    price_list,
 ];
 
 /// Lays everything out, more in a larger company.
@@ -292,4 +295,37 @@ fn first_export(scene: &mut Scene<'_>) -> Option<Laid> {
     let mut script = scene.script(person, system, ip, desk, at);
     script.does(Deed::Login, &mut scene.rng, 20.0).does(Deed::Export { id: 14, rows }, &mut scene.rng, 5.0);
     Some((Incident::oddity("new-joiner-export", script.acts), Vec::new()))
+}
+
+/// Operations deals out a quarter's accounts.
+fn dealing_territories(scene: &mut Scene<'_>) -> Option<Laid> {
+    let met = scene.at_work(|person| person.role == Role::Ops)?;
+    let (at, territory) = (scene.later(met.last.time, 25), scene.person(met.person).territory);
+    let mut script = scene.script(met.person, System::Gateway, met.last.ip, met.last.device, at);
+    script.does(Deed::Login, &mut scene.rng, 5.0);
+    for nth in 0..scene.rng.between(120, 300) as u32 {
+        script.does(Deed::Assign(territory + nth), &mut scene.rng, 3.0);
+    }
+    Some((Incident::oddity("dealing-territories", script.acts), Vec::new()))
+}
+
+/// An administrator makes a key for a new integration, at his desk.
+fn own_token(scene: &mut Scene<'_>) -> Option<Laid> {
+    let met = scene.at_work(|person| person.role == Role::Admin)?;
+    let at = scene.later(met.last.time, 15);
+    let mut script = scene.script(met.person, System::Gateway, met.last.ip, met.last.device, at);
+    script.does(Deed::Login, &mut scene.rng, 8.0).does(Deed::Token, &mut scene.rng, 5.0);
+    Some((Incident::oddity("administrator-token", script.acts), Vec::new()))
+}
+
+/// A dozen offers shared with a customer's buyer.
+fn price_list(scene: &mut Scene<'_>) -> Option<Laid> {
+    let met = scene.at_work(|person| person.role == Role::Support && person.systems[0] == System::Portal)?;
+    let (at, territory) = (scene.later(met.last.time, 12), scene.person(met.person).territory);
+    let mut script = scene.script(met.person, System::Gateway, met.last.ip, met.last.device, at);
+    script.does(Deed::Login, &mut scene.rng, 8.0);
+    for nth in 0..scene.rng.between(3, 14) as u32 {
+        script.does(Deed::Share(territory + nth, super::act::Scope::External), &mut scene.rng, 20.0);
+    }
+    Some((Incident::oddity("offers-shared-with-a-buyer", script.acts), Vec::new()))
 }

@@ -199,7 +199,7 @@ const FAILURE: &[&str] = &[
 ];
 
 /// Both tables by the squeezed word.
-static KNOWN: LazyLock<HashMap<Box<str>, &'static Action>> = LazyLock::new(|| {
+static KNOWN: LazyLock<HashMap<Box<str>, &'static Action, ahash::RandomState>> = LazyLock::new(|| {
     let own = ACTIONS.iter().map(|action| (action.name.replace('-', "").into_boxed_str(), action));
     let synonyms = SYNONYMS.iter().filter_map(|(word, action)| Some(((*word).into(), named(action)?)));
     own.chain(synonyms).collect()
@@ -284,16 +284,24 @@ const PHRASES: &[(&[&str], &str)] = &[
 ];
 
 fn words(phrase: &str) -> impl Iterator<Item = &str> {
-    phrase.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).take(40)
+    phrase.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).take(MOST_WORDS)
 }
+
+/// Of a longer phrase only the beginning is looked at.
+const MOST_WORDS: usize = 40;
 
 /// The canonical action a phrase tells of (`Admin logged in from web`); nothing where no word does.
 pub fn phrase(phrase: &str) -> Option<&'static str> {
     if phrase.len() > 400 {
         return None;
     }
-    let there: Vec<String> = words(phrase).map(str::to_lowercase).collect();
-    let has = |word: &&str| there.iter().any(|known| known == word);
+    let mut there = [""; MOST_WORDS];
+    let mut count = 0;
+    for (place, word) in there.iter_mut().zip(words(phrase)) {
+        *place = word;
+        count += 1;
+    }
+    let has = |word: &&str| there[..count].iter().any(|known| known.eq_ignore_ascii_case(word));
     PHRASES.iter().find(|(words, _)| words.iter().all(&has)).map(|(_, action)| *action)
 }
 

@@ -169,7 +169,7 @@ impl Grammar for Auto {
         };
         let before = events.len();
         let verdict = chosen.grammar.parse(record, events);
-        if chosen.trial == 0 && !matches!(verdict, Verdict::Rejected(_)) {
+        if chosen.trial == 0 && !matches!(verdict, Verdict::Rejected(_) | Verdict::Continuation) {
             return verdict;
         }
         chosen.trial = chosen.trial.saturating_sub(1);
@@ -193,6 +193,8 @@ impl Grammar for Auto {
                     None => verdict,
                 }
             }
+            // Logs in which anything goes on from the entry before would swallow a file that has become another.
+            Verdict::Continuation => self.reconsider(record, SURE, events).unwrap_or(verdict),
             verdict => verdict,
         }
     }
@@ -346,6 +348,19 @@ mod tests {
                 assert_eq!(read(&mut auto, record), (Verdict::Parsed, format, 1));
             }
         }
+    }
+
+    #[test]
+    fn a_log_whose_entries_go_on_over_lines_may_become_another_log() {
+        let entry = "2026-03-02 09:14:07,000 1 INFO crm odoo.http: Traceback follows";
+        let access = r#"203.0.113.7 - mia [02/Mar/2026:09:14:07 +0000] "GET / HTTP/1.1" 200 1 "-" "curl/8""#;
+        let mut auto = Auto::new(&Options::default());
+        for _ in 0..20 {
+            assert_eq!(read(&mut auto, entry), (Verdict::Parsed, "odoo", 1));
+            assert_eq!(read(&mut auto, "  File \"x.py\", line 7, in y"), (Verdict::Continuation, "odoo", 0));
+        }
+        assert_eq!(read(&mut auto, access), (Verdict::Parsed, "nginx", 1));
+        assert_eq!(read(&mut auto, entry), (Verdict::Parsed, "odoo", 1));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
-use super::json::Value;
 use super::pairs::{Carrier, spaced};
 use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, spoken_time, time};
 
@@ -56,59 +55,59 @@ fn header(text: &str) -> Option<([Cow<'_, str>; 7], &str)> {
 
 /// `\\`, `\|`, `\=`, `\n` and `\r` undone.
 fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
-    }
+    let bytes = text.as_bytes();
+    let Some(first) = memchr::memchr(b'\\', bytes) else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            out.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some(other @ ('\\' | '|' | '=')) => out.push(other),
-            Some(other) => {
-                out.push('\\');
-                out.push(other);
-            }
-            None => out.push('\\'),
-        }
+    let (mut from, mut at) = (0, Some(first));
+    while let Some(escape) = at {
+        out.push_str(&text[from..escape]);
+        let undone = match bytes.get(escape + 1) {
+            Some(b'n') => "\n",
+            Some(b'r') => "\r",
+            Some(b'\\') => "\\",
+            Some(b'|') => "|",
+            Some(b'=') => "=",
+            _ => "",
+        };
+        // Another letter's backslash stays.
+        out.push_str(if undone.is_empty() { "\\" } else { undone });
+        from = escape + 1 + undone.len();
+        at = memchr::memchr(b'\\', &bytes[from..]).map(|found| from + found);
     }
+    out.push_str(&text[from..]);
     Cow::Owned(out)
 }
 
 /// Extension key to the name its value has elsewhere. Unknown keys keep their own.
-const KEYS: &[(&str, &str)] = &[
-    ("src", "source.ip"),
-    ("c6a2", "source.ip"),
-    ("sourceAddress", "source.ip"),
-    ("spt", "source.port"),
-    ("dst", "destination.ip"),
-    ("dpt", "destination.port"),
-    ("suid", "user.id"),
-    ("duid", "user.target.id"),
-    ("sntdom", "user.domain"),
-    ("shost", "source.address"),
-    ("dvchost", "host.name"),
-    ("request", "url.original"),
-    ("requestMethod", "http.request.method"),
-    ("requestClientApplication", "user_agent.original"),
-    ("requestContext", "http.request.referrer"),
-    ("externalId", "event.id"),
-    ("msg", "message"),
-    ("reason", "event.reason"),
-    ("outcome", "event.outcome"),
-    ("fname", "file.name"),
-    ("fsize", "file.size"),
-    ("out", "http.response.body.bytes"),
-    ("in", "http.request.body.bytes"),
-    ("app", "service.name"),
-    ("sproc", "process.name"),
-    ("spid", "process.pid"),
-];
+fn known(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "src" | "c6a2" | "sourceAddress" => "source.ip",
+        "spt" => "source.port",
+        "dst" => "destination.ip",
+        "dpt" => "destination.port",
+        "suid" => "user.id",
+        "duid" => "user.target.id",
+        "sntdom" => "user.domain",
+        "shost" => "source.address",
+        "dvchost" => "host.name",
+        "request" => "url.original",
+        "requestMethod" => "http.request.method",
+        "requestClientApplication" => "user_agent.original",
+        "requestContext" => "http.request.referrer",
+        "externalId" => "event.id",
+        "msg" => "message",
+        "reason" => "event.reason",
+        "outcome" => "event.outcome",
+        "fname" => "file.name",
+        "fsize" => "file.size",
+        "out" => "http.response.body.bytes",
+        "in" => "http.request.body.bytes",
+        "app" => "service.name",
+        "sproc" => "process.name",
+        "spid" => "process.pid",
+        _ => return None,
+    })
+}
 
 impl Grammar for Cef {
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
@@ -133,48 +132,43 @@ impl Grammar for Cef {
 impl Cef {
     fn event(&mut self, raw: &str, extension: &str, [vendor, product, id, name, severity]: &[&str; 5]) -> Event {
         let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
-        spaced(extension.trim_end_matches(['\r', '\n']), |key, value| found.push((key, value)));
-        let get = |key: &str| {
-            found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
-        };
-        let zone = get("dtz").and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
-        let labels: Vec<(&str, &str)> =
-            found.iter().filter(|(key, _)| is_label(key)).take(MOST_LABELS).copied().collect();
-        let values: Vec<(&str, Cow<'_, str>)> = found
-            .iter()
-            .filter(|(key, value)| {
-                !absent(value) && !is_label(key) && !is_time(key) && !matches!(*key, "suser" | "duser" | "act" | "cat")
-            })
-            .map(|(key, value)| {
-                let named = KEYS.iter().find(|(known, _)| known == key).map(|(_, name)| *name);
-                // `cs1` is called what `cs1Label` says.
-                let own = || label(&labels, key).unwrap_or(key);
-                // A key that is called like a field of ours was typed into a value rather than written by the product.
-                let own = || if Field::from_name(own()).is_some() { "" } else { own() };
-                (named.unwrap_or_else(own), unescaped(value))
-            })
-            .collect();
-        let mut pairs: Vec<(&str, Value<'_, '_>)> =
-            values.iter().map(|(key, value)| (*key, Value::Decoded(value))).collect();
-        let (suser, duser) = (get("suser").map(unescaped), get("duser").map(unescaped));
-        match (&suser, &duser) {
-            (Some(actor), target) => {
-                pairs.push(("user.name", Value::Decoded(actor)));
-                if let Some(target) = target {
-                    pairs.push(("user.target.name", Value::Decoded(target)));
+        let mut labels: Vec<(&str, &str)> = Vec::new();
+        let mut said = Said::default();
+        spaced(extension.trim_end_matches(['\r', '\n']), |key, value| match said.place(key) {
+            _ if absent(value) => {}
+            Some(place) => *place = Some(value),
+            None if is_label(key) => {
+                if labels.len() < MOST_LABELS {
+                    labels.push((key, value));
                 }
             }
-            (None, Some(alone)) => pairs.push(("user.name", Value::Decoded(alone))),
-            (None, None) => {}
-        }
-        let mut event = self.carrier.event(raw, &pairs);
-        event.time = ["rt", "start", "deviceCustomDate1", "end"]
+            None => found.push((key, value)),
+        });
+        let zone = said.zone.and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
+        let values = found.iter().map(|(key, value)| {
+            let name = known(key).unwrap_or_else(|| {
+                // `cs1` is called what `cs1Label` says.
+                let own = label(&labels, key).unwrap_or(key);
+                // A key that is called like a field of ours was typed into a value rather than written by the product.
+                if Field::from_name(own).is_some() { "" } else { own }
+            });
+            (name, Some(unescaped(value)))
+        });
+        // A lone `duser` is who acted.
+        let (actor, target) = match (said.actor, said.target) {
+            (None, alone) => (alone, None),
+            both => both,
+        };
+        let people = [("user.name", actor), ("user.target.name", target)];
+        let people = people.into_iter().filter_map(|(name, text)| Some((name, Some(unescaped(text?)))));
+        let mut event = self.carrier.event(raw, values.chain(people));
+        event.time = [said.received, said.start, said.custom, said.end]
             .iter()
-            .find_map(|key| moment(get(key)?, zone))
+            .find_map(|stamp| moment((*stamp)?, zone))
             .or_else(|| named_time(&found, zone))
             .or((event.time != NO_TIME).then_some(event.time))
             .unwrap_or(NO_TIME);
-        self.meaning(&mut event, get("act"), get("cat"), name, id);
+        self.meaning(&mut event, said.act, said.category, name, id);
         for (field, text) in [(Field::ObserverVendor, vendor), (Field::ObserverProduct, product)] {
             if !absent(text) {
                 event.set(field, text);
@@ -189,29 +183,61 @@ impl Cef {
 
     /// The action, by the words of `act`, the name or the id; and the outcome, if no key has said it.
     fn meaning(&self, event: &mut Event, act: Option<&str>, category: Option<&str>, name: &str, id: &str) {
-        let words: Vec<&str> = [act, Some(name), category].into_iter().flatten().filter(|word| !absent(word)).collect();
+        let words = [act, Some(name), category];
+        let words = || words.iter().flatten().copied().filter(|word| !absent(word));
         if let Some(code) = act.or(Some(id)).filter(|code| !absent(code)) {
             event.set(Field::EventCode, code);
         }
         // Only what was done is told part by part: a name is a sentence, an id is anything.
         let action = act
             .and_then(|act| actions::whole(act).or_else(|| actions::phrase(act)).or_else(|| actions::action(act)))
-            .or_else(|| words.iter().find_map(|word| actions::whole(word).or_else(|| actions::phrase(word))))
+            .or_else(|| words().find_map(|word| actions::whole(word).or_else(|| actions::phrase(word))))
             .or_else(|| actions::whole(id));
         if action.is_some() || !event.has(Field::EventAction) {
-            event.remove(Field::EventAction);
             actions::set_beside(event, action.unwrap_or("info"));
         }
         if !event.has(Field::EventOutcome) {
             event.set(
                 Field::EventOutcome,
-                words
-                    .iter()
-                    .find_map(|word| actions::outcome_of_phrase(word))
-                    .or_else(|| words.iter().find_map(|word| actions::outcome_in(word)))
+                words()
+                    .find_map(actions::outcome_of_phrase)
+                    .or_else(|| words().find_map(actions::outcome_in))
                     .unwrap_or("unknown"),
             );
         }
+    }
+}
+
+/// The values of keys that are not simply put into a field; the last of several that says something.
+#[derive(Default)]
+struct Said<'l> {
+    zone: Option<&'l str>,
+    actor: Option<&'l str>,
+    target: Option<&'l str>,
+    act: Option<&'l str>,
+    category: Option<&'l str>,
+    received: Option<&'l str>,
+    start: Option<&'l str>,
+    custom: Option<&'l str>,
+    end: Option<&'l str>,
+    ignored: Option<&'l str>,
+}
+
+impl<'l> Said<'l> {
+    fn place(&mut self, key: &str) -> Option<&mut Option<&'l str>> {
+        Some(match key {
+            "dtz" => &mut self.zone,
+            "suser" => &mut self.actor,
+            "duser" => &mut self.target,
+            "act" => &mut self.act,
+            "cat" => &mut self.category,
+            "rt" => &mut self.received,
+            "start" => &mut self.start,
+            "end" => &mut self.end,
+            "deviceCustomDate1" => &mut self.custom,
+            "deviceCustomDate2" => &mut self.ignored,
+            _ => return None,
+        })
     }
 }
 
@@ -235,10 +261,6 @@ fn named_time(found: &[(&str, &str)], zone: Tz) -> Option<Millis> {
         .find_map(|end| found.iter().filter(|(key, _)| named(key, end)).find_map(|(_, value)| moment(value, zone)))
 }
 
-fn is_time(key: &str) -> bool {
-    matches!(key, "rt" | "start" | "end" | "dtz" | "deviceCustomDate1" | "deviceCustomDate2")
-}
-
 fn label<'f>(found: &[(&'f str, &'f str)], key: &str) -> Option<&'f str> {
     let custom = ["cs", "cn", "cfp", "c6a", "flexString", "flexNumber", "deviceCustomDate"]
         .iter()
@@ -256,6 +278,9 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     let text = text.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() >= 10 {
         return time::epoch(text);
+    }
+    if let Some(time) = time::month_day_year(text, zone) {
+        return Some(time);
     }
     if let Some(time) = time::iso(text, zone).or_else(|| time::ctime_prefix(text, zone).map(|(time, _)| time)) {
         return Some(time);

@@ -3,56 +3,65 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
-use nom::bytes::complete::take_till;
-use nom::character::complete::char;
-use nom::combinator::map;
-use nom::sequence::preceded;
-use nom::{IResult, Parser};
 
 /// The cells; nothing where a quote is left open or text follows one.
+///
+/// Hand-written over bytes: rows have dozens of cells, most of a few bytes.
 pub(super) fn cells(row: &str, limit: usize) -> Option<Vec<Cow<'_, str>>> {
+    let bytes = row.as_bytes();
     let mut cells = Vec::with_capacity(48);
-    let mut rest = row;
+    let mut at = 0;
     loop {
-        let (after, cell) = cell(rest).ok()?;
-        cells.push(cell);
-        match after.strip_prefix(',') {
-            Some(next) if cells.len() < limit => rest = next,
+        let end = if bytes.get(at) == Some(&b'"') {
+            let (cell, end) = inside(row, at + 1)?;
+            cells.push(cell);
+            end
+        } else {
+            let end = memchr(b',', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+            cells.push(Cow::Borrowed(&row[at..end]));
+            end
+        };
+        match bytes.get(end) {
+            Some(b',') if cells.len() < limit => at = end + 1,
             Some(_) => return None,
-            None if after.is_empty() => return Some(cells),
-            None => return None,
+            None => return Some(cells),
         }
     }
 }
 
-fn cell(input: &str) -> IResult<&str, Cow<'_, str>> {
-    if input.starts_with('"') {
-        return quoted(input);
+/// From behind the opening quote to the closing one, and where that ends; a doubled one is a quote.
+fn inside(row: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
+    let bytes = row.as_bytes();
+    let mut whole = String::new();
+    let mut from = start;
+    loop {
+        let quote = quote(bytes, from)?;
+        if bytes.get(quote + 1) == Some(&b'"') {
+            whole.push_str(&row[from..=quote]);
+            from = quote + 2;
+            continue;
+        }
+        let rest = &row[from..quote];
+        let cell = if from == start { Cow::Borrowed(rest) } else { Cow::Owned(whole + rest) };
+        return Some((cell, quote + 1));
     }
-    map(take_till(|one| one == ','), Cow::Borrowed).parse(input)
 }
 
-fn quoted(input: &str) -> IResult<&str, Cow<'_, str>> {
-    preceded(char('"'), inside).parse(input)
-}
-
-/// Up to the closing quote; a doubled one is a quote.
-fn inside(input: &str) -> IResult<&str, Cow<'_, str>> {
-    let mut cell = Cow::Borrowed("");
-    let mut rest = input;
-    while let Some(at) = memchr(b'"', rest.as_bytes()) {
-        let doubled = rest.as_bytes().get(at + 1) == Some(&b'"');
-        let part = &rest[..at + usize::from(doubled)];
-        match &mut cell {
-            Cow::Borrowed(text) if text.is_empty() && !doubled => cell = Cow::Borrowed(part),
-            _ => cell.to_mut().push_str(part),
+/// Where the next quote stands. It mostly is near, so the first words are looked at eight bytes at a time (the byte with a quote in it
+/// becomes zero, and of zero bytes the lowest is told by the borrow it takes; Warren, "Hacker's Delight", 6-1).
+fn quote(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut at = from;
+    for _ in 0..3 {
+        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+        let word = u64::from_le_bytes(*word) ^ (ONES * b'"' as u64);
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
         }
-        if !doubled {
-            return Ok((&rest[at + 1..], cell));
-        }
-        rest = &rest[at + 2..];
+        at += 8;
     }
-    Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::TakeUntil)))
+    memchr(b'"', bytes.get(at..)?).map(|found| at + found)
 }
 
 #[cfg(test)]
@@ -65,6 +74,11 @@ mod tests {
         assert_eq!(row, ["a", "", "b,\"c\"\nd", "e", ""]);
         assert!(matches!(row[0], Cow::Borrowed("a")));
         assert_eq!(cells("\"\"\"x\"\"\"", 10).expect("a row"), ["\"x\""]);
+        for length in 0..40 {
+            let text = format!("{}é", "x".repeat(length));
+            let row = format!("\"{text}\",\"{text}\"");
+            assert_eq!(cells(&row, 2).expect("a row"), [text.clone(), text], "wherever the quote stands");
+        }
         for broken in ["\"a", "\"a\"b,c", "a,b,c,d,e,f,g,h,i,j,k"] {
             assert_eq!(cells(broken, 10), None, "{broken}");
         }

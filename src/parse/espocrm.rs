@@ -15,7 +15,8 @@ pub const FORMAT: Format = Format {
     name: LOG.name,
     about: "EspoCRM log (data/logs/espo-*.log)",
     sniff: |record| {
-        app_log::sniff(&LOG, record, if record.contains("Espo.") || record.contains("Espo\\") { 90 } else { 58 })
+        let own = ["Espo.", "Espo\\", ": AUTH: "].iter().any(|word| record.contains(word));
+        app_log::sniff(&LOG, record, if own { 90 } else { 58 })
     },
     grammar: |options| app_log::grammar(&LOG, options),
 };

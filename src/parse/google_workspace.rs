@@ -14,6 +14,8 @@ pub const FORMAT: Format = Format {
     sniff: |record| match body(record) {
         Some(text) if has_all(text, &["#activity\"", "\"applicationName\"", "\"events\""]) => 95,
         Some(text) if has_all(text, &["\"applicationName\"", "\"actor\"", "\"events\"", "\"customerId\""]) => 90,
+        // Some collectors leave the kind and the customer out.
+        Some(text) if has_all(text, &["\"applicationName\"", "\"uniqueQualifier\"", "\"events\""]) => 90,
         _ => 0,
     },
     grammar: |options| vendor::grammar(&VENDOR, options),

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use crmwatch_detectors::{Event, Field};
 
 use super::cef::moment;
-use super::json::Value;
 use super::pairs::{Carrier, spaced};
 use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, time};
 
@@ -57,25 +56,24 @@ fn delimiter(word: &str) -> Option<char> {
 }
 
 /// Attribute to the name its value has elsewhere.
-const KEYS: &[(&str, &str)] = &[
-    ("src", "source.ip"),
-    ("srcPort", "source.port"),
-    ("dst", "destination.ip"),
-    ("dstPort", "destination.port"),
-    ("usrName", "user.name"),
-    ("accountName", "user.name"),
-    ("identSrc", "source.ip"),
-    ("identHostName", "host.name"),
-    ("url", "url.original"),
-    ("role", "user.roles"),
-    ("TargetUser", "user.target.name"),
-    ("Reason", "event.reason"),
-    ("reason", "event.reason"),
-    ("File", "file.name"),
-    ("resource", "crm.object.name"),
-    ("EventMessage", "message"),
-    ("description", "message"),
-];
+fn named(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "src" | "identSrc" => "source.ip",
+        "srcPort" => "source.port",
+        "dst" => "destination.ip",
+        "dstPort" => "destination.port",
+        "usrName" | "accountName" => "user.name",
+        "identHostName" => "host.name",
+        "url" => "url.original",
+        "role" => "user.roles",
+        "TargetUser" => "user.target.name",
+        "Reason" | "reason" => "event.reason",
+        "File" => "file.name",
+        "resource" => "crm.object.name",
+        "EventMessage" | "description" => "message",
+        _ => return None,
+    })
+}
 
 impl Grammar for Leef {
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
@@ -98,19 +96,15 @@ impl Grammar for Leef {
         let get = |key: &str| {
             found.iter().rev().find(|(known, value)| *known == key && !absent(value)).map(|(_, value)| *value)
         };
-        let pairs: Vec<(&str, Value<'_, '_>)> = found
+        let pairs = found
             .iter()
             .filter(|(key, value)| {
                 !absent(value) && !matches!(*key, "devTime" | "devTimeFormat" | "sev" | "cat" | "action" | "Action")
             })
             // A key that is called like a field of ours was typed into a value rather than written by the product.
             .filter(|(key, _)| Field::from_name(key).is_none())
-            .map(|(key, value)| {
-                let named = KEYS.iter().find(|(known, _)| known == key).map_or(*key, |(_, name)| *name);
-                (named, Value::Plain(value))
-            })
-            .collect();
-        let mut event = self.carrier.event(record, &pairs);
+            .map(|(key, value)| (named(key).unwrap_or(key), Some(Cow::Borrowed(*value))));
+        let mut event = self.carrier.event(record, pairs);
         let zone = self.carrier.zone();
         event.time = get("devTime")
             .and_then(|text| moment(text, zone).or_else(|| time::iso(text, zone)))
@@ -127,7 +121,6 @@ impl Grammar for Leef {
             .find_map(|word| actions::whole(word).or_else(|| actions::phrase(word)))
             .or_else(|| act.and_then(actions::action));
         if action.is_some() || !event.has(Field::EventAction) {
-            event.remove(Field::EventAction);
             actions::set_beside(&mut event, action.unwrap_or("info"));
         }
         if !event.has(Field::EventOutcome) {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use crmwatch_detectors::Event;
 
-use super::json::Value;
 use super::pairs::Carrier;
 use super::{Format, Grammar, Options, Verdict, actions, wrap};
 use crmwatch_detectors::Field;
@@ -141,11 +140,7 @@ impl Grammar for Logfmt {
         if !found.iter().any(|(_, value)| value.is_some()) {
             return Verdict::Rejected("no key=value pair");
         }
-        let pairs: Vec<(&str, Value<'_, '_>)> = found
-            .iter()
-            .map(|(key, value)| (*key, value.as_deref().map_or(Value::Bool(true), Value::Decoded)))
-            .collect();
-        let mut event = self.carrier.event(record, &pairs);
+        let mut event = self.carrier.event(record, found.into_iter());
         if !event.has(Field::EventAction) {
             let action = event.text(Field::Message).and_then(actions::phrase).unwrap_or("info");
             actions::set_beside(&mut event, action);

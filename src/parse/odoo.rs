@@ -146,6 +146,9 @@ fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
     if entry.logger.contains("res_users") && login(event, raw, message) {
         return;
     }
+    if password(event, raw, message) {
+        return;
+    }
     if let Ok((_, second)) = second_factor(message) {
         second.tell(event, raw);
         return;
@@ -193,6 +196,37 @@ fn login(event: &mut Event, raw: &str, message: &str) -> bool {
             }
         }
     }
+    ip::set_source(event, raw, if from.eq_ignore_ascii_case("n/a") { "" } else { from });
+    true
+}
+
+/// `Password change for 'mia' (#7) by 'admin' (#2) from IP`, `Password reset attempt for <mia> by user <public> from IP`. What is asked for
+/// may hold anything, so the last words count; a name in quotes or brackets ends where the last of them does.
+fn password(event: &mut Event, raw: &str, message: &str) -> bool {
+    let reset = message.strip_prefix("Password reset attempt for ");
+    let Some(rest) = reset.or_else(|| message.strip_prefix("Password change for ")) else { return false };
+    let between = if reset.is_some() { " by user " } else { " by " };
+    let Some((who, from)) = rest.rsplit_once(" from ").filter(|(_, from)| names_a_place(from)) else { return false };
+    let Some((target, actor)) = who.rsplit_once(between) else { return false };
+    actions::set(event, if reset.is_some() { "password-reset" } else { "password-change" });
+    event.set(Field::EventOutcome, if reset.is_some() { "unknown" } else { "success" });
+    for (text, name_field, id_field) in
+        [(actor, Field::UserName, Field::UserId), (target, Field::UserTargetName, Field::UserTargetId)]
+    {
+        let (name, id) = match text.rsplit_once(" (#") {
+            Some((name, id)) => (name, id.trim_end_matches(')')),
+            None => (text, ""),
+        };
+        let name = name.get(1..name.len().saturating_sub(1)).unwrap_or_default();
+        // Who asks for a new password is nobody yet.
+        if !name.is_empty() && name != "public" {
+            event.set_part(name_field, raw, name);
+        }
+        if !id.is_empty() {
+            event.set_part(id_field, raw, id);
+        }
+    }
+    let from = from.trim_ascii();
     ip::set_source(event, raw, if from.eq_ignore_ascii_case("n/a") { "" } else { from });
     true
 }

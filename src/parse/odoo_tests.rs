@@ -245,3 +245,35 @@ proptest! {
         grammar.resume(&text);
     }
 }
+
+#[test]
+fn passwords_that_are_changed_or_asked_for_anew_tell_whose_and_by_whom() {
+    let head = "2026-03-02 09:14:07,000 1 INFO crm odoo.addons.base.models.res_users: ";
+    let check = |message: &str, expected: &[(Field, &str)]| {
+        let record = format!("{head}{message}");
+        trial::holds(&trial::event(grammar(), &record), expected, &record);
+    };
+    check(
+        "Password change for 'mia' (#7) by 'admin' (#2) from 203.0.113.7",
+        &[
+            (Field::EventAction, "password-change"),
+            (Field::EventOutcome, "success"),
+            (Field::UserName, "admin"),
+            (Field::UserId, "2"),
+            (Field::UserTargetName, "mia"),
+            (Field::UserTargetId, "7"),
+            (Field::SourceIp, "203.0.113.7"),
+        ],
+    );
+    check(
+        "Password reset attempt for <x> by user <admin> from 9.9.9.9> by user <public> from 203.0.113.7",
+        &[
+            (Field::EventAction, "password-reset"),
+            (Field::EventOutcome, "unknown"),
+            (Field::UserName, ""),
+            (Field::UserTargetName, "x> by user <admin> from 9.9.9.9"),
+            (Field::SourceIp, "203.0.113.7"),
+        ],
+    );
+    check("Password change for é", &[(Field::EventAction, "info"), (Field::UserName, "")]);
+}

@@ -5,8 +5,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::Event;
 
 use super::Options;
-use super::json::Value;
-use super::json_lines::Pairs;
+use super::json_lines::{Pair, Pairs};
 
 /// What reads pairs into events.
 pub(super) struct Carrier {
@@ -19,7 +18,7 @@ impl Carrier {
     }
 
     /// The event of a record's pairs.
-    pub(super) fn event<'a>(&mut self, raw: &'a str, pairs: &[(&str, Value<'a, '_>)]) -> Event {
+    pub(super) fn event<'a, 'k>(&mut self, raw: &'a str, pairs: impl Iterator<Item = Pair<'a, 'k>>) -> Event {
         self.pairs.event(raw, pairs)
     }
 
@@ -40,13 +39,19 @@ pub(super) fn spaced<'a>(text: &'a str, mut tell: impl FnMut(&'a str, &'a str)) 
     let mut open: Option<(usize, usize, usize)> = None;
     let mut close = |open: &Option<(usize, usize, usize)>, end: usize| {
         if let Some((from, to, value)) = *open {
-            tell(&text[from..to], text[value..end.max(value)].trim_end_matches(' '));
+            let mut end = end.max(value);
+            while end > value && bytes[end - 1] == b' ' {
+                end -= 1;
+            }
+            tell(&text[from..to], &text[value..end]);
         }
     };
     for equals in memchr::memchr_iter(b'=', bytes) {
-        let escaped = bytes[..equals].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
-        if escaped {
-            continue;
+        if equals > 0 && bytes[equals - 1] == b'\\' {
+            let escaped = bytes[..equals].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+            if escaped {
+                continue;
+            }
         }
         // No further back than a key is long: a run of equals signs is not searched again and again.
         let earliest = open.map_or(0, |(_, _, value)| value).max(equals.saturating_sub(LONGEST_KEY + 1));

@@ -123,7 +123,7 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
         ],
     );
     if let Some(id) = fields.get("ReportId") {
-        event.set(Field::ReportId, &long_id(id));
+        event.set_part(Field::ReportId, raw, &long_id(id));
     }
     for key in ["RowsProcessed", "RowsReturned"] {
         if let Some(rows) = fields.integer(key).filter(|_| !event.has(Field::Records)) {
@@ -199,7 +199,7 @@ fn people(fields: &Fields<'_>, event: &mut Event, raw: &str, kind: &str) {
     }
     fields.person(event, raw, &["Username", "CreatedBy.Username", "User.Username"]);
     if let Some(id) = fields.first(&["UserId", "CreatedById"]) {
-        event.set(Field::UserId, &long_id(id));
+        event.set_part(Field::UserId, raw, &long_id(id));
     }
     if let Some(delegate) = fields.get("DelegateUser") {
         // Somebody acted in another's place: the trail names the administrator here.

@@ -93,6 +93,10 @@ fn entry(line: &str, zone: Tz) -> Option<Entry<'_>> {
         let (message, (pid, user, level)) = marks(rest).ok()?;
         return Some(Entry { time, pid: Some(pid), user, logger: "", level, message: message.trim_ascii() });
     }
+    // A collector put the line into an object: what stands before the marks is no stamp alone.
+    if line.starts_with('{') {
+        return None;
+    }
     // Another locale, or a configured layout: the marks tell, and they stand near the start.
     let (at, (message, (pid, user, level))) = memmem::find_iter(line.as_bytes(), b" [")
         .take_while(|at| *at < 60)

@@ -347,7 +347,17 @@ fn is_prose(message: &str) -> bool {
     if end < 2 || !matches!(bytes.get(end), None | Some(b' ')) {
         return false;
     }
-    !(end == 3 && DAYS.contains(&word) || matches!(word, "CEF:" | "LEEF:") || has_product(message))
+    !(end == 3 && DAYS.contains(&word)
+        || matches!(word, "CEF:" | "LEEF:")
+        || has_product(message)
+        || is_heading(message))
+}
+
+/// Names with commas between and no blank behind them: the first row of a table.
+fn is_heading(message: &str) -> bool {
+    let bytes = &message.as_bytes()[..message.len().min(MOST_OF_A_HEADER)];
+    let between = memchr::memchr_iter(b',', bytes).filter(|at| bytes.get(at + 1).is_some_and(|next| *next != b' '));
+    between.take(2).count() == 2 && !bytes.iter().any(u8::is_ascii_digit)
 }
 
 /// A longer word is none of a sentence.

@@ -205,6 +205,25 @@ pub fn ctime_prefix(text: &str, zone: Tz) -> Option<(Millis, &str)> {
     Some((local(wall, zone), text.get(24..)?))
 }
 
+/// `Mar 02 2026 09:14:07.123`, also without the fraction, in the zone: CEF's own.
+pub fn month_day_year(text: &str, zone: Tz) -> Option<Millis> {
+    let bytes = text.as_bytes();
+    let at = |range: std::ops::Range<usize>| bytes.get(range).and_then(number);
+    if [bytes.get(3), bytes.get(6), bytes.get(11)] != [Some(&b' '); 3] || bytes.get(14) != Some(&b':') {
+        return None;
+    }
+    let millis = match bytes.get(20..)? {
+        [] => 0,
+        [b'.', digits @ ..] => {
+            let (value, length) = fraction(digits);
+            (length == digits.len()).then_some(value)?
+        }
+        _ => return None,
+    };
+    let wall = civil(at(7..11)?, month(&bytes[..3])?, at(4..6)?, at(12..14)?, at(15..17)?, at(18..20)?, millis)?;
+    Some(local(wall, zone))
+}
+
 /// `Mon, 02 Mar 2026 09:14:07 GMT`: as mails and HTTP headers write it (RFC 2822), which always say the zone.
 pub fn mail(text: &str) -> Option<Millis> {
     let found = chrono::DateTime::parse_from_rfc2822(text).ok()?;
@@ -347,6 +366,11 @@ mod tests {
             assert_eq!(epoch(text), Some(moment), "{text}");
         }
         assert_eq!(epoch("1772442847.5"), Some(moment + 500));
+        assert_eq!(month_day_year("Mar 02 2026 10:14:07", berlin), Some(moment));
+        assert_eq!(month_day_year("Mar 02 2026 10:14:07.123", berlin), Some(moment + 123));
+        assert_eq!(month_day_year("Mar 02 2026 10:14:07 CET", berlin), None);
+        assert_eq!(mail("Mon, 02 Mar 2026 09:14:07 GMT"), Some(moment));
+        assert_eq!(mail("Mon, 02 Mar 2026 10:14:07 +0100"), Some(moment));
     }
 
     #[test]

@@ -43,6 +43,8 @@ struct Request<'r> {
     status: i64,
     query: &'r str,
     pairs: OnceCell<([Pair<'r>; MAX_PAIRS], usize)>,
+    /// Marks of the parameters that are there, and of them with their values.
+    marks: OnceCell<(u64, u64)>,
 }
 
 impl<'r> Request<'r> {
@@ -58,6 +60,13 @@ impl<'r> Request<'r> {
             (pairs, count)
         });
         &pairs[..*count]
+    }
+
+    fn marks(&self) -> (u64, u64) {
+        *self.marks.get_or_init(|| {
+            let marks = self.pairs().iter().map(|(key, value)| (table::mark(key, ""), table::mark(key, value)));
+            marks.fold((0, 0), |(keys, values), (key, value)| (keys | key, values | value))
+        })
     }
 }
 
@@ -117,6 +126,7 @@ impl Tables {
             status: event.integer(Field::HttpStatus).unwrap_or(0),
             query: event.text(Field::UrlQuery).unwrap_or_default(),
             pairs: OnceCell::new(),
+            marks: OnceCell::new(),
         };
         let asset = segments.last().is_some_and(|last| is_asset(last));
         let tree = if asset { &self.assets } else { &self.pages };

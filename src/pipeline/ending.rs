@@ -254,6 +254,7 @@ fn look(orders: &Orders, metrics: &Metrics, rulebook: &Rulebook) {
             metrics.config_last_reload_successful.set(1);
             let files = rules.files.len();
             if rulebook.want(rules) {
+                metrics.config_last_reload_timestamp_seconds.set(now() / 1000);
                 tracing::info!(path, files, "the rules on disk are right and taken over with the next batch");
             }
             tracing::info!(

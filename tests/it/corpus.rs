@@ -87,6 +87,11 @@ fn configurations_of_every_kind_panic_nowhere() {
 }
 
 #[test]
+fn rules_of_every_kind_panic_nowhere() {
+    each("rules", through::rules);
+}
+
+#[test]
 fn records_end_in_the_same_place_however_their_bytes_come() {
     each("framing", |bytes| drop(through::framing(bytes)));
     // Every kind of framing in every kind of encoding.

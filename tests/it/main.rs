@@ -14,6 +14,7 @@ mod golden;
 mod house;
 mod observability;
 mod program;
+mod public_rules;
 mod push;
 mod recover;
 mod reload;

@@ -51,7 +51,7 @@ fn over_the_simulated_company_replay_finds_what_scan_finds() {
             .and_then(|ledger| ledger.positions())
             .map_or(0, |all| all.values().map(|position| position.line).sum::<u64>())
     };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
     while read() < lines {
         assert!(std::time::Instant::now() < deadline, "{} of {lines} lines", read());
         std::thread::sleep(std::time::Duration::from_millis(100));

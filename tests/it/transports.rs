@@ -138,7 +138,8 @@ fn all(as_what: Option<&str>, packs: &[(&str, Pack)], except: &[&str]) {
     let mut others = Vec::new();
     for format in FORMATS.iter().filter(|format| !except.contains(&format.name)) {
         let text = std::fs::read_to_string(file(format.name)).expect("readable");
-        for (name, pack) in packs {
+        // A message that was given a second header has the first one's words for its text.
+        for (name, pack) in packs.iter().filter(|(name, _)| format.name != "syslog" || !name.contains("syslog")) {
             others.extend(same(as_what.unwrap_or(format.name), format.name, name, *pack, &text));
         }
     }

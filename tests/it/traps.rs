@@ -444,3 +444,139 @@ fn bytes_that_are_no_text_and_lines_that_never_end_are_read_as_far_as_they_can_b
         through::lines(bytes);
     }
 }
+
+#[test]
+fn other_programs_names_of_a_request_s_parts_are_known() {
+    let request = [
+        (Field::EventAction, "http-request"),
+        (Field::EventOutcome, "failure"),
+        (Field::SourceIp, "203.0.113.7"),
+        (Field::HttpMethod, "POST"),
+        (Field::UrlPath, "/crm/x"),
+        (Field::HttpStatus, "403"),
+    ];
+    for record in [
+        // Logstash's patterns, Datadog's attributes, Node's pino, an ingress of Kubernetes, OpenTelemetry.
+        r#"{"@timestamp":"2026-03-02T09:14:07.000Z","clientip":"203.0.113.7","ident":"-","auth":"mia","verb":"POST","request":"/crm/x?a=b","httpversion":"1.1","response":"403","bytes":"12","agent":"x"}"#,
+        r#"{"timestamp":"1772442847.000","http":{"method":"POST","status_code":403,"url":"https://crm.example.com/crm/x?a=b","useragent":"x"},"network":{"client":{"ip":"203.0.113.7"}},"usr":{"name":"mia"}}"#,
+        r#"{"level":30,"time":1772442847000,"pid":7,"hostname":"web1","req":{"method":"POST","url":"/crm/x?a=b","remoteAddress":"203.0.113.7","headers":{"host":"crm.example.com","user-agent":"x"}},"res":{"statusCode":403},"user":"mia","msg":"request completed"}"#,
+        r#"{"time":"2026-03-02T09:14:07+00:00","remote_addr":"203.0.113.7","remote_user":"mia","request_proto":"HTTP/2.0","path":"/crm/x","request_query":"a=b","method":"POST","status":403}"#,
+        r#"{"timestamp":"2026-03-02T09:14:07Z","http.method":"POST","http.target":"/crm/x?a=b","http.status_code":403,"net.peer.ip":"203.0.113.7","enduser.id":"7","auth_user":"mia"}"#,
+    ] {
+        let event = one("json", record);
+        holds(&event, &request);
+        holds(&event, &[(Field::UserName, "mia"), (Field::UrlQuery, "a=b")]);
+        assert_eq!(event.time, MOMENT, "{record}");
+    }
+    // What was done to a record is no method of a request, a number that is no status none, and a client that a proxy tells of goes where
+    // all those go.
+    let deed = one("json", r#"{"verb":"DELETE","resource":"contact","response":"5","user":"mia"}"#);
+    holds(&deed, &[(Field::EventAction, "delete"), (Field::HttpStatus, ""), (Field::HttpMethod, "")]);
+    let proxied =
+        r#"{"remote_addr":"10.0.0.1","http_x_real_ip":"203.0.113.7","request":"GET / HTTP/1.1","status":200}"#;
+    holds(&one("json", proxied), &[(Field::SourceIp, "10.0.0.1"), (Field::ForwardedIp, "203.0.113.7")]);
+}
+
+#[test]
+fn stamps_in_two_keys_in_mongodb_s_way_in_journald_s_and_in_a_mail_s_are_read() {
+    for record in [
+        r#"{"date":"2026-03-02","time":"09:14:07","user":"mia"}"#,
+        r#"{"time":{"$date":"2026-03-02T09:14:07.000Z"},"user":"mia"}"#,
+        r#"{"__REALTIME_TIMESTAMP":"1772442847000123","_HOSTNAME":"web1","MESSAGE":"nothing known"}"#,
+        r#"{"time":"Mon, 02 Mar 2026 10:14:07 +0100","user":"mia"}"#,
+        r#"{"TimeGenerated":"2026-03-02T09:14:07Z","user":"mia"}"#,
+    ] {
+        assert_eq!(one("json", record).time, MOMENT, "{record}");
+    }
+}
+
+#[test]
+fn rows_of_sentinel_s_tables_are_audit_records_and_sign_ins() {
+    let dataverse = r#"{"TimeGenerated":"2026-03-02T09:14:07Z","ClientIp":"203.0.113.7:443","UserId":"mia@example.com","CrmOrganizationUniqueName":"org1","InstanceUrl":"https://acme.crm4.dynamics.com/","Message":"ExportToExcel","EntityName":"contact","EntityId":"00000000-0000-0000-0000-000000000000","SourceRecordId":"53c98033-cca4-4420-97e4-4c1b4f81e062","Type":"DataverseActivity"}"#;
+    let office = r#"{"TimeGenerated":"2026-03-02T09:14:07Z","OfficeWorkload":"SharePoint","Operation":"FileDownloaded","RecordType":"SharePointFileOperation","UserId":"mia@example.com","ClientIP":"203.0.113.7","OfficeObjectId":"https://acme.sharepoint.com/a.xlsx","Type":"OfficeActivity"}"#;
+    for (record, action) in [(dataverse, "export"), (office, "file-download")] {
+        let event = one("auto", record);
+        holds(
+            &event,
+            &[
+                (Field::EventAction, action),
+                (Field::EventOutcome, "success"),
+                (Field::UserName, "mia@example.com"),
+                (Field::SourceIp, "203.0.113.7"),
+            ],
+        );
+        assert_eq!(event.time, MOMENT);
+    }
+    let audit = r#"{"TimeGenerated":"2026-03-02T09:14:07Z","OperationName":"Add user","Category":"UserManagement","Result":"success","ActivityDisplayName":"Add user","ActivityDateTime":"2026-03-02T09:14:07Z","InitiatedBy":"{\"user\":{\"id\":\"u1\",\"userPrincipalName\":\"admin@example.com\",\"ipAddress\":\"203.0.113.8\"}}","TargetResources":"[{\"userPrincipalName\":\"new@example.com\",\"id\":\"u3\",\"type\":\"User\"}]","Type":"AuditLogs"}"#;
+    holds(
+        &one("entra-id", audit),
+        &[
+            (Field::EventAction, "user-create"),
+            (Field::UserName, "admin@example.com"),
+            (Field::UserId, "u1"),
+            (Field::SourceIp, "203.0.113.8"),
+            (Field::UserTargetName, "new@example.com"),
+        ],
+    );
+}
+
+#[test]
+fn sign_ins_downloaded_from_the_portal_say_who_from_where_and_how_it_ended() {
+    let rows = read(
+        "auto",
+        &[
+            "Date (UTC),Request ID,User agent,Correlation ID,User ID,User,Username,Application,IP address,Location,Status,Sign-in error code,Failure reason",
+            "2026-03-02T09:14:07Z,r1,Mozilla,c,u1,Mia Berg,mia@example.com,Dynamics 365,203.0.113.7,\"Berlin, DE\",Failure,50126,Invalid username or password",
+            "2026-03-02T09:14:07Z,r2,Mozilla,c,u1,Mia Berg,mia@example.com,Dynamics 365,203.0.113.7,\"Berlin, DE\",Interrupted,50074,Strong Authentication is required",
+            "2026-03-02T09:14:07Z,r3,Mozilla,c,u1,Mia Berg,mia@example.com,Dynamics 365,203.0.113.7,\"Berlin, DE\",Success,,Other.",
+        ],
+    );
+    for (row, outcome) in rows.iter().zip(["failure", "unknown", "success"]) {
+        holds(
+            row,
+            &[
+                (Field::EventAction, "login"),
+                (Field::EventOutcome, outcome),
+                (Field::UserName, "mia@example.com"),
+                (Field::UserId, "u1"),
+                (Field::SourceIp, "203.0.113.7"),
+                (Field::ServiceName, "Dynamics 365"),
+            ],
+        );
+        assert_eq!(row.time, MOMENT);
+    }
+    assert_eq!(rows.len(), 3);
+}
+
+#[test]
+fn access_lines_in_the_event_log_of_windows_are_access_lines() {
+    let event = r#"<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="Microsoft-Windows-IIS-Logging"/><EventID>6200</EventID><TimeCreated SystemTime="2026-03-02T09:14:09Z"/></System><EventData><Data Name="date">2026-03-02</Data><Data Name="time">09:14:07</Data><Data Name="c-ip">203.0.113.7</Data><Data Name="cs-username">ACME\mia</Data><Data Name="cs-method">GET</Data><Data Name="cs-uri-stem">/main.aspx</Data><Data Name="cs-uri-query">etn=contact&amp;id=1</Data><Data Name="sc-status">403</Data><Data Name="csUser-Agent">Mozilla/5.0+(X11)</Data><Data Name="CustomFields" /></EventData></Event>"#;
+    let found = one("auto", event);
+    holds(
+        &found,
+        &[
+            (Field::EventAction, "http-request"),
+            (Field::EventOutcome, "failure"),
+            (Field::SourceIp, "203.0.113.7"),
+            (Field::UserName, "mia"),
+            (Field::UrlPath, "/main.aspx"),
+            (Field::UrlQuery, "etn=contact&id=1"),
+            (Field::HttpStatus, "403"),
+            (Field::UserAgent, "Mozilla/5.0 (X11)"),
+        ],
+    );
+    assert_eq!(found.time, MOMENT);
+    let other = "<Event><System><Provider Name=\"Microsoft-Windows-IIS-Logging\"/></System><EventData/></Event>";
+    let mut grammar = parse::grammar("iis", &options()).expect("a format");
+    assert!(matches!(grammar.parse(other, &mut Vec::new()), Verdict::Rejected(_)));
+}
+
+#[test]
+fn an_error_log_may_have_its_stamp_in_iso_8601_and_a_leef_id_may_tell_the_outcome() {
+    let line = "[2026-03-02 09:14:07.000001] [auth_basic:error] [pid 7] [client 203.0.113.7:5] AH01617: user mia: authentication failure for \"/crm\": Password Mismatch";
+    let event = one("apache-error", line);
+    holds(&event, &[(Field::EventAction, "login"), (Field::EventOutcome, "failure"), (Field::UserName, "mia")]);
+    assert_eq!(event.time, MOMENT);
+    let leef = "LEEF:2.0|Acme|CRM|1|LoginFailed|\tusrName=mia\tsrc=203.0.113.7";
+    holds(&one("leef", leef), &[(Field::EventAction, "login"), (Field::EventOutcome, "failure")]);
+}

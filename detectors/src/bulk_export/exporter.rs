@@ -129,10 +129,14 @@ pub(super) struct Exporter {
     pub trail: Trail,
     pub hours: LogNormal,
     pub days: LogNormal,
+    /// The same, of those with an export in them: who looks at lists each day and exports once a month has two habits.
+    pub export_hours: LogNormal,
+    pub export_days: LogNormal,
     pub actions: Counts,
     pub cells: Vec<Cell>,
     top_hour: Top,
     top_day: Top,
+    top_export_day: Top,
     slots: Vec<Slot>,
     /// Channels, objects, reports and apps.
     pub known: Firsts<u32>,
@@ -223,6 +227,13 @@ impl Exporter {
             let amount = if cell.held { cell.amount.min(most) } else { cell.amount };
             model.learn(amount, cell.end(), HALF_LIFE);
             top.learn(cell.amount, cell.end());
+            if cell.actions > 0 {
+                let model = if cell.day { &mut self.export_days } else { &mut self.export_hours };
+                model.learn(amount, cell.end(), HALF_LIFE);
+                if cell.day {
+                    self.top_export_day.learn(cell.amount, cell.end());
+                }
+            }
             if cell.day {
                 self.actions.learn(f64::from(cell.actions), cell.end(), HALF_LIFE);
             }
@@ -301,6 +312,11 @@ impl Exporter {
     pub(super) fn tops(&self, time: Millis) -> (f64, f64) {
         (self.top_hour.at(hour_of(time)), self.top_day.at(hour_of(time)))
     }
+
+    /// The largest day with an export in it.
+    pub(super) fn top_export_day(&self, time: Millis) -> f64 {
+        self.top_export_day.at(hour_of(time))
+    }
 }
 
 /// A group of exporters: an organisation, a role, a department, the programs.
@@ -308,6 +324,8 @@ impl Exporter {
 pub(super) struct Group {
     pub hours: LogNormal,
     pub days: LogNormal,
+    pub export_hours: LogNormal,
+    pub export_days: LogNormal,
     pub actions: Counts,
     pub spread: Histogram,
 }
@@ -322,6 +340,10 @@ impl Group {
             self.spread.learn(lesson.amount);
         } else {
             self.hours.learn(lesson.amount, lesson.end, HALF_LIFE);
+        }
+        if lesson.actions > 0 {
+            let model = if lesson.day { &mut self.export_days } else { &mut self.export_hours };
+            model.learn(lesson.amount, lesson.end, HALF_LIFE);
         }
     }
 }

@@ -39,6 +39,14 @@ const GROWTH: f64 = 4.0;
 /// So many times what anybody has taken out is beyond every rank, once so many days of exports are known.
 const UNHEARD_OF: f64 = 10.0;
 const LEAST_KNOWN: u64 = 8;
+/// What a size counts for while nothing is known of anybody: any may be usual then.
+const UNKNOWN_SIZE: f64 = 0.75;
+/// Days until a month's end has been seen for certain, and how many times more than on other days is taken out then.
+/// Points more that it takes in the first days of an organisation, less each day until so many have passed.
+const UNSURE: f64 = 1.5;
+const FORTNIGHT: f64 = 14.0;
+pub(crate) const A_MONTH: f64 = 33.0;
+const CLOSING: f64 = 5.0;
 /// One in a hundred of the own windows; one in a thousand counts of exports.
 const OWN_RANGE: f64 = 2.0;
 const MANY_ACTIONS: f64 = 3.0;
@@ -85,15 +93,29 @@ pub(super) struct Verdict {
     pub usual_of_peers: f64,
 }
 
-/// What is normal for a window length: for the groups from the widest to the nearest, and for the entity.
-fn normal<'g>(exporter: &Exporter, groups: impl Iterator<Item = &'g Group>, by_day: bool) -> (Spread, Spread) {
-    let peers = groups.fold(
-        NOTHING_KNOWN,
-        |prior, group| {
-            if by_day { group.days.given(&prior) } else { group.hours.given(&prior) }
-        },
-    );
-    let own = if by_day { &exporter.days } else { &exporter.hours };
+/// What is normal for a window length: for the groups from the widest to the nearest, and for the entity. A window with an export in it is
+/// measured against others that had one.
+fn normal<'g>(
+    exporter: &Exporter,
+    groups: impl Iterator<Item = &'g Group>,
+    by_day: bool,
+    exports: bool,
+) -> (Spread, Spread) {
+    let peers = groups.fold(NOTHING_KNOWN, |prior, group| {
+        let model = match (by_day, exports) {
+            (true, false) => &group.days,
+            (false, false) => &group.hours,
+            (true, true) => &group.export_days,
+            (false, true) => &group.export_hours,
+        };
+        model.given(&prior)
+    });
+    let own = match (by_day, exports) {
+        (true, false) => &exporter.days,
+        (false, false) => &exporter.hours,
+        (true, true) => &exporter.export_days,
+        (false, true) => &exporter.export_hours,
+    };
     (own.given(&peers), peers)
 }
 
@@ -110,6 +132,7 @@ pub(super) fn judge(
     windows: &Windows,
     fresh: f64,
     is_program: bool,
+    organisation_days: f64,
     settings: &Settings,
 ) -> Option<Verdict> {
     let (mut hour, mut day) = (windows.hour.amount, windows.day.amount);
@@ -121,9 +144,21 @@ pub(super) fn judge(
             return None;
         }
         if gap > HOUR.unsigned_abs() {
+            // What followed the last report and is long over is still that export.
+            if hour < floors.0 / 4.0 {
+                return None;
+            }
             (hour, day) = (hour.min(told.since), day.min(told.since));
         }
     }
+    // In a company that has not seen the end of a month yet, those who take things out as their work take out more then, and nobody knows how much.
+    let closing =
+        if !is_program && closing_days(event) && organisation_days < A_MONTH && exporter.export_days.weight() >= 1.5 {
+            CLOSING
+        } else {
+            1.0
+        };
+    (hour, day) = (hour / closing, day / closing);
     let (hour_counts, day_counts) = (hour >= floors.0, day >= floors.1);
     if !hour_counts && !day_counts {
         return None;
@@ -139,8 +174,8 @@ pub(super) fn judge(
     }
     let mut parts: Vec<(&'static str, f64)> = Vec::new();
     let mut by_day = !hour_counts;
-    let (own_hour, peers_hour) = normal(exporter, groups.iter().copied(), false);
-    let (own_day, peers_day) = normal(exporter, groups.iter().copied(), true);
+    let (own_hour, peers_hour) = normal(exporter, groups.iter().copied(), false, windows.hour.actions > 0);
+    let (own_day, peers_day) = normal(exporter, groups.iter().copied(), true, windows.day.actions > 0);
     let of_hour = if hour_counts && hour > OWN_TOP * top_hour { surprise(own_hour.tail(hour), 6.0) } else { 0.0 };
     let of_day = if day_counts && day > OWN_TOP * top_day { surprise(own_day.tail(day), 6.0) } else { 0.0 };
     by_day |= of_day > of_hour;
@@ -159,7 +194,11 @@ pub(super) fn judge(
     let most = beyond - commonest.log10();
     // Small days and large ones make a wide spread in which nothing is improbable; the largest so far is a measure then.
     let settled = exporter.days.weight() >= SETTLED;
-    let growth = if settled && top_day > 0.0 { (day / top_day).max(1.0).log2().min(GROWTH) } else { 0.0 };
+    let (behind, top) = match windows.day.actions {
+        0 => (&exporter.days, top_day),
+        _ => (&exporter.export_days, exporter.top_export_day(event.time)),
+    };
+    let growth = if behind.weight() >= SETTLED && top > 0.0 { (day / top).max(1.0).log2().min(GROWTH) } else { 0.0 };
     let of_amount = of_hour.max(of_day).max(growth).min(most);
     parts.push(("amount beyond own habit", of_amount));
     let usual_actions =
@@ -170,7 +209,7 @@ pub(super) fn judge(
     let declared = is_program && event.person.as_ref().is_some_and(|person| person.is_program());
     let young = exporter.days.weight() < PROGRAM_PAST;
     let ceiling_at = settings.ceiling_records_per_day * if declared && young { DECLARED } else { 1.0 };
-    let ceiling = day >= ceiling_at;
+    let ceiling = day * closing >= ceiling_at;
     let leaving = event.person.as_ref().is_some_and(|person| person.status != Status::Active);
     // Within what its own days have held, and not in more pieces: large, but no larger than itself.
     if settled && of_amount < OWN_RANGE && of_actions < MANY_ACTIONS && !ceiling {
@@ -178,8 +217,9 @@ pub(super) fn judge(
     }
     let excess = (hour / floors.0).max(day / floors.1);
     // What one in ten of the peers' days reaches is no size to speak of.
-    let uncommon = if nearest.is_some() { -2.0 * commonest.log10() } else { 5.0 };
-    parts.push(("size above the floor", excess.log2().clamp(0.0, 5.0).min(uncommon)));
+    let size = excess.log2().max(0.0);
+    let size = if nearest.is_some() { size.min(5.0).min(-2.0 * commonest.log10()) } else { UNKNOWN_SIZE * size };
+    parts.push(("size above the floor", size));
     let mut add = |applies: bool, name: &'static str, points: f64| {
         if applies {
             parts.push((name, points));
@@ -200,7 +240,7 @@ pub(super) fn judge(
     let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
     add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
     // Whoever leaves goes on working until then: his departure weighs in full against a past.
-    add(leaving, "is leaving or has left", if past > 0.0 { 3.0 } else { 1.5 });
+    add(leaving, "is leaving or has left", if past > 0.0 { 2.0 } else { 1.0 });
     add(!is_program && off_hours(event), "outside working hours", 1.0);
     let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
     add(!is_program && Network::of_owner(owner) == Network::Hosting, "from a hosting network", 2.0);
@@ -212,7 +252,10 @@ pub(super) fn judge(
     let score: f64 = parts.iter().map(|(_, points)| points).sum();
     // A program without a past is judged by the ceiling alone: its first night is large, like all nights to come.
     let judged = !is_program || !young;
-    let alert = judged && score >= settings.alert_score;
+    // In an organisation's first fortnight peers are known, and not well.
+    let doubt = (1.0 - organisation_days / FORTNIGHT).clamp(0.0, 1.0);
+    let unsure = if nearest.is_some() { UNSURE * doubt } else { 0.0 };
+    let alert = judged && score >= settings.alert_score + unsure;
     if !alert && !ceiling {
         return None;
     }
@@ -220,7 +263,7 @@ pub(super) fn judge(
         parts.push(("above the ceiling", day / ceiling_at));
     }
     let (own, peers) = if by_day { (own_day, peers_day) } else { (own_hour, peers_hour) };
-    let amount = amount_of(by_day, hour, day);
+    let amount = amount_of(by_day, hour, day) * closing;
     let far = amount >= 10.0 * own.usual_most().max(1.0);
     let severity = match (alert, ceiling) {
         (true, true) if !is_program => Severity::Critical,
@@ -235,6 +278,15 @@ pub(super) fn judge(
 
 fn amount_of(by_day: bool, hour: f64, day: f64) -> f64 {
     if by_day { day } else { hour }
+}
+
+/// The last two days of a month and the first two of the next, where the person works.
+pub(crate) fn closing_days(event: &Event) -> bool {
+    let zone = event.person.as_ref().and_then(|person| person.timezone).unwrap_or(chrono_tz::UTC);
+    let Some(utc) = DateTime::from_timestamp_millis(event.time) else { return false };
+    let today = utc.with_timezone(&zone).date_naive();
+    let ahead = today.checked_add_days(chrono::Days::new(2)).unwrap_or(today);
+    today.day() <= 2 || ahead.month() != today.month()
 }
 
 /// At night or on a weekend where the person works; unknown zones have no night.

@@ -71,7 +71,7 @@ fn twenty_thousand_records_in_an_hour_are_found_and_explained() {
 #[test]
 fn a_new_company_has_value_on_its_first_afternoon() {
     let mut events = company(0..1);
-    events.push(event(15 * MINUTES, "user3", BERLIN, "export", 20_000));
+    events.push(event(15 * MINUTES, "user3", BERLIN, "export", 80_000));
     assert_eq!(found(events).len(), 1);
 }
 

@@ -9,7 +9,9 @@ use crate::field::Field;
 const RECORD_BYTES: f64 = 350.0;
 /// A page of rows on a screen is looked at, not taken away: five count as one.
 const LIST_WEIGHT: f64 = 0.2;
-const REPORT_WEIGHT: f64 = 0.5;
+const REPORT_WEIGHT: f64 = 0.2;
+/// Rows of a report that a screen shows (Salesforce's limit), however many it was made from; taking out the rest is an export of its own.
+const REPORT_ROWS: f64 = 2_000.0;
 /// An API call of a browser is a page of an application.
 const BROWSER_API_WEIGHT: f64 = 0.25;
 /// Rows of a page whose number only its bytes tell: more do not fit on a screen, and the rest of a large page is its dress.
@@ -70,7 +72,7 @@ pub(super) fn of(event: &Event, harvest: bool, exported: bool, settings: &Settin
         "export" => (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true),
         "bulk-api" if writes(event) => return None,
         "bulk-api" => (1.0, settings.records_when_unknown, true),
-        "report-run" => (REPORT_WEIGHT, settings.records_when_unknown / 2.0, false),
+        "report-run" => (REPORT_WEIGHT, settings.records_when_unknown, false),
         // The export itself was counted when it was asked for.
         "file-download" if exported => (1.0, bytes(event).map_or(0.0, |bytes| bytes / RECORD_BYTES), false),
         "file-download" if is_table(event) => {
@@ -97,7 +99,8 @@ pub(super) fn of(event: &Event, harvest: bool, exported: bool, settings: &Settin
         }
         _ => 1.0,
     };
-    let records = known.unwrap_or(unknown).min(1e9) * weight * columns * sensitivity.clamp(0.0, 100.0);
+    let most = if action == "report-run" { REPORT_ROWS } else { 1e9 };
+    let records = known.unwrap_or(unknown).min(most) * weight * columns * sensitivity.clamp(0.0, 100.0);
     (records > 0.0).then_some(Volume { records, export })
 }
 

@@ -67,8 +67,13 @@ pub(super) fn means_nothing(here: &Anchor, other: &Anchor, client: &Client, prog
         && client.device == other.client.device
         && client.session != 0
         && client.session == other.client.session;
+    // A carrier lets its telephones out in any city of the country; where no database tells who the carrier is, the telephone must.
+    let nobody_knows = here.asn == 0 || other.asn == 0;
+    let telephone = client.mobile || other.client.mobile || client.agent == 0 || other.client.agent == 0;
+    let carrier = nobody_knows && telephone && here.country == other.country && here.country != [0; 2];
     relayed(here)
         || relayed(other)
+        || carrier
         || (hosted(here) && hosted(other))
         || habitual(here)
         || habitual(other)
@@ -76,6 +81,9 @@ pub(super) fn means_nothing(here: &Anchor, other: &Anchor, client: &Client, prog
         || roaming
         || program
 }
+
+/// Seconds after which somebody has arrived.
+const ARRIVED: u32 = 6 * 3_600;
 
 /// What others of the organisation tell about a pair of places.
 pub(super) struct Surroundings {
@@ -155,6 +163,13 @@ pub(super) fn parts(
     let both_known = strange_family != 0 && user.agents.known(strange_family, time, DAY);
     // Abroad a telephone's traffic comes out at home, while the computer comes out of the hotel.
     add(telephone && both_known && !same_session && !simultaneous, "telephone here, own computer there", -25.0);
+    // Who came here some hours ago, and is seen once at home through an address that is new: a telephone that is roaming, or a program left behind.
+    let familiar = if std::ptr::eq(strange, here) { other } else { here };
+    let left_behind = around.home != [0; 2]
+        && familiar.country == around.home
+        && familiar.first.saturating_add(DAY) > time
+        && strange.first.saturating_add(ARRIVED) < familiar.first;
+    add(left_behind, "a new address at home, while abroad for hours", -25.0);
     let moved_on = same_browser && !hop && !back_and_forth && journey.gap > MOVED_ON && strange.asn == 0;
     add(moved_on, "same browser, and gone from the other place", -25.0);
     add(around.colleagues > 0, "colleagues use that address", -10.0 * around.colleagues.min(2) as f64);

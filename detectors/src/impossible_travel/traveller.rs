@@ -183,7 +183,13 @@ pub(super) struct Traveller {
     pub human: bool,
     /// Has done what programs do.
     pub program: bool,
+    /// Addresses from which others found something, and when.
+    explained: Vec<(IpAddr, u32)>,
 }
+
+/// Seconds for which what was found at an address tells why its owner was there and here.
+const EXPLAINED: u32 = 86_400;
+const EXPLAINED_KEPT: usize = 4;
 
 impl Resident for Traveller {
     fn rank(&self) -> u8 {
@@ -207,6 +213,20 @@ impl Traveller {
         if self.failures.len() > FAILURES {
             self.failures.remove(0);
         }
+    }
+
+    /// Notes that others have found something that came from an address.
+    pub(super) fn explain(&mut self, ip: IpAddr, time: u32) {
+        self.explained.retain(|(known, _)| *known != ip);
+        if self.explained.len() >= EXPLAINED_KEPT {
+            self.explained.remove(0);
+        }
+        self.explained.push((ip, time));
+    }
+
+    /// Whether they have, within a day before.
+    pub(super) fn explained(&self, ip: IpAddr, time: u32) -> bool {
+        self.explained.iter().any(|(known, at)| *known == ip && at.abs_diff(time) <= EXPLAINED)
     }
 
     /// Failed logins in the hour before.

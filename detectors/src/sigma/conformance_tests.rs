@@ -200,3 +200,34 @@ fn keys_nobody_reads_are_refused_with_their_line() {
         assert!(error.starts_with(&format!("t.yml:{line}: ")) && error.contains(key), "{lines}: {error}");
     }
 }
+
+#[test]
+fn a_count_in_a_condition_is_taken_as_the_correlation_it_means() {
+    let rule = |condition: &str| {
+        format!(
+            "title: Old\nid: old\nlevel: high\nlogsource: {{product: crm}}\ndetection:\n  s: {{event.action: view}}\n  timeframe: 10m\n  condition: {condition}\n"
+        )
+    };
+    let found = |condition: &str, users: &[&str]| {
+        let mut sigma = Sigma::of(&Texts::one("t.yml", &rule(condition))).unwrap_or_else(|error| panic!("{error}"));
+        let mut out = Vec::new();
+        for (number, user) in users.iter().enumerate() {
+            let mut event =
+                event(serde_json::json!({"event.action": "view", "user.name": user, "source.ip": "203.0.113.7"}));
+            event.id = EventId(number as u128);
+            event.time = number as i64 * 60_000;
+            sigma.observe(&event, &Context::default(), &mut out);
+        }
+        assert!(out.iter().all(|one| &*one.rule == "old"), "only the rule itself is told of");
+        out.len()
+    };
+    assert_eq!(found("s | count() by source.ip > 2", &["a", "b", "a", "b"]), 2);
+    assert_eq!(found("s | count(user.name) by source.ip >= 3", &["a", "b", "a", "b"]), 0);
+    assert_eq!(found("s | count(user.name) by source.ip, event.action >= 3", &["a", "b", "a", "c"]), 1);
+    assert_eq!(found("s | count() == 2", &["a", "b", "a"]), 1);
+    for (condition, told) in [("s | near other", "t.yml:8: "), ("s | sum(crm.records) > 3", "t.yml:8: ")] {
+        let error =
+            load(&Texts::one("t.yml", &rule(condition))).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with(told), "{condition}: {error}");
+    }
+}

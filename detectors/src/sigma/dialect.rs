@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use rsigma_eval::EventValue;
-use rsigma_parser::LogSource;
+use rsigma_parser::{Detection, LogSource, SigmaString, SigmaValue};
 
 use super::event::{named, ours, value};
 use super::record::Record;
@@ -46,7 +46,7 @@ const M365_NAMES: Names = &[
 const AZURE_NAMES: Names = &[
     ("resulttype", &["$ResultType", "$status.errorCode", "$properties.status.errorCode", "event.reason"]),
     ("resultdescription", &["$ResultDescription", "$status.failureReason", "$properties.status.failureReason"]),
-    ("status", &["event.outcome"]),
+    ("status", &["@status"]),
     (
         "properties.message",
         &["$properties.message", "$activityDisplayName", "$properties.activityDisplayName", "$OperationName"],
@@ -95,16 +95,17 @@ const WEB_NAMES: Names = &[
     // Most public rules look for paths here: they were written for logs that keep path and query in one.
     ("cs-uri-query", &["@target"]),
     ("c-uri-query", &["@target"]),
-    ("cs-user-agent", &["user_agent.original"]),
-    ("cs(user-agent)", &["user_agent.original"]),
-    ("c-useragent", &["user_agent.original"]),
-    ("c-user-agent", &["user_agent.original"]),
-    ("user-agent", &["user_agent.original"]),
-    ("useragent", &["user_agent.original"]),
-    ("cs-referer", &["http.request.referrer"]),
-    ("cs-referrer", &["http.request.referrer"]),
-    ("cs(referer)", &["http.request.referrer"]),
-    ("referer", &["http.request.referrer"]),
+    ("cs-user-agent", &["user_agent.original", "@absent"]),
+    ("cs-useragent", &["user_agent.original", "@absent"]),
+    ("cs(user-agent)", &["user_agent.original", "@absent"]),
+    ("c-useragent", &["user_agent.original", "@absent"]),
+    ("c-user-agent", &["user_agent.original", "@absent"]),
+    ("user-agent", &["user_agent.original", "@absent"]),
+    ("useragent", &["user_agent.original", "@absent"]),
+    ("cs-referer", &["http.request.referrer", "@absent"]),
+    ("cs-referrer", &["http.request.referrer", "@absent"]),
+    ("cs(referer)", &["http.request.referrer", "@absent"]),
+    ("referer", &["http.request.referrer", "@absent"]),
     ("sc-status", &["http.response.status_code"]),
     ("status", &["http.response.status_code"]),
     ("response", &["http.response.status_code"]),
@@ -118,7 +119,7 @@ const WEB_NAMES: Names = &[
     ("dst_port", &["destination.port"]),
     ("s-ip", &["destination.ip"]),
     ("s-port", &["destination.port"]),
-    ("cs-username", &["user.name"]),
+    ("cs-username", &["user.name", "@absent"]),
     ("cs-host", &["url.domain"]),
     ("r-dns", &["url.domain"]),
     ("c-dns", &["url.domain"]),
@@ -178,6 +179,25 @@ impl Dialect {
         }
     }
 
+    /// Makes a rule's values those this dialect gives: `null` is nothing where a log writes a dash for nothing.
+    pub fn adapt(self, detection: &mut Detection) {
+        let absent = |name: &Option<String>| {
+            let name = name.as_deref().unwrap_or_default().to_ascii_lowercase().replace('_', "-");
+            self == Web && WEB_NAMES.iter().any(|(known, places)| *known == name && places.contains(&"@absent"))
+        };
+        match detection {
+            Detection::AllOf(items) => {
+                for item in items.iter_mut().filter(|item| absent(&item.field.name)) {
+                    for value in item.values.iter_mut().filter(|value| matches!(value, SigmaValue::Null)) {
+                        *value = SigmaValue::String(SigmaString::new(""));
+                    }
+                }
+            }
+            Detection::AnyOf(parts) | Detection::And(parts) => parts.iter_mut().for_each(|part| self.adapt(part)),
+            _ => {}
+        }
+    }
+
     fn names(self) -> Names {
         match self {
             M365 => M365_NAMES,
@@ -222,6 +242,17 @@ impl Dialect {
                 text(Cow::Owned(format!("{}.googleapis.com", dataset.strip_prefix("google_workspace.")?)))
             }
             "@parameter" => parameter(name, event),
+            // Logs write a dash for what was not sent; rules look for that, for nothing, or for null.
+            "@absent" => {
+                Some(EventValue::Array(vec![EventValue::Str(Cow::Borrowed("-")), EventValue::Str(Cow::Borrowed(""))]))
+            }
+            "@status" => {
+                let said = ["$Status", "$status.additionalDetails", "$properties.status.additionalDetails"];
+                let mut all: Vec<_> =
+                    said.into_iter().filter_map(|place| self.at(place, name, event, record)).collect();
+                all.extend(ours(event, "event.outcome"));
+                (!all.is_empty()).then_some(EventValue::Array(all))
+            }
             "@extension" => {
                 let (_, file) = event.text(Field::UrlPath)?.rsplit_once('/')?;
                 text(Cow::Borrowed(file.rsplit_once('.')?.1))

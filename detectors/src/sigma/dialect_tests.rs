@@ -83,6 +83,15 @@ fn entra_id_in_the_shape_of_graph_and_of_log_analytics() {
         "  s: {properties.message: Add member to role, Category: RoleManagement}\n  condition: s",
         &audit
     ));
+    let denied = event(
+        r#"{"createdDateTime":"2026-01-05T08:00:00Z","status":{"errorCode":500121,"additionalDetails":"MFA denied; user declined the authentication"}}"#,
+        &[(Field::EventDataset, "entra.signin"), (Field::EventOutcome, "failure")],
+    );
+    assert!(found(
+        "product: azure, service: signinlogs",
+        "  s: {Status|contains: MFA Denied}\n  condition: s",
+        &denied
+    ));
     let risk = event(r#"{"riskEventType":"passwordSpray"}"#, &[(Field::EventDataset, "entra.risk")]);
     assert!(found(
         "product: azure, service: riskdetection",
@@ -152,6 +161,7 @@ fn web_servers_and_proxies() {
             "  m: {cs-method: GET}\n  k: ['=whoami', '=cmd+/c+']\n  condition: m and k",
             "  s: {cs_user_agent|startswith: sql, c-uri|re: '^/shell'}\n  condition: s",
             "  s: {cs-referer: null}\n  condition: s",
+            "  s: {cs-referer: '-', cs-username: ['-', '', anonymous]}\n  condition: s",
         ] {
             assert!(found(source, rule, &event), "{source}: {rule}");
         }

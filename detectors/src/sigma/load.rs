@@ -5,25 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rsigma_eval::CompiledRule;
 use rsigma_parser::ast::FilterRuleTarget;
-use rsigma_parser::{
-    ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, FilterRule, LogSource,
-    SigmaRule, Timespan,
-};
-use serde::Deserialize;
-use serde::de::Error as _;
-use sha2::{Digest, Sha256};
+use rsigma_parser::{ConditionExpr, CorrelationRule, FilterRule, LogSource, SigmaRule};
 
+use super::aggregation;
 use super::attributes::{Attributes, Test};
 use super::correlation::Correlation;
 use super::dialect::Dialect;
 use super::document::{Document, documents};
 use super::keywords;
+use super::link::{connect, correlation};
 use super::placeholders;
 use super::prefilter;
+use super::print::{fingerprint, join_prints};
 use super::selectors::written_out;
+use super::settings::describe_settings;
 use super::strict;
 use super::texts::Texts;
-use super::unsupported::{self, LARGEST_COUNT, Refusal};
+use super::unsupported::{self, Refusal};
 use super::voice::{Standard, Voice, condition_in_words};
 
 /// Why a rule cannot be loaded.
@@ -155,11 +153,22 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
                 mend: "write each rule out whole",
             }));
         }
-        let mut parsed =
-            rsigma_parser::parse_sigma_yaml(document.text).map_err(|error| document.invalid(error.to_string()))?;
-        if !parsed.errors.is_empty() {
-            return Err(document.invalid(parsed.errors.swap_remove(0)));
-        }
+        let parse = |text: &str| {
+            let mut parsed =
+                rsigma_parser::parse_sigma_yaml(text).map_err(|error| document.invalid(error.to_string()))?;
+            match parsed.errors.is_empty() {
+                true => Ok(parsed),
+                false => Err(document.invalid(parsed.errors.swap_remove(0))),
+            }
+        };
+        let parsed = match aggregation::written_out(document.text) {
+            None => parse(document.text)?,
+            Some(two) => {
+                let mut parsed = parse(&two.counted)?;
+                parsed.correlations = parse(&two.count)?.correlations;
+                parsed
+            }
+        };
         strict::keys(document)?;
         let expand = |detections: &mut rsigma_parser::Detections| {
             detections.named.values_mut().try_for_each(|one| {
@@ -170,6 +179,9 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
         for mut rule in parsed.rules {
             unsupported::in_rule(&rule).map_err(|refusal| document.refused(refusal))?;
             expand(&mut rule.detection).map_err(|refusal| document.refused(refusal))?;
+            if let Some(dialect) = Dialect::of(&rule.logsource) {
+                rule.detection.named.values_mut().for_each(|one| dialect.adapt(one));
+            }
             singles.push((document, rule));
         }
         for rule in parsed.correlations {
@@ -264,8 +276,8 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
 
 /// Every name a rule may be called by.
 #[derive(Default)]
-struct Names {
-    indexes: BTreeMap<String, usize>,
+pub(super) struct Names {
+    pub(super) indexes: BTreeMap<String, usize>,
     files: BTreeMap<String, String>,
     ids: Vec<String>,
 }
@@ -346,41 +358,6 @@ fn compile(
     Ok(engine.rules().to_vec())
 }
 
-/// One number for everything that decides a rule.
-fn fingerprint(parts: &[String], placeholders: &placeholders::Placeholders) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    if parts.iter().any(|part| part.contains("expand")) {
-        hash.update(serde_json::to_vec(placeholders).expect("texts serialise"));
-    }
-    hash.finalize().into()
-}
-
-/// A correlation is what its inputs are, too.
-fn join_prints(loaded: &mut [Loaded]) {
-    // Inputs may be loaded after what they feed: once more for each link.
-    let own: Vec<[u8; 32]> = loaded.iter().map(|rule| rule.print).collect();
-    for _ in 0..loaded.len().min(64) {
-        let last: Vec<[u8; 32]> = loaded.iter().map(|rule| rule.print).collect();
-        for (rule, own) in loaded.iter_mut().zip(&own) {
-            let Logic::Correlation(correlation) = &rule.logic else { continue };
-            let mut hash = Sha256::new();
-            hash.update(own);
-            correlation.inputs.iter().for_each(|input| hash.update(last[*input]));
-            rule.print = hash.finalize().into();
-        }
-        if !loaded.iter().any(|rule| {
-            matches!(&rule.logic, Logic::Correlation(correlation)
-            if correlation.inputs.iter().any(|input| matches!(loaded[*input].logic, Logic::Correlation(_))))
-        }) {
-            return;
-        }
-    }
-}
-
 fn known(condition: &ConditionExpr, names: &[&str]) -> Result<(), String> {
     match condition {
         ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().try_for_each(|part| known(part, names)),
@@ -388,210 +365,4 @@ fn known(condition: &ConditionExpr, names: &[&str]) -> Result<(), String> {
         ConditionExpr::Identifier(name) if !names.contains(&name.as_str()) => Err(name.clone()),
         ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => Ok(()),
     }
-}
-
-fn correlation(
-    document: &Document<'_>,
-    rule: &CorrelationRule,
-    names: &Names,
-    dialect: impl Fn(usize) -> Option<Dialect>,
-) -> Result<Correlation, LoadError> {
-    if rule.rules.is_empty() {
-        return Err(document.invalid("the correlation names no 'rules'".to_owned()));
-    }
-    let mut inputs = Vec::new();
-    let mut called = Vec::new();
-    for name in &rule.rules {
-        let index = *names.indexes.get(name).ok_or_else(|| document.no_such_rule(name))?;
-        if inputs.contains(&index) {
-            return Err(document.invalid(format!("the correlation names the rule '{name}' twice")));
-        }
-        inputs.push(index);
-        called.push(
-            names.indexes.iter().filter(|entry| *entry.1 == index).map(|entry| entry.0.clone()).collect::<Vec<_>>(),
-        );
-    }
-    let mut group_by = Vec::new();
-    for name in &rule.group_by {
-        let alias = rule.aliases.iter().find(|alias| alias.alias == *name);
-        let mut fields = Vec::new();
-        for (input, names) in called.iter().enumerate() {
-            let field = match alias {
-                None => name,
-                Some(alias) => names.iter().find_map(|one| alias.mapping.get(one)).ok_or_else(|| {
-                    document.invalid(format!(
-                        "the alias '{name}' does not say its field for the rule {:?}",
-                        rule.rules[input]
-                    ))
-                })?,
-            };
-            fields.push(field.clone());
-        }
-        group_by.push(fields);
-    }
-    let (mut bounds, fields, percent, expression) = match &rule.condition {
-        CorrelationCondition::Threshold { predicates, field, percentile } => {
-            (predicates.clone(), field.clone().unwrap_or_default(), percentile.unwrap_or(50), None)
-        }
-        CorrelationCondition::Extended(expression) => {
-            if let Some(name) = stranger(expression, &called) {
-                return Err(document.no_such_rule(name));
-            }
-            let all: Vec<&str> = rule.rules.iter().map(String::as_str).collect();
-            let expression = written_out(expression, &all)
-                .map_err(|selector| document.invalid(format!("the condition '{selector}' fits none of the rules")))?;
-            (Vec::new(), Vec::new(), 50, Some(expression))
-        }
-    };
-    let temporal = matches!(rule.correlation_type, CorrelationType::Temporal | CorrelationType::TemporalOrdered);
-    if temporal && expression.is_none() && bounds == [(ConditionOperator::Gte, 1)] {
-        bounds = vec![(ConditionOperator::Gte, inputs.len() as u64)];
-    }
-    let dialects = inputs.iter().map(|input| dialect(*input)).collect();
-    Ok(Correlation {
-        kind: rule.correlation_type,
-        inputs,
-        group_by,
-        group_names: rule.group_by.clone(),
-        span: i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(1000),
-        bounds,
-        fields,
-        percent: percent as f64,
-        dialects,
-        reach: 0,
-        expression,
-        names: called,
-    })
-}
-
-fn stranger<'e>(expression: &'e ConditionExpr, called: &[Vec<String>]) -> Option<&'e str> {
-    match expression {
-        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().find_map(|part| stranger(part, called)),
-        ConditionExpr::Not(part) => stranger(part, called),
-        ConditionExpr::Identifier(name) => (!called.iter().any(|names| names.contains(name))).then_some(name.as_str()),
-        ConditionExpr::Selector { .. } => None,
-    }
-}
-
-/// Says which rule feeds which correlation, refuses circles, and silences what is only a part of others.
-fn connect(
-    loaded: &mut [Loaded],
-    correlations: &[(&Document<'_>, CorrelationRule)],
-    first: usize,
-) -> Result<(), LoadError> {
-    let mut silenced: BTreeMap<usize, bool> = BTreeMap::new();
-    for (index, (document, rule)) in correlations.iter().enumerate() {
-        let own = first + index;
-        let Logic::Correlation(correlation) = &loaded[own].logic else { continue };
-        let inputs = correlation.inputs.clone();
-        for (place, input) in inputs.into_iter().enumerate() {
-            loaded[input].feeds.push((own, place));
-            let silent = silenced.entry(input).or_insert(true);
-            *silent = *silent && !rule.generate;
-            if leads_to(loaded, input, own, own) {
-                let id = loaded[own].id.clone();
-                return Err(LoadError::Circle { file: document.file.to_owned(), line: document.line_of("rules"), id });
-            }
-        }
-    }
-    // Inputs may be loaded after what they feed, so reaches settle over as many rounds as there are links.
-    for _ in 0..correlations.len() {
-        for own in first..loaded.len() {
-            let Logic::Correlation(correlation) = &loaded[own].logic else { continue };
-            let of = |input: &usize| match &loaded[*input].logic {
-                Logic::Correlation(input) => input.span.saturating_add(input.reach),
-                Logic::Single { .. } => 0,
-            };
-            let reach = correlation.inputs.iter().map(of).max().unwrap_or(0);
-            if let Logic::Correlation(correlation) = &mut loaded[own].logic {
-                correlation.reach = reach;
-            }
-        }
-    }
-    for (index, silent) in silenced {
-        loaded[index].finds &= !silent;
-    }
-    Ok(())
-}
-
-/// Whether `from` is decided by `target`, directly or through others; `own` is the correlation being connected.
-fn leads_to(loaded: &[Loaded], from: usize, target: usize, own: usize) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![from];
-    while let Some(index) = open.pop() {
-        if index == target {
-            return true;
-        }
-        if let Logic::Correlation(correlation) = &loaded[index].logic
-            && index != own
-            && seen.insert(index)
-        {
-            open.extend(&correlation.inputs);
-        }
-    }
-    false
-}
-
-/// What an operator may set for a shipped rule.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RuleSettings {
-    enabled: Option<bool>,
-    threshold: Option<u64>,
-    timespan: Option<String>,
-}
-
-/// Applies an operator's settings to a rule.
-pub fn apply(rule: &mut Loaded, settings: &serde_json::Value) -> Result<(), serde_json::Error> {
-    let settings = RuleSettings::deserialize(settings)?;
-    if settings.enabled == Some(false) {
-        rule.finds = false;
-    }
-    let Logic::Correlation(correlation) = &mut rule.logic else {
-        return match (settings.threshold, settings.timespan) {
-            (None, None) => Ok(()),
-            _ => Err(serde_json::Error::custom("this rule looks at single events: it can only be switched off")),
-        };
-    };
-    if let Some(threshold) = settings.threshold {
-        if !(1..=LARGEST_COUNT).contains(&threshold) {
-            return Err(serde_json::Error::custom(format!("threshold must be between 1 and {LARGEST_COUNT}")));
-        }
-        match correlation.bounds.first_mut() {
-            Some(bound) => bound.1 = threshold,
-            None => return Err(serde_json::Error::custom("this rule has no threshold")),
-        }
-    }
-    if let Some(timespan) = settings.timespan {
-        let seconds = Timespan::parse(&timespan).map(|span| span.seconds).unwrap_or(0);
-        if !(1..=31 * 86_400).contains(&seconds) {
-            return Err(serde_json::Error::custom(format!(
-                "timespan {timespan:?} is not between one second and 31 days, written like \"20m\""
-            )));
-        }
-        correlation.span = i64::try_from(seconds).unwrap_or(i64::MAX) * 1000;
-    }
-    describe_settings(rule);
-    Ok(())
-}
-
-/// The settings in force, as JSON.
-pub fn settings_of(rule: &Loaded) -> serde_json::Value {
-    match &rule.logic {
-        Logic::Single { .. } => serde_json::json!({}),
-        Logic::Correlation(correlation) => serde_json::json!({
-            "threshold": correlation.threshold(),
-            "timespan": format!("{}s", correlation.span / 1000),
-        }),
-    }
-}
-
-fn describe_settings(rule: &mut Loaded) {
-    let Logic::Correlation(correlation) = &rule.logic else { return };
-    let text = format!(
-        "- `enabled` (true): whether it finds anything.\n- `threshold` ({}): the figure its condition compares with.\n- `timespan` (\"{}s\"): the window's length.",
-        correlation.threshold(),
-        correlation.span / 1000
-    );
-    rule.voice.explain(condition_in_words(correlation), text);
 }

@@ -4,7 +4,7 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | how texts become rules, what is refused | [`load`], `document`, `placeholders`, `selectors`, `strict`, `unsupported` |
+//! | how texts become rules, what is refused | [`load`], `link`, `document`, `aggregation`, `keywords`, `placeholders`, `selectors`, `strict`, `unsupported` |
 //! | rules taken over while others are at work | `Sigma::reload`, [`Texts`] |
 //! | the `crmwatch:` block of a rule | [`attributes`] |
 //! | our event as Sigma sees it | `event`, `prefilter` |
@@ -13,17 +13,21 @@
 //! | what is said | `voice`, `template` |
 //! | rules' own tests | [`trial`] |
 
+mod aggregation;
 pub mod attributes;
 mod correlation;
 mod dialect;
 mod document;
 mod event;
 mod keywords;
+mod link;
 pub mod load;
 mod placeholders;
 mod prefilter;
+mod print;
 mod record;
 mod selectors;
+mod settings;
 mod strict;
 pub(crate) mod template;
 mod texts;
@@ -94,7 +98,7 @@ fn rules(settings: &Settings, extra: &Texts) -> Result<Arc<Rules>, SettingsError
         if SHIPPED_IDS.contains(&rule.id.as_str())
             && let Some(own) = settings.get(&rule.id)
         {
-            load::apply(rule, own).map_err(|problem| SettingsError::Setting { id: rule.id.clone(), problem })?;
+            settings::apply(rule, own).map_err(|problem| SettingsError::Setting { id: rule.id.clone(), problem })?;
         }
     }
     Ok(Arc::new(Rules::new(loaded)))
@@ -350,7 +354,7 @@ impl Detector for Sigma {
                 manual: rule.voice.manual.clone(),
                 severity: rule.voice.severity,
                 techniques: rule.voice.techniques.iter().map(|one| (*one).to_owned()).collect(),
-                settings: load::settings_of(rule),
+                settings: settings::settings_of(rule),
             })
             .collect()
     }

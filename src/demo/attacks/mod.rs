@@ -6,8 +6,10 @@ mod audit_disabled;
 mod brute_force;
 mod brute_force_success;
 mod bulk_export;
+mod concurrent_sessions;
 mod credential_stuffing;
 mod dormant_account;
+mod first_seen_risk;
 mod honeytoken;
 mod impossible_travel;
 mod integration_network;
@@ -15,15 +17,20 @@ mod leaver_export;
 mod login_as;
 mod mass_delete;
 mod mass_share;
+mod mass_update;
 mod mfa_fatigue;
 mod mfa_removed;
 mod oauth_app;
 mod off_hours_export;
 mod password_spray;
 mod privilege_escalation;
+mod public_exposure;
 mod query_reconnaissance;
 mod record_enumeration;
+mod record_snooping;
+mod session_hijack;
 mod slow_exfiltration;
+mod success_after_attack;
 
 use std::collections::BTreeSet;
 
@@ -73,6 +80,13 @@ pub const FAMILIES: &[Family] = &[
     mfa_fatigue::FAMILY,
     mfa_removed::FAMILY,
     integration_network::FAMILY,
+    mass_update::FAMILY,
+    record_snooping::FAMILY,
+    public_exposure::FAMILY,
+    first_seen_risk::FAMILY,
+    success_after_attack::FAMILY,
+    session_hijack::FAMILY,
+    concurrent_sessions::FAMILY,
 ];
 
 const fn variant(name: &'static str, make: fn(&mut Scene<'_>) -> Option<Incident>) -> Variant {

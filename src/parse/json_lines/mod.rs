@@ -6,6 +6,8 @@ mod keys;
 mod record;
 mod wrapped;
 
+use std::borrow::Cow;
+
 use crmwatch_detectors::{Event, Field};
 
 pub(crate) use record::{delivery, is_mail, keep};
@@ -108,6 +110,9 @@ impl JsonLines {
     }
 }
 
+/// A key and its value; a flag has none.
+pub(crate) type Pair<'a, 'k> = (&'k str, Option<Cow<'a, str>>);
+
 /// Pairs of another syntax, read as if they were the keys and values of a JSON object.
 pub(crate) struct Pairs {
     mapping: keys::Mapping,
@@ -121,10 +126,15 @@ impl Pairs {
     }
 
     /// The event of a record's pairs.
-    pub(crate) fn event<'a>(&mut self, raw: &'a str, pairs: &[(&str, Value<'a, '_>)]) -> Event {
+    pub(crate) fn event<'a, 'k>(&mut self, raw: &'a str, pairs: impl Iterator<Item = Pair<'a, 'k>>) -> Event {
         let mut record = Record::new(&mut self.mapping, raw, self.zone);
         for (key, value) in pairs {
-            record.value(key, *value, false);
+            let value = match &value {
+                Some(Cow::Borrowed(text)) => Value::Plain(text),
+                Some(Cow::Owned(text)) => Value::Decoded(text),
+                None => Value::Bool(true),
+            };
+            record.value(key, value, false);
         }
         record.finish()
     }

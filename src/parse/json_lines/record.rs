@@ -397,8 +397,9 @@ fn set_url(event: &mut Event, raw: &str, url: &str) {
         return;
     }
     event.set_part(Field::UrlOriginal, raw, url);
-    let local = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+    let scheme = url.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let local = match url[scheme..].strip_prefix("://") {
+        Some(rest) => {
             let (domain, local) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
             if !event.has(Field::UrlDomain) && !domain.is_empty() {
                 event.set_part(Field::UrlDomain, raw, domain);

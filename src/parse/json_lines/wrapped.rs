@@ -7,7 +7,11 @@ use super::{JsonLines, NAME};
 use crate::parse::{FORMATS, Grammar, NO_TIME, Options, Verdict};
 
 /// How sure a format has to be of a message inside another record.
-const SURE: u8 = 80;
+const SURE: u8 = 65;
+/// And the one that the lines before were of: its other lines may be of no clear looks.
+const ALIKE: u8 = 40;
+/// So sure of a line it is not asked which other format might be surer.
+const CERTAIN: u8 = 90;
 /// And of what stands under `log`, which is a line.
 const LIKELY: u8 = 55;
 /// Of a line only so much is looked at.
@@ -44,13 +48,14 @@ impl Wrapped {
         if self.depth >= DEPTH {
             return None;
         }
-        let name = surest(line, if log.is_some() { LIKELY } else { SURE })?;
+        let name = self.of(line, if log.is_some() { LIKELY } else { SURE })?;
         if self.inner.as_ref().is_none_or(|inner| inner.format() != name) {
             self.inner = Some(self.grammar(options, name)?);
         }
         let before = events.len();
         let verdict = self.inner.as_mut()?.parse(line, events);
-        if let Verdict::Rejected(_) = verdict {
+        // What goes on from another record is a message of its own here: it came with a time and a host.
+        if let Verdict::Rejected(_) | Verdict::Continuation = verdict {
             events.truncate(before);
             return None;
         }
@@ -68,6 +73,23 @@ impl Wrapped {
             }
         }
         Some(verdict)
+    }
+
+    /// The format of a line: that of the lines before, unless another one is certain and it is not.
+    fn of(&self, line: &str, least: u8) -> Option<&'static str> {
+        let line = beginning(line);
+        let Some(inner) = &self.inner else { return surest(line, least).map(|(_, name)| name) };
+        let alike = crate::parse::format(inner.format()).map_or(0, |format| (format.sniff)(line));
+        if alike >= CERTAIN {
+            return Some(inner.format());
+        }
+        match surest(line, least) {
+            Some((score, name)) if alike < ALIKE || score >= CERTAIN => Some(name),
+            _ if alike >= ALIKE => Some(inner.format()),
+            Some((_, name)) => Some(name),
+            // A row looks like nothing without its heading.
+            None => (!inner.state().is_empty()).then_some(inner.format()),
+        }
     }
 
     fn grammar(&self, options: &Options, name: &str) -> Option<Box<dyn Grammar>> {
@@ -90,13 +112,15 @@ impl Wrapped {
     }
 }
 
-/// The format that is sure of a line; JSON within JSON is taken by its braces.
-fn surest(line: &str, least: u8) -> Option<&'static str> {
-    let end = (0..=line.len().min(LOOK)).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-    let line = &line[..end];
+/// As much of a line as is looked at.
+fn beginning(line: &str) -> &str {
+    &line[..line.floor_char_boundary(LOOK)]
+}
+
+/// The format that is sure of a line, and how sure; JSON within JSON is taken by its braces.
+fn surest(line: &str, least: u8) -> Option<(u8, &'static str)> {
     let surest = FORMATS.iter().map(|format| ((format.sniff)(line), format.name)).rev().max_by_key(|(score, _)| *score);
-    match surest {
-        Some((score, name)) if score >= least => Some(name),
-        _ => (line.starts_with('{') && (line.ends_with('}') || end == LOOK)).then_some(NAME),
-    }
+    surest.filter(|(score, _)| *score >= least).or_else(|| {
+        (line.starts_with('{') && (line.ends_with('}') || line.len() + 3 >= LOOK)).then_some((LIKELY, NAME))
+    })
 }

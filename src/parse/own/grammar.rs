@@ -2,6 +2,7 @@
 //! what it means there. Not for finding the values in a line (`pattern`, `captures`), nor for
 //! saying where one fails (`miss`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crmwatch_detectors::field::Kind;
@@ -9,7 +10,6 @@ use crmwatch_detectors::{Event, Field, Millis};
 
 use super::stamp::Form;
 use super::{Meaning, OwnFormat, Shape, meaning};
-use crate::parse::json::Value;
 use crate::parse::json_lines::{self, Pairs};
 use crate::parse::syslog::Carried;
 use crate::parse::time::YearClock;
@@ -107,7 +107,7 @@ impl Own {
             Shape::Json => return Verdict::Rejected(LINE),
         };
         let mut time = None;
-        let mut pairs: Vec<(&str, Value<'_, '_>)> = Vec::with_capacity(values.len());
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(values.len());
         for (name, value) in names.zip(&values) {
             let Some(value) = *value else { continue };
             match &format.time {
@@ -116,7 +116,7 @@ impl Own {
                     None => return Verdict::Rejected(TIME),
                 },
                 _ if name.starts_with('_') => {}
-                _ => pairs.push((name, Value::Plain(value))),
+                _ => pairs.push((name, value)),
             }
         }
         let Reading::Values { pairs: reader, kinds } = &mut self.reading else { return Verdict::Rejected(LINE) };
@@ -124,10 +124,10 @@ impl Own {
         {
             return Verdict::Rejected(NUMBER);
         }
-        let mut event = reader.event(line, &pairs);
+        let named = pairs.iter().map(|(name, value)| (*name, Some(Cow::Borrowed(*value))));
+        let mut event = reader.event(line, named);
         event.time = time.unwrap_or(event.time);
-        let value =
-            |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.text().to_owned());
+        let value = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         finish(&format, &mut event, value);
         events.push(event);
         Verdict::Parsed

@@ -1,8 +1,60 @@
 //! What the event types and columns of Event Log Files mean, as tables. Unknown types are `info`, unknown columns are kept.
 
+use std::ops::Deref;
+
 use crmwatch_detectors::Field;
 
 use super::Row;
+
+macro_rules! named {
+    ($($variant:ident = $name:literal,)*) => {
+        /// Columns that the code reads by name.
+        #[derive(Debug, Clone, Copy)]
+        pub(super) enum Named { $($variant,)* }
+
+        impl Named {
+            /// How many there are.
+            pub(super) const COUNT: usize = [$(Named::$variant,)*].len();
+
+            /// The column of that upper-case name.
+            pub(super) fn of(name: &str) -> Option<Named> {
+                match name { $($name => Some(Named::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+named! {
+    AverageRowSize = "AVERAGE_ROW_SIZE",
+    ClientIp = "CLIENT_IP",
+    DelegatedUserId = "DELEGATED_USER_ID",
+    DelegatedUserIdDerived = "DELEGATED_USER_ID_DERIVED",
+    DelegatedUserName = "DELEGATED_USER_NAME",
+    EventType = "EVENT_TYPE",
+    IsSuccess = "IS_SUCCESS",
+    LoginStatus = "LOGIN_STATUS",
+    Operation = "OPERATION",
+    OperationType = "OPERATION_TYPE",
+    Origin = "ORIGIN",
+    PageContext = "PAGE_CONTEXT",
+    PageUrl = "PAGE_URL",
+    Query = "QUERY",
+    ReportDescription = "REPORT_DESCRIPTION",
+    RequestStatus = "REQUEST_STATUS",
+    RowCount = "ROW_COUNT",
+    SourceIp = "SOURCE_IP",
+    StatusCode = "STATUS_CODE",
+    Success = "SUCCESS",
+    Timestamp = "TIMESTAMP",
+    TimestampDerived = "TIMESTAMP_DERIVED",
+    TransactionType = "TRANSACTION_TYPE",
+    Uri = "URI",
+    Username = "USERNAME",
+    UserEmail = "USER_EMAIL",
+    UserId = "USER_ID",
+    UserIdDerived = "USER_ID_DERIVED",
+    UserName = "USER_NAME",
+}
 
 /// Event type and its action; types that are told by another column stand in [`action`].
 const TYPES: &[(&str, &str)] = &[
@@ -40,15 +92,15 @@ const TYPES: &[(&str, &str)] = &[
 
 /// The action of a row.
 pub(super) fn action(kind: &str, row: &Row<'_>) -> &'static str {
-    let has = |column: &str, word: &str| row.get(column).is_some_and(|cell| cell.to_ascii_lowercase().contains(word));
+    let has = |column: Named, word: &str| row.get(column).is_some_and(|cell| contains(cell, word));
     let usual = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind)).map_or("info", |(_, action)| action);
     match usual {
-        "login" if row.get("LOGIN_STATUS").is_some_and(is_challenge) => "mfa-challenge",
-        "report-run" if has("ORIGIN", "export") => "export",
-        "bulk-api" if has("OPERATION_TYPE", "delete") || has("OPERATION", "delete") => "bulk-delete",
-        "view" if has("PAGE_CONTEXT", "objecthome") || has("PAGE_URL", "/list") => "list",
-        "file-download" if has("TRANSACTION_TYPE", "saveversion") => "create",
-        "settings-change" if ["describe", "list", "retrieve"].iter().any(|word| has("OPERATION", word)) => "view",
+        "login" if row.get(Named::LoginStatus).is_some_and(is_challenge) => "mfa-challenge",
+        "report-run" if has(Named::Origin, "export") => "export",
+        "bulk-api" if has(Named::OperationType, "delete") || has(Named::Operation, "delete") => "bulk-delete",
+        "view" if has(Named::PageContext, "objecthome") || has(Named::PageUrl, "/list") => "list",
+        "file-download" if has(Named::TransactionType, "saveversion") => "create",
+        "settings-change" if ["describe", "list", "retrieve"].iter().any(|word| has(Named::Operation, word)) => "view",
         other => other,
     }
 }
@@ -164,20 +216,42 @@ pub(super) fn request_outcome(status: &str) -> &'static str {
     }
 }
 
-/// A record id with its three characters of checksum; anything else as it is.
-pub(in crate::parse) fn long_id(id: &str) -> String {
-    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-    let mut long = id.to_owned();
-    if id.len() == 15 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        for group in id.as_bytes().chunks(5) {
-            let bits = group
-                .iter()
-                .enumerate()
-                .fold(0, |bits, (at, byte)| bits | usize::from(byte.is_ascii_uppercase()) << at);
-            long.push(char::from(DIGITS[bits]));
+/// Whether a text holds a word, in whatever case.
+fn contains(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// A record id as it is shown.
+pub(in crate::parse) enum LongId<'i> {
+    Given(&'i str),
+    Made([u8; 18]),
+}
+
+impl Deref for LongId<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            LongId::Given(id) => id,
+            LongId::Made(id) => std::str::from_utf8(id).expect("letters and digits"),
         }
     }
-    long
+}
+
+/// A record id with its three characters of checksum; anything else as it is.
+pub(in crate::parse) fn long_id(id: &str) -> LongId<'_> {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    if id.len() != 15 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return LongId::Given(id);
+    }
+    let mut long = [0; 18];
+    long[..15].copy_from_slice(id.as_bytes());
+    for (place, group) in id.as_bytes().chunks(5).enumerate() {
+        let bits =
+            group.iter().enumerate().fold(0, |bits, (at, byte)| bits | usize::from(byte.is_ascii_uppercase()) << at);
+        long[15 + place] = DIGITS[bits];
+    }
+    LongId::Made(long)
 }
 
 #[cfg(test)]
@@ -186,9 +260,9 @@ mod tests {
 
     #[test]
     fn ids_of_fifteen_characters_get_their_checksum() {
-        assert_eq!(long_id("0053X00000BoLQR"), "0053X00000BoLQRQA3");
-        assert_eq!(long_id("0053X00000BoLQRQA3"), "0053X00000BoLQRQA3");
-        assert_eq!(long_id("not an id at 15"), "not an id at 15");
+        assert_eq!(&*long_id("0053X00000BoLQR"), "0053X00000BoLQRQA3");
+        assert_eq!(&*long_id("0053X00000BoLQRQA3"), "0053X00000BoLQRQA3");
+        assert_eq!(&*long_id("not an id at 15"), "not an id at 15");
     }
 
     #[test]

@@ -21,26 +21,83 @@ pub(super) fn is_object(record: &str) -> bool {
     record.trim_start_matches('\u{feff}').trim_ascii_start().starts_with('{')
 }
 
+/// An object's keys, one behind the other, and where each ends.
+#[derive(Default, PartialEq)]
+struct Keys {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end])
+    }
+}
+
+/// The columns of the last object, kept since those of the next are mostly the same.
 #[derive(Default)]
-struct Columns<'a> {
-    names: Vec<String>,
+pub(super) struct Columns {
+    keys: Keys,
+    /// The keys that the header was made of.
+    known: Keys,
+    header: Option<Header>,
+}
+
+struct Cells<'a, 'k> {
+    keys: &'k mut Keys,
     cells: Vec<Cow<'a, str>>,
 }
 
-impl<'a> Visitor<'a> for Columns<'a> {
+impl<'a> Visitor<'a> for Cells<'a, '_> {
     fn value(&mut self, path: &str, value: Value<'a, '_>, _listed: bool) {
-        // A list's second value is no second column.
-        let name = path.to_ascii_uppercase();
-        if self.names.len() < MAX_COLUMNS && !self.names.contains(&name) {
-            self.names.push(name);
+        if self.cells.len() < MAX_COLUMNS {
+            self.keys.text.push_str(path);
+            self.keys.ends.push(self.keys.text.len());
             self.cells.push(value.held());
         }
     }
 }
 
-/// The header that such an object carries with it, its cells, and what follows the object.
-pub(super) fn read<'a>(reader: &mut Reader, text: &'a str) -> Result<(Header, Vec<Cow<'a, str>>, &'a str), JsonError> {
-    let mut columns = Columns::default();
-    let rest = reader.read(text, &mut columns)?;
-    Ok((Header::named(String::new(), columns.names), columns.cells, rest))
+impl Columns {
+    /// The header that an object carries with it, its cells, and what follows the object.
+    pub(super) fn read<'a>(
+        &mut self,
+        reader: &mut Reader,
+        text: &'a str,
+    ) -> Result<(&Header, Vec<Cow<'a, str>>, &'a str), JsonError> {
+        self.keys.clear();
+        let mut cells = Cells { keys: &mut self.keys, cells: Vec::with_capacity(32) };
+        let rest = reader.read(text, &mut cells)?;
+        let mut cells = cells.cells;
+        if self.keys != self.known {
+            self.header = None;
+        }
+        // Fewer names than cells: a key came twice.
+        if self.header.as_ref().is_none_or(|header| header.names.len() != cells.len()) {
+            self.header = Some(header(&self.keys, &mut cells));
+            std::mem::swap(&mut self.keys, &mut self.known);
+        }
+        let header = self.header.as_ref().expect("it was made where there was none");
+        Ok((header, cells, rest))
+    }
+}
+
+/// The header of these keys. A list's second value is no second column, and goes.
+fn header(keys: &Keys, cells: &mut Vec<Cow<'_, str>>) -> Header {
+    let mut names: Vec<String> = Vec::new();
+    let mut kept = Vec::new();
+    for (name, cell) in keys.names().map(str::to_ascii_uppercase).zip(cells.drain(..)) {
+        if !names.contains(&name) {
+            names.push(name);
+            kept.push(cell);
+        }
+    }
+    *cells = kept;
+    Header::named(String::new(), names)
 }

@@ -98,6 +98,10 @@ pub(super) struct Rule {
     pub reason: Option<Box<str>>,
     methods: u8,
     query: Vec<(Box<str>, Condition)>,
+    /// Marks of the parameters that must be there.
+    keys: u64,
+    /// For each parameter that must be one of some values, their marks.
+    values: Vec<u64>,
     status: Vec<i64>,
     success: Vec<i64>,
     failure: Vec<i64>,
@@ -122,6 +126,16 @@ pub(super) fn method(name: &str) -> u8 {
     }
 }
 
+/// One of 64 bits for a parameter and its value: cheap, and the same for the same texts.
+pub(super) fn mark(key: &str, value: &str) -> u64 {
+    let ends = |text: &str| match text.as_bytes() {
+        [] => 0,
+        [first, .., last] => text.len() as u64 | u64::from(*first) << 8 | u64::from(*last) << 16,
+        [only] => 1 | u64::from(*only) << 8,
+    };
+    1 << ((ends(key) ^ ends(value) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
+}
+
 fn value<'q>(pairs: &[(&'q str, &'q str)], key: &str) -> Option<&'q str> {
     pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
 }
@@ -138,6 +152,13 @@ impl Rule {
         // Nobody tried to log in where there is nothing to log in to.
         if self.action.name == "login" && matches!(status, 404 | 405 | 410 | 501) {
             return false;
+        }
+        // Most rules of a path that many share end here: at marks that a request with what they ask for would have.
+        if !self.query.is_empty() {
+            let (keys, values) = request.marks();
+            if self.keys & !keys != 0 || self.values.iter().any(|one_of| one_of & values == 0) {
+                return false;
+            }
         }
         self.query.iter().all(|(key, condition)| {
             let found = value(request.pairs(), key);
@@ -285,7 +306,17 @@ fn rule(raw: &Raw) -> Result<Rule, Mistake> {
             condition(pattern.get_ref()).map_err(|(message, mend)| Mistake(pattern.span().start, message, mend))?;
         query.push((key.as_str().into(), condition));
     }
+    let one = |key: &str, condition: &Condition| match condition {
+        Condition::OneOf(words) => words.iter().fold(0, |marks, word| marks | mark(key, word)),
+        _ => 0,
+    };
+    let must = |(key, condition): &(Box<str>, Condition)| match condition {
+        Condition::OneOf(_) | Condition::Present | Condition::Captured(_) => mark(key, ""),
+        Condition::Absent | Condition::Perhaps(_) => 0,
+    };
     Ok(Rule {
+        keys: query.iter().fold(0, |marks, asked| marks | must(asked)),
+        values: query.iter().map(|(key, condition)| one(key, condition)).filter(|marks| *marks != 0).collect(),
         floating,
         open,
         segments,

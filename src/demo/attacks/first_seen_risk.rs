@@ -1,0 +1,31 @@
+//! A stranger with the right password, when its owner has long gone home: nothing but the surroundings tells.
+
+use crmwatch_detectors::Severity;
+
+use super::{Family, variant};
+use crate::demo::act::{Deed, System};
+use crate::demo::agents;
+use crate::demo::clock::HOUR;
+use crate::demo::label::Incident;
+use crate::demo::people::Standing;
+use crate::demo::scene::{Scene, human};
+
+/// The ways.
+pub const FAMILY: Family = &[variant("at night from far away", stranger)];
+
+fn stranger(scene: &mut Scene<'_>) -> Option<Incident> {
+    let fits = |person: &crate::demo::Person| {
+        human(person) && !person.owl && matches!(person.systems[0], System::M365 | System::Salesforce | System::Portal)
+    };
+    let person = scene.somebody(|person| fits(person) && person.standing == Standing::Active)?;
+    scene.used.insert(person);
+    let (office, system, desk) =
+        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
+    let country = scene.person(person).office().country;
+    let at = scene.hour(office, 1.5, 3.0) + HOUR / 4;
+    let (ip, device) = (scene.far(country), agents::other_than(desk, &mut scene.rng));
+    let mut script = scene.script(person, system, ip, device, at);
+    script.does(Deed::Login, &mut scene.rng, 15.0).looks(12, 800, &mut scene.rng);
+    let rules = &["first-seen-risk", "impossible-travel", "anonymiser-login", "session-hijack", "concurrent-sessions"];
+    Some(Incident::attack("first-seen-risk", rules, Severity::Medium, script.acts).decided_by(0))
+}
