@@ -36,6 +36,9 @@ pub struct Followed {
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
 
+/// A folder, what names in it begin with, and its device.
+type Family = ((PathBuf, String), u64);
+
 /// A file that is open.
 pub(super) struct Open {
     pub(super) follower: Follower,
@@ -118,7 +121,7 @@ pub struct Tailer {
     /// Positions of files that are not open.
     pub(super) known: Known,
     /// Files beside those that are looked for, by folder, beginning of the name, and device, during one search for all of them.
-    pub(super) beside: BTreeMap<((PathBuf, String), u64), Vec<(PathBuf, u64)>>,
+    pub(super) beside: BTreeMap<Family, Vec<(PathBuf, u64)>>,
     /// Those whose files are looked for.
     pub(super) missing: BTreeMap<u64, Absence>,
     /// Closed files that have something to read, by the time they reached.
