@@ -58,6 +58,8 @@ enum Search {
     Found(PathBuf, Input, u64),
     /// A compressor is at work, or what stands there cannot be told yet.
     Wait,
+    /// All there was of it is also in another file that is followed.
+    Covered,
     Nowhere,
 }
 
@@ -135,6 +137,7 @@ impl Tailer {
                     open.unnamed_since = Some(since);
                 }
             }
+            Ok(Search::Covered) => self.finish(Position { finished_at: Some(now), ..position }),
             Ok(search) => {
                 let steady = self.steady;
                 let Some(absence) = self.missing.get_mut(&generation).filter(|_| whole) else { return };
@@ -193,6 +196,8 @@ impl Tailer {
                         shorter.get_or_insert((path, input, offset));
                     }
                     Ok(Search::Nowhere) => {}
+                    Ok(Search::Covered) => search = Search::Covered,
+                    Ok(Search::Wait) if matches!(search, Search::Covered) => {}
                     Ok(Search::Wait) => search = Search::Wait,
                     Ok(found) => return Ok(found),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => vanished = true,
@@ -253,7 +258,12 @@ impl Tailer {
         let Some(offset) = offset else { return Ok(Search::Nowhere) };
         // While the original of a copy is there, the copy is nobody else's.
         if self.original(identity, path, &mut text)?.is_some() {
-            return Ok(if identity == (position.device, position.inode) { Search::Wait } else { Search::Nowhere });
+            return Ok(match identity == (position.device, position.inode) {
+                true => Search::Wait,
+                // A header, as a rule.
+                false if text.ends.length >= position.size && position.size > 0 => Search::Covered,
+                false => Search::Nowhere,
+            });
         }
         Ok(Search::Found(path.to_owned(), text.input, offset))
     }

@@ -92,6 +92,23 @@ fn a_copy_of_lines_behind_a_header_is_read_once_its_original_holds_others_though
 }
 
 #[test]
+fn a_header_that_was_copied_and_truncated_before_it_was_read_is_no_loss() {
+    let mut world = World::new();
+    world.raw("app.log.1", HEADER.as_bytes());
+    world.append("app.log.1", 5);
+    world.raw("app.log", HEADER.as_bytes());
+    world.look();
+    world.copy("app.log", "app.log.2");
+    world.empty("app.log");
+    world.look();
+    world.raw("app.log", HEADER.as_bytes());
+    world.append("app.log", 3);
+    world.settle();
+    without_headers(&mut world);
+    world.exactly_once();
+}
+
+#[test]
 fn a_header_taken_for_the_beginning_of_a_copy_is_a_log_of_its_own_once_it_has_lines_also_when_the_other_is_gone_by_then()
  {
     let mut world = World::new();
