@@ -9,7 +9,7 @@
 //! # How it decides
 //! A session is in use from its first to its last event. Counted are those with an event in the half hour around the new one. At
 //! least one must come from a network that the account does not use and that fewer than three others of the organisation use; the
-//! account must have been seen on three days. Where that session also has a browser or system that none of the others has, it is medium, else low: it adds to
+//! account must have been seen on three days. Where that session also has a browser or system that none of the usual ones has, it is medium, else low: it adds to
 //! other findings. Three sessions are the number of Elastic's rule for Okta, which asks for nothing else and is therefore loud.
 //!
 //! # False positives
@@ -86,7 +86,10 @@ impl Watch for ConcurrentSessions {
         if !others().any(|seat| seat.other_network(strange)) {
             return;
         }
-        let alone = others().all(|seat| seat.other_agent(strange));
+        // Two strangers with one browser are no excuse for each other, whoever came first.
+        let usual = || seats.iter().filter(|seat| seat.strange != Some(true));
+        let unlike = |one: &Seat| usual().count() > 0 && usual().all(|seat| seat.other_agent(one));
+        let alone = seats.iter().any(|seat| seat.strange == Some(true) && unlike(seat));
         out.push(tell(event, if alone { Severity::Medium } else { Severity::Low }, &seats, strange));
     }
 }

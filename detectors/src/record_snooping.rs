@@ -10,7 +10,7 @@
 //! # How it decides
 //! Different records a person opens are counted by day (in UTC). A day is a finding from `records` on when it has at least four times the largest of his
 //! earlier days and more than 199 in 200 days of his peers (role, else everybody); where fewer than 200 days of peers are known, more than five times the
-//! largest. It takes five earlier days. It is low: looking is mostly work, so it adds to other findings; twice that, and it is medium. Different records of
+//! largest. It takes five earlier days. It is low: looking is mostly work, so it adds to other findings; from five times the largest and twice `records` on it is medium. Different records of
 //! `vip_records` are counted apart: from `vips` a day on it is medium. Programs and what happens by script are left to record-enumeration.
 //!
 //! # False positives
@@ -150,7 +150,7 @@ impl Watch for RecordSnooping {
         let severity = if vips >= at.settings.vips {
             Severity::Medium
         } else if known && seen >= at.settings.records && rare {
-            if seen >= 8.0 * largest && seen >= 2.0 * at.settings.records { Severity::Medium } else { Severity::Low }
+            if seen >= 5.0 * largest && seen >= 2.0 * at.settings.records { Severity::Medium } else { Severity::Low }
         } else {
             return;
         };
