@@ -2,6 +2,7 @@
 
 use crmwatch::parse::{self, Options};
 
+use super::lines::{HEADED, of_format};
 use super::long_lines::LONG;
 use super::on_processor;
 
@@ -29,8 +30,13 @@ pub fn measure(names: &[&str]) {
 
 fn cost(format: &str, begin: &str, unit: &str, length: usize) -> f64 {
     let record = format!("{begin}{}", unit.repeat(length / unit.len()));
+    let headed = HEADED.contains(&format).then(|| of_format(format));
+    let heading = headed.as_ref().and_then(|text| text.lines().next());
     let round = || {
         let mut grammar = parse::grammar(format, &Options::default()).expect("a format of the list");
+        if let Some(heading) = heading {
+            grammar.parse(heading, &mut Vec::new());
+        }
         let before = on_processor();
         grammar.framing(record.as_bytes());
         let mut events = Vec::new();

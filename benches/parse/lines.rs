@@ -87,13 +87,20 @@ fn written((name, format, promise, header, line): &(&str, &'static str, Option<f
     }
 }
 
-fn fixture(format: &'static str) -> Load {
+/// Formats whose lines mean nothing without the first one.
+pub const HEADED: [&str; 6] = ["salesforce-elf", "zoho", "vtiger-logins", "jiandaoyun-log", "audit-csv", "iis"];
+
+/// The lines of a format in `tests/formats`.
+pub fn of_format(format: &str) -> String {
     let pattern = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/formats/{format}.*"));
     let path = glob::glob(pattern.to_str().expect("a UTF-8 path")).expect("a pattern").flatten().next();
-    let text = std::fs::read_to_string(path.expect("every format has lines")).expect("readable");
+    std::fs::read_to_string(path.expect("every format has lines")).expect("readable")
+}
+
+fn fixture(format: &'static str) -> Load {
+    let text = of_format(format);
     let mut lines = text.lines().map(str::to_owned);
-    let headed = ["salesforce-elf", "zoho", "vtiger-logins", "jiandaoyun-log", "audit-csv", "iis"].contains(&format);
-    let header = lines.by_ref().take(usize::from(headed)).collect();
+    let header = lines.by_ref().take(usize::from(HEADED.contains(&format))).collect();
     let own: Vec<String> = lines.collect();
     let lines = own.iter().cycle().take(LINES as usize).cloned().collect();
     Load { name: format!("({format})"), format, header, lines, promise: None }

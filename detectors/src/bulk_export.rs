@@ -341,7 +341,7 @@ impl BulkExport {
         let windows = Windows::of(exporter, event.time);
         let groups: Vec<&Group> = exporter.groups.iter().filter_map(|group| self.groups.get(group)).collect();
         let Some(verdict) =
-            judge(exporter, &groups, event, &windows, fresh, is_program, organisation_days, &self.settings)
+            judge(exporter, &groups, event, &windows, (fresh, is_program, organisation_days), &self.settings)
         else {
             return;
         };

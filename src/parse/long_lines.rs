@@ -54,4 +54,21 @@ pub const LONG: &[(&str, &str, &str)] = &[
     ("auto", "2026-03-02T09:14:07Z stdout F ", "a | "),
     ("auto", "", "a | "),
     ("auto", "{\"log\":\"a\",\"stream\":\"std", "\",\"log\":\""),
+    // Behind their headings.
+    ("jiandaoyun-log", "2026-03-02 09:14:07,\"", "\"\""),
+    ("zoho", "\"2026-03-02 09:14:07\",mia,\"", "\"\""),
+    ("vtiger-logins", "mia,203.0.113.7,\"", "\"\""),
+    ("audit-csv", "\"2026-03-02 09:14:07\",\"", "\"\""),
+    ("salesforce-elf", "\"Login\",\"", "\"\""),
+    ("salesforce-elf", "{\"EVENT_TYPE\":\"Login\",\"TIMESTAMP\":\"20260302091407\",\"USER_ID\":\"a\",", "\"a\":1,"),
+    (
+        "m365-audit",
+        "{\"CreationTime\":\"2026-03-02T09:14:07\",\"Operation\":\"a\",\"Parameters\":[",
+        "{\"Name\":\"a\",\"Value\":1},",
+    ),
+    ("m365-audit", "a,\"{\"\"CreationTime\"\":\"\"", "\"\"\"\""),
+    ("nginx", "203.0.113.7 - - [02/Mar/2026:09:14:07 +0000] \"GET /", "\\x22\" 2"),
+    ("nginx", "", "[a] \""),
+    ("apache", "203.0.113.7 - a", "\\\" ["),
+    ("json", "{\"message\":\"", "a=b "),
 ];

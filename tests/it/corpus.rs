@@ -52,6 +52,36 @@ fn lines_of_every_kind_panic_nowhere() {
 }
 
 #[test]
+fn access_lines_of_every_kind_panic_nowhere() {
+    each("web", through::web);
+}
+
+#[test]
+fn applications_logs_of_every_kind_panic_nowhere() {
+    each("applications", through::applications);
+}
+
+#[test]
+fn pairs_of_every_kind_panic_nowhere() {
+    each("pairs", through::pairs);
+}
+
+#[test]
+fn vendors_records_of_every_kind_panic_nowhere() {
+    each("vendors", through::vendors);
+}
+
+#[test]
+fn sheets_of_every_kind_panic_nowhere() {
+    each("sheets", through::sheets);
+}
+
+#[test]
+fn formats_of_an_operator_s_own_of_every_kind_panic_nowhere() {
+    each("own_formats", through::own_formats);
+}
+
+#[test]
 fn json_of_every_kind_panics_nowhere() {
     each("json", through::json);
     floods().iter().for_each(|bytes| through::json(bytes));

@@ -67,7 +67,12 @@ impl Receiving {
             .map(|entry| entry.expect("readable").path())
             .collect();
         files.sort();
-        let text: String = files.iter().map(|path| std::fs::read_to_string(path).expect("text")).collect();
+        // A file gets its name once it is begun.
+        let read = |path: &PathBuf| match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            text => text.expect("text"),
+        };
+        let text: String = files.iter().map(read).collect();
         text.lines().map(|line| line.split_once(' ').expect("a time").1.to_owned()).collect()
     }
 

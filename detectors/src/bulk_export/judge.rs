@@ -124,15 +124,14 @@ pub(super) fn prior<'g>(groups: impl Iterator<Item = &'g Group>) -> Spread {
     groups.fold(NOTHING_KNOWN, |prior, group| group.hours.given(&prior))
 }
 
-/// Whether the entity's windows are worth an alert.
+/// Whether the entity's windows are worth an alert; given what the event has that is new for it, whether a program did it, and how many days of
+/// the organisation are known.
 pub(super) fn judge(
     exporter: &Exporter,
     groups: &[&Group],
     event: &Event,
     windows: &Windows,
-    fresh: f64,
-    is_program: bool,
-    organisation_days: f64,
+    (fresh, is_program, organisation_days): (f64, bool, f64),
     settings: &Settings,
 ) -> Option<Verdict> {
     let (mut hour, mut day) = (windows.hour.amount, windows.day.amount);
