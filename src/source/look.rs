@@ -11,6 +11,7 @@ use crmwatch_detectors::Millis;
 use super::copies::{Until, stamp_of};
 use super::discover::{Entry, Found};
 use super::notice::Notice;
+use super::position::Position;
 use super::tailer::{CLOSED, Identity, Listed, Open, State, Tailer};
 use super::whereabouts::Cause;
 
@@ -277,8 +278,12 @@ impl Tailer {
         }
         gone.sort_unstable();
         for generation in gone {
-            if let Some(position) = self.known.get(generation).cloned() {
-                self.displaced(position, Cause::Unseen, None, None);
+            let Some(position) = self.known.get(generation).cloned() else { continue };
+            self.displaced(position.clone(), Cause::Unseen, None, None);
+            // A spool's files are deleted by this program, once nobody needs them again.
+            let spooled = self.source_of(&position).is_some_and(|source| self.sources[source].source.spooled());
+            if spooled && position.unread().is_none() {
+                self.finish(Position { finished_at: Some(now), ..position });
             }
         }
         self.resolve_all(now, notices);

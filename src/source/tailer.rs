@@ -36,8 +36,8 @@ pub struct Followed {
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
 
-/// A folder, what names in it begin with, and its device.
-type Family = ((PathBuf, String), u64);
+/// Paths with their inodes, by folder and beginning of the name, and device.
+pub(super) type Beside = BTreeMap<((PathBuf, String), u64), Vec<(PathBuf, u64)>>;
 
 /// A file that is open.
 pub(super) struct Open {
@@ -120,8 +120,8 @@ pub struct Tailer {
     pub(super) open: Vec<Open>,
     /// Positions of files that are not open.
     pub(super) known: Known,
-    /// Files beside those that are looked for, by folder, beginning of the name, and device, during one search for all of them.
-    pub(super) beside: BTreeMap<Family, Vec<(PathBuf, u64)>>,
+    /// Files beside those that are looked for, during one search for all of them.
+    pub(super) beside: Beside,
     /// Those whose files are looked for.
     pub(super) missing: BTreeMap<u64, Absence>,
     /// Closed files that have something to read, by the time they reached.
