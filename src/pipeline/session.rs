@@ -137,6 +137,7 @@ pub(super) fn session(lasting: &Lasting<'_>) -> Result<(), SessionError> {
     lasting.health.set_stopped(None);
     lasting.metrics.pipeline_stopped.set(0);
     lasting.health.set_index_writable(true);
+    tracing::info!(batch = last, "reading begins");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("reading")]);
     let either = Either(lasting.stop, &stop_reading);
     let around = Surroundings {

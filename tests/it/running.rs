@@ -71,11 +71,19 @@ impl House {
             .expect("started")
     }
 
-    /// Starts it, and waits until it listens.
-    pub fn start_and_wait(&self) -> Child {
+    /// Starts it, and waits until it listens; it may be reading again what the ledger has and the index has not.
+    pub fn start_to_listen(&self) -> Child {
         let before = self.told().matches("\"listening\"").count();
         let child = self.start();
         self.wait_until("it listens", || self.told().matches("\"listening\"").count() > before);
+        child
+    }
+
+    /// Starts it, and waits until it reads what is new. Told to stop sooner, it leaves what it has to read again to the next start.
+    pub fn start_and_wait(&self) -> Child {
+        let before = self.told().matches("\"reading begins\"").count();
+        let child = self.start_to_listen();
+        self.wait_until("it reads", || self.told().matches("\"reading begins\"").count() > before);
         child
     }
 
