@@ -25,8 +25,6 @@ pub mod brute_force_success;
 pub mod bulk_export;
 pub mod codec;
 pub mod concurrent_sessions;
-#[cfg(test)]
-mod cost;
 pub mod credential_stuffing;
 pub mod detector;
 pub mod distinct;

@@ -195,41 +195,6 @@ fn bytes_read() -> u64 {
     bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_default()
 }
 
-/// Measures; asserts nothing but that lines come. `cargo test --release --lib idle_cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn idle_cost_of_ten_thousand_quiet_files() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for number in 0..10_000 {
-        append(&folder.path().join(format!("app-{number}.log")), &line("2026-03-02T09:14:07Z", number));
-    }
-    let mut tailer = tailer(vec![source("app", folder.path(), "app-*.log")], BTreeMap::new());
-    let started = cpu();
-    assert_eq!(read(&mut tailer, NOW).0.len(), 10_000);
-    println!("first reading: {:?} of CPU", cpu() - started);
-    std::thread::sleep(std::time::Duration::from_millis(30));
-    for round in 1..4 {
-        read(&mut tailer, NOW + round * 10_000);
-    }
-    assert_eq!(tailer.descriptors(), 0);
-    let started = cpu();
-    for round in 0..20 {
-        read(&mut tailer, NOW + 100_000 + round * 1_000);
-    }
-    println!(
-        "20 looks: {:?} of CPU, that is {:.2} % of a core",
-        cpu() - started,
-        (cpu() - started).as_secs_f64() * 5.0
-    );
-}
-
-/// CPU time of this thread.
-fn cpu() -> std::time::Duration {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split(' ').next().and_then(|time| time.parse().ok());
-    std::time::Duration::from_nanos(nanoseconds.unwrap_or_default())
-}
-
 #[test]
 fn a_copy_of_a_file_of_which_nothing_was_read_yet_is_not_read_beside_it_and_its_truncation_is_no_loss() {
     for truncated in [false, true] {
