@@ -2,6 +2,7 @@
 //! a kill. Wrong ones change nothing.
 
 use std::fs;
+use std::process::Child;
 
 use crmwatch::ledger::Ledger;
 use crmwatch_detectors::Severity;
@@ -34,15 +35,21 @@ fn found(house: &House, rule: &str) -> (Vec<u64>, Option<u64>) {
     (lines, decided)
 }
 
-#[test]
-fn rules_are_taken_over_between_batches_and_a_kill_repeats_each_batch_under_its_own() {
+/// A daemon under rules of its own that has read ten lines.
+fn at_work() -> (House, Child) {
     let house = House::new("");
     write_rules(&house, [3, 13, 23]);
     let config = fs::read_to_string(house.config()).expect("read");
     fs::write(house.config(), config + "[rules]\ndirectories = [\"rules\"]\n").expect("written");
     house.append(0..10);
-    let mut child = house.start_and_wait();
+    let child = house.start_and_wait();
     house.wait_for(10);
+    (house, child)
+}
+
+#[test]
+fn rules_are_taken_over_between_batches_and_a_kill_repeats_each_batch_under_its_own() {
+    let (house, mut child) = at_work();
     write_rules(&house, [4, 14, 24]);
     signal(&child, Signal::HUP);
     house.wait_until("the rules are taken over", || house.told().contains("other rules are in force"));
@@ -63,13 +70,7 @@ fn rules_are_taken_over_between_batches_and_a_kill_repeats_each_batch_under_its_
 
 #[test]
 fn wrong_rules_change_nothing_and_are_told_with_file_and_line() {
-    let house = House::new("");
-    write_rules(&house, [3, 13, 23]);
-    let config = fs::read_to_string(house.config()).expect("read");
-    fs::write(house.config(), config + "[rules]\ndirectories = [\"rules\"]\n").expect("written");
-    house.append(0..10);
-    let mut child = house.start_and_wait();
-    house.wait_for(10);
+    let (house, mut child) = at_work();
     fs::write(house.path().join("rules/wrong.yml"), "title: Wrong\ncorrelation:\n  type: event_count\n")
         .expect("written");
     signal(&child, Signal::HUP);
