@@ -303,6 +303,19 @@ impl Detector for BulkExport {
         self.decide(event, &key, fresh, (is_program, organisation_days), out);
     }
 
+    fn settle(&mut self, verdict: &crate::Verdict) {
+        if &*verdict.rule != ID {
+            return;
+        }
+        for subject in &verdict.subjects {
+            if self.exporters.get(subject).is_some_and(Exporter::was_reported) {
+                let exporter = self.exporters.touch(subject, Millis::MIN);
+                let dues = exporter.settle(verdict.from, verdict.to, verdict.harmless);
+                self.due.extend(dues.into_iter().map(|due| (due, Box::from(subject.as_str()))));
+            }
+        }
+    }
+
     fn changes(&mut self) -> Vec<StateChange> {
         let prefixed = |prefix: &str, mut changes: Vec<StateChange>| {
             changes.iter_mut().for_each(|change| change.key.insert_str(0, prefix));
