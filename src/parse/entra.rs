@@ -24,6 +24,8 @@ pub const FORMAT: Format = Format {
             &["\"operationName\"", "\"category\"", "\"tenantId\"", "\"time\"", "SignInLogs\""],
             &["\"UserPrincipalName\"", "\"IPAddress\"", "\"ResultType\""],
             &["\"ActivityDisplayName\"", "\"OperationName\"", "\"TimeGenerated\""],
+            &["\"riskEventType\"", "\"riskState\"", "\"detectedDateTime\""],
+            &["\"RiskEventType\"", "\"RiskState\"", "\"DetectedDateTime\""],
         ];
         if any(marks) { 94 } else { 0 }
     },

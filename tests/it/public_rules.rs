@@ -14,6 +14,7 @@ const LOGS: &[(&str, &str, &[&str])] = &[
         &[
             r#"{"CreationTime":"2026-01-05T08:00:00","Id":"0000000000000000000000000000000000m1","RecordType":1,"Operation":"New-InboxRule","Workload":"Exchange","UserId":"ann@x.example","ClientIP":"203.0.113.7","ResultStatus":"True","Parameters":[{"Name":"ForwardTo","Value":"b@y.example"}]}"#,
             r#"{"CreationTime":"2026-01-05T08:00:00","Id":"0000000000000000000000000000000000m2","RecordType":40,"Operation":"AlertTriggered","Workload":"SecurityComplianceCenter","UserId":"ann@x.example","ResultStatus":"Succeeded","Name":"Activity from an odd place"}"#,
+            r#"{"CreationTime":"2026-01-05T08:00:00","Id":"0000000000000000000000000000000000m3","RecordType":15,"Operation":"UserLoggedIn","Workload":"AzureActiveDirectory","UserId":"ann@x.example","ClientIP":"203.0.113.7","ResultStatus":"Success","ExtendedProperties":[{"Name":"RequestType","Value":"Odd:odd"}]}"#,
         ],
     ),
     (
@@ -22,7 +23,28 @@ const LOGS: &[(&str, &str, &[&str])] = &[
         &[
             r#"{"id":"00000000-0000-0000-0000-0000000000e1","createdDateTime":"2026-01-05T08:00:00Z","userPrincipalName":"bo@x.example","ipAddress":"203.0.113.8","appDisplayName":"Portal","authenticationRequirement":"multiFactorAuthentication","status":{"errorCode":500121,"failureReason":"Authentication failed.","additionalDetails":"MFA denied; user declined"}}"#,
             r#"{"id":"Directory_1","activityDateTime":"2026-01-05T08:00:00Z","activityDisplayName":"Add member to role","category":"RoleManagement","result":"success","initiatedBy":{"user":{"userPrincipalName":"cy@x.example"}},"targetResources":[]}"#,
+            r#"{"time":"2026-01-05T08:00:00Z","resourceId":"/tenants/t/providers/Microsoft.aadiam","operationName":"Update policy","operationVersion":"1.0","category":"AuditLogs","tenantId":"t","correlationId":"c","properties":{"id":"Directory_2","activityDateTime":"2026-01-05T08:00:00Z","activityDisplayName":"Update policy","category":"Policy","result":"success","loggedByService":"Core Directory","initiatedBy":{"user":{"userPrincipalName":"cy@x.example"}},"targetResources":[]}}"#,
+            r#"{"TimeGenerated":"2026-01-05T08:00:00Z","Id":"Directory_3","OperationName":"Consent to application","ActivityDisplayName":"Consent to application","Category":"ApplicationManagement","Result":"success","CorrelationId":"c","InitiatedBy":"{\"user\":{\"userPrincipalName\":\"cy@x.example\"}}","TargetResources":"[{\"displayName\":\"App\",\"modifiedProperties\":[{\"displayName\":\"ConsentContext.IsAdminConsent\",\"newValue\":\"\\\"False\\\"\"}]}]"}"#,
         ],
+    ),
+    (
+        "risk.jsonl",
+        "auto",
+        &[
+            r#"{"id":"r1","riskEventType":"oddTravel","riskState":"atRisk","riskLevel":"medium","activity":"signin","ipAddress":"203.0.113.8","detectedDateTime":"2026-01-05T08:00:00Z","activityDateTime":"2026-01-05T08:00:00Z","userPrincipalName":"bo@x.example"}"#,
+        ],
+    ),
+    (
+        "cloud-logging.jsonl",
+        "auto",
+        &[
+            r#"{"insertId":"i1","timestamp":"2026-01-05T08:00:00.1Z","severity":"NOTICE","logName":"organizations/1/logs/cloudaudit.googleapis.com%2Factivity","protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","authenticationInfo":{"principalEmail":"ed@x.example"},"serviceName":"admin.googleapis.com","metadata":{"event":[{"eventName":"CHANGE_MAIL_SETTING","eventType":"EMAIL_SETTINGS","parameter":[{"name":"SETTING_NAME","value":"Forward Anywhere"}]}]}}}"#,
+        ],
+    ),
+    (
+        "error.log",
+        "apache-error",
+        &["[Mon Jan 05 08:00:00.123456 2026] [core:notice] [pid 12:tid 34] AH00000: child pid 47 gave up oddly"],
     ),
     (
         "okta.jsonl",
@@ -84,6 +106,24 @@ const RULES: &[(&str, &str, &str)] = &[
         "product: gcp, service: google_workspace.admin",
         "eventService: admin.googleapis.com, eventName: CHANGE_APPLICATION_SETTING, setting_name|startswith: Sharing",
     ),
+    ("request-type", "product: m365, service: audit", "Operation: UserLoggedIn, RequestType: 'Odd:odd'"),
+    (
+        "policy-in-an-envelope",
+        "product: azure, service: auditlogs",
+        "Category: Policy, LoggedByService: Core Directory, OperationName: Update policy, properties.result: success",
+    ),
+    (
+        "consent-in-text",
+        "product: azure, service: auditlogs",
+        "properties.message: Consent to application, ConsentContext.IsAdminConsent: 'false', properties.targetResources|contains: App",
+    ),
+    ("risk", "product: azure, service: riskdetection", "riskEventType: oddTravel"),
+    (
+        "mail-setting-in-cloud-logging",
+        "product: gcp, service: google_workspace.admin",
+        "eventService: admin.googleapis.com, eventName: CHANGE_MAIL_SETTING, setting_name|contains: Anywhere",
+    ),
+    ("apache-error", "service: apache", "event.original|contains: gave up oddly"),
     ("traversal", "category: webserver", "cs-method: GET, cs-uri-query|contains: '..%252f..%252fetc', sc-status: 200"),
     (
         "odd-tool",

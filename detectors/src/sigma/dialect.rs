@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use rsigma_eval::EventValue;
-use rsigma_parser::{Detection, LogSource, SigmaString, SigmaValue};
+use rsigma_parser::{Detection, LogSource, Modifier, SigmaString, SigmaValue};
 
 use super::event::{named, ours, value};
 use super::record::Record;
@@ -41,20 +41,25 @@ const M365_NAMES: Names = &[
     ("userid", &["$UserId", "user.name"]),
     ("clientip", &["$ClientIP", "source.ip"]),
     ("workload", &["$Workload", "event.provider"]),
+    // The command with all its words; the record as older collectors gave it, and its parameters as they wrote them out.
+    ("payload", &["$Payload", "event.original"]),
+    ("eventdata", &["$eventData", "@parameters"]),
 ];
 
 const AZURE_NAMES: Names = &[
     ("resulttype", &["$ResultType", "$status.errorCode", "$properties.status.errorCode", "event.reason"]),
     ("resultdescription", &["$ResultDescription", "$status.failureReason", "$properties.status.failureReason"]),
     ("status", &["@status"]),
-    (
-        "properties.message",
-        &["$properties.message", "$activityDisplayName", "$properties.activityDisplayName", "$OperationName"],
-    ),
-    ("operationname", &["$OperationName", "$activityDisplayName", "$properties.activityDisplayName"]),
-    ("operation", &["$Operation", "$OperationName", "$activityDisplayName", "$properties.activityDisplayName"]),
-    ("activitydisplayname", &["$activityDisplayName", "$properties.activityDisplayName", "$OperationName"]),
-    ("activitytype", &["$ActivityType", "$activityDisplayName", "$properties.activityDisplayName", "$OperationName"]),
+    ("properties.message", &["$properties.message", "@message"]),
+    ("operationname", &["@operation"]),
+    ("operation", &["$Operation", "@operation"]),
+    ("activitydisplayname", &["@operation"]),
+    ("activitytype", &["$ActivityType", "@operation"]),
+    ("operationtype", &["$operationType", "$properties.operationType", "$AADOperationType"]),
+    ("failure_status_reason", &["@reason"]),
+    ("authentication_result", &["event.outcome"]),
+    ("mfanotificationoutcome", &["@status"]),
+    ("accountupn", &["$UserPrincipalName", "$properties.userPrincipalName", "user.name"]),
     ("username", &["$UserPrincipalName", "$properties.userPrincipalName", "user.name"]),
     ("initiatedby", &["$initiatedBy", "$properties.initiatedBy", "user.name"]),
     ("ipaddress", &["$ipAddress", "$properties.ipAddress", "$callerIpAddress", "source.ip"]),
@@ -63,13 +68,14 @@ const AZURE_NAMES: Names = &[
     ("clientapp", &["$clientAppUsed", "$properties.clientAppUsed"]),
     ("app", &["$appDisplayName", "$properties.appDisplayName"]),
     ("applicationid", &["$appId", "$properties.appId"]),
-    ("category", &["$category", "$properties.category"]),
+    // That of the record; the envelope's says only which log it is.
+    ("category", &["$properties.category", "$category"]),
     ("networklocationdetails", &["$networkLocationDetails", "$properties.networkLocationDetails"]),
     ("devicedetail.trusttype", &["$deviceDetail.trustType", "$properties.deviceDetail.trustType"]),
 ];
 
 const WORKSPACE_NAMES: Names = &[
-    ("eventservice", &["@service"]),
+    ("eventservice", &["$protoPayload.serviceName", "@service"]),
     ("protopayload.servicename", &["$protoPayload.serviceName", "@service"]),
     ("eventname", &["$protoPayload.metadata.event.eventName", "event.code"]),
     ("protopayload.metadata.event.eventname", &["$protoPayload.metadata.event.eventName", "event.code"]),
@@ -95,6 +101,9 @@ const WEB_NAMES: Names = &[
     // Most public rules look for paths here: they were written for logs that keep path and query in one.
     ("cs-uri-query", &["@target"]),
     ("c-uri-query", &["@target"]),
+    ("uri-query", &["@target"]),
+    ("uri-path", &["url.path"]),
+    ("uri", &["url.original"]),
     ("cs-user-agent", &["user_agent.original", "@absent"]),
     ("cs-useragent", &["user_agent.original", "@absent"]),
     ("cs(user-agent)", &["user_agent.original", "@absent"]),
@@ -131,6 +140,11 @@ impl Dialect {
     pub fn of(source: &LogSource) -> Option<Dialect> {
         let word = |part: &Option<String>| part.as_deref().unwrap_or_default().to_ascii_lowercase();
         let (product, service, category) = (word(&source.product), word(&source.service), word(&source.category));
+        // Some name the product as their service only.
+        let product = match service.as_str() {
+            "apache" | "nginx" | "iis" | "okta" | "m365" if product.is_empty() => service.clone(),
+            _ => product,
+        };
         match product.as_str() {
             "m365" | "o365" | "microsoft365" => Some(M365),
             "azure" => Some(Azure),
@@ -179,14 +193,23 @@ impl Dialect {
         }
     }
 
-    /// Makes a rule's values those this dialect gives: `null` is nothing where a log writes a dash for nothing.
+    /// Makes a rule's values those this dialect gives: `null` is nothing where a log writes a dash for nothing, and a program's name is also
+    /// read as IIS writes it, with a plus for each blank, which our parser takes back.
     pub fn adapt(self, detection: &mut Detection) {
+        let agent = |field: &Option<String>| {
+            field.as_deref().unwrap_or_default().to_ascii_lowercase().replace('_', "-").contains("agent")
+        };
         let absent = |name: &Option<String>| {
             let name = name.as_deref().unwrap_or_default().to_ascii_lowercase().replace('_', "-");
             self == Web && WEB_NAMES.iter().any(|(known, places)| *known == name && places.contains(&"@absent"))
         };
         match detection {
             Detection::AllOf(items) => {
+                for item in items.iter_mut().filter(|item| self == Web && agent(&item.field.name)) {
+                    let all = item.field.modifiers.iter().any(|one| matches!(one, Modifier::All | Modifier::Re));
+                    let blanks: Vec<_> = item.values.iter().filter(|_| !all).filter_map(without_pluses).collect();
+                    item.values.extend(blanks);
+                }
                 for item in items.iter_mut().filter(|item| absent(&item.field.name)) {
                     for value in item.values.iter_mut().filter(|value| matches!(value, SigmaValue::Null)) {
                         *value = SigmaValue::String(SigmaString::new(""));
@@ -223,12 +246,24 @@ impl Dialect {
         if self == Web {
             return event.named(name).map(value);
         }
-        let path = name.strip_prefix("o365.audit.").unwrap_or(name);
+        let bare = |prefix: &str| name.strip_prefix(prefix).unwrap_or(name);
+        let path = match self {
+            M365 => bare("o365.audit."),
+            Okta => bare("okta."),
+            // Graph and Log Analytics have no envelope.
+            Azure => bare("properties."),
+            Workspace | Web => name,
+        };
         record
             .get(path)
             .or_else(|| (self == Azure).then(|| record.get(&format!("properties.{path}"))).flatten())
             .or_else(|| event.others().find(|(other, _)| other.eq_ignore_ascii_case(path)).map(|(_, kept)| value(kept)))
             .or_else(|| (self == Workspace).then(|| parameter(path, event)).flatten())
+            .or_else(|| match self {
+                M365 | Azure => record.pair(path).or_else(|| record.pair(path.split_once('.')?.1)),
+                Workspace => record.pair(path.rsplit('.').next()?),
+                Okta | Web => None,
+            })
     }
 
     fn at<'v>(self, place: &str, name: &str, event: &'v Event, record: &'v Record<'_>) -> Option<EventValue<'v>> {
@@ -241,7 +276,28 @@ impl Dialect {
                 let dataset = event.text(Field::EventDataset)?;
                 text(Cow::Owned(format!("{}.googleapis.com", dataset.strip_prefix("google_workspace.")?)))
             }
-            "@parameter" => parameter(name, event),
+            "@parameter" => parameter(name, event).or_else(|| record.pair(name.rsplit('.').next()?)),
+            "@parameters" => {
+                let all = record.get("Parameters")?.as_str()?.replace("\",\"", "\", \"").replace("\":\"", "\": \"");
+                text(Cow::Owned(all))
+            }
+            "@operation" => operation(record).map(EventValue::Array),
+            "@message" => {
+                let mut all = operation(record).unwrap_or_default();
+                let protocol = ["authenticationProtocol", "properties.authenticationProtocol"];
+                let protocol = protocol.iter().find_map(|path| record.get(path));
+                if let Some(protocol) = protocol.as_ref().and_then(EventValue::as_str).filter(|word| word != "none") {
+                    all.push(EventValue::Str(Cow::Owned(spoken(&protocol))));
+                    all.push(EventValue::Str(Cow::Owned(protocol.into_owned())));
+                }
+                (!all.is_empty()).then_some(EventValue::Array(all))
+            }
+            "@reason" => {
+                let said = ["resultReason", "properties.resultReason", "ResultDescription"];
+                let mut all: Vec<_> = said.iter().filter_map(|path| record.get(path)).collect();
+                all.extend(record.pair("MethodExecutionResult."));
+                (!all.is_empty()).then_some(EventValue::Array(all))
+            }
             // Logs write a dash for what was not sent; rules look for that, for nothing, or for null.
             "@absent" => {
                 Some(EventValue::Array(vec![EventValue::Str(Cow::Borrowed("-")), EventValue::Str(Cow::Borrowed(""))]))
@@ -265,6 +321,34 @@ impl Dialect {
             own => ours(event, own).or_else(|| named(event, own).map(EventValue::Str)),
         }
     }
+}
+
+/// What was done in Entra ID. Some names end in a blank there, and those of the unified audit log, which rules take for these, in a dot.
+fn operation<'v>(record: &'v Record<'_>) -> Option<Vec<EventValue<'v>>> {
+    let places = ["OperationName", "activityDisplayName", "properties.activityDisplayName"];
+    let found = places.iter().find_map(|place| record.get(place))?;
+    let name = found.as_str()?.trim_end().to_owned();
+    let dotted = format!("{name}.");
+    Some(vec![EventValue::Str(Cow::Owned(name)), EventValue::Str(Cow::Owned(dotted))])
+}
+
+/// `deviceCode` as the portal says it: device code.
+fn spoken(word: &str) -> String {
+    let mut out = String::with_capacity(word.len() + 1);
+    for letter in word.chars() {
+        if letter.is_ascii_uppercase() {
+            out.push(' ');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
+/// A value with pluses for blanks, with blanks.
+fn without_pluses(value: &SigmaValue) -> Option<SigmaValue> {
+    let SigmaValue::String(text) = value else { return None };
+    let plain = text.original.contains('+') && !text.original.contains(' ');
+    plain.then(|| SigmaValue::String(SigmaString::new(&text.original.replace('+', " "))))
 }
 
 /// A parameter of an activity, by its last name; what the parser knew has a field of ours.

@@ -136,6 +136,17 @@ fn google_workspace_from_the_reports_api_and_from_cloud_logging() {
     );
     let rule = "  s: {protoPayload.serviceName: login.googleapis.com, protoPayload.metadata.event.eventName: [suspicious_login]}\n  condition: s";
     assert!(found("product: gcp, service: google_workspace.login", rule, &cloud));
+    let cloud = event(
+        r#"{"protoPayload":{"serviceName":"admin.googleapis.com","metadata":{"event":[{"eventName":"CHANGE_APPLICATION_SETTING","parameter":[{"name":"SETTING_NAME","value":"ContextAwareAccess.x"},{"name":"visibility","value":"people_with_link"},{"name":"on","boolValue":false}]}]}}}"#,
+        &[],
+    );
+    for rule in [
+        "eventService: admin.googleapis.com, eventName: CHANGE_APPLICATION_SETTING, setting_name|startswith: ContextAware",
+        "protoPayload.metadata.event.visibility: [people_with_link]",
+        "on: 'false'",
+    ] {
+        assert!(found(source, &format!("  s: {{{rule}}}\n  condition: s"), &cloud), "{rule}");
+    }
 }
 
 #[test]
@@ -167,6 +178,91 @@ fn web_servers_and_proxies() {
         }
         assert!(!found(source, "  s: {cs-uri-query|contains: passwd}\n  condition: s", &event));
     }
+}
+
+#[test]
+fn what_a_list_gives_by_its_name_is_a_field() {
+    let login = event(
+        r#"{"Operation":"UserLoggedIn","Workload":"AzureActiveDirectory","ResultStatus":"Success","ExtendedProperties":[{"Name":"UserAgent","Value":"odd"},{"Name":"RequestType","Value":"Login:login"}],"Parameters":"-Name x -Export"}"#,
+        &[(Field::EventDataset, "m365.signin")],
+    );
+    let audit = "product: m365, service: audit";
+    assert!(found(audit, "  s: {RequestType: 'login:login', UserAgent: odd}\n  condition: s", &login));
+    assert!(found(audit, "  s: {Payload|contains|all: [-export, UserLoggedIn]}\n  condition: s", &login));
+    assert!(!found(audit, "  s: {RequestType: odd}\n  condition: s", &login));
+    let policy = event(
+        r#"{"Operation":"Set-AntiPhishPolicy","Parameters":[{"Name":"Enabled","Value":"False"}]}"#,
+        &[(Field::EventDataset, "m365.exchange")],
+    );
+    assert!(found(audit, "  s: {eventData|contains: 'Enabled\", \"Value\": \"False'}\n  condition: s", &policy));
+
+    let graph = r#"{"activityDateTime":"2026-01-05T08:00:00Z","activityDisplayName":"Consent to application ","category":"ApplicationManagement","result":"failure","operationType":"Assign","targetResources":[{"displayName":"App","modifiedProperties":[{"displayName":"ConsentContext.IsAdminConsent","oldValue":null,"newValue":"\"False\""},{"displayName":"MethodExecutionResult.","newValue":"\"Blocked.ForRisk\""}]}],"additionalDetails":[{"key":"AdditionalInfo","value":"by device id"}]}"#;
+    let diagnostic =
+        format!(r#"{{"category":"AuditLogs","operationName":"Consent to application","properties":{graph}}}"#);
+    let rows = graph.replace("activityDisplayName", "OperationName").replace("operationType", "AADOperationType");
+    let mut text: serde_json::Value = serde_json::from_str(&rows).expect("an object");
+    for key in ["targetResources", "additionalDetails"] {
+        text[key] = text[key].to_string().into();
+    }
+    for raw in [graph, &diagnostic, &rows, &text.to_string()] {
+        let event = event(raw, &[(Field::EventDataset, "entra.audit")]);
+        for rule in [
+            "ConsentContext.IsAdminConsent: 'false'",
+            "additionalDetails.additionalInfo|contains: device id",
+            "failure_status_reason: blocked.forrisk",
+            "TargetResources.modifiedProperties|contains: IsAdminConsent",
+            "TargetResources.modifiedProperties.newValue|contains: ForRisk",
+            "properties.targetResources|contains: ConsentContext",
+            "properties.result: failure",
+            "Category: ApplicationManagement",
+            "OperationName: Consent to application",
+            "properties.message: Consent to application",
+            "OperationName: Consent to application.",
+            "OperationType: assign",
+        ] {
+            let rule = format!("  s: {{{rule}}}\n  condition: s");
+            assert!(found("product: azure, service: auditlogs", &rule, &event), "{rule}: {raw}");
+        }
+        let other = "  s: {ConsentContext.IsAdminConsent: 'true'}\n  condition: s";
+        assert!(!found("product: azure, service: auditlogs", other, &event), "{raw}");
+    }
+}
+
+#[test]
+fn how_somebody_signed_in() {
+    let raw = r#"{"createdDateTime":"2026-01-05T08:00:00Z","userPrincipalName":"a@x.example","authenticationProtocol":"deviceCode","networkLocationDetails":[],"status":{"errorCode":0}}"#;
+    let event = event(raw, &[(Field::EventDataset, "entra.signin"), (Field::EventOutcome, "success")]);
+    for rule in [
+        "properties.message: Device Code",
+        "properties.authenticationProtocol: [deviceCode]",
+        "NetworkLocationDetails: '[]'",
+        "authentication_result: success, resulttype: 0, AccountUPN: a@x.example",
+    ] {
+        let rule = format!("  s: {{{rule}}}\n  condition: s");
+        assert!(found("product: azure, service: signinlogs", &rule, &event), "{rule}");
+    }
+    assert!(!found("product: azure, service: signinlogs", "  s: {properties.message: ROPC}\n  condition: s", &event));
+}
+
+#[test]
+fn a_product_named_as_the_service_is_that_product() {
+    let error = event("[core:notice] worker gave up", &[(Field::LogLevel, "notice")]);
+    let login = event("[auth] worker gave up", &[(Field::EventDataset, "odoo.login")]);
+    for service in ["apache", "nginx"] {
+        assert!(found(&format!("service: {service}"), "  k: [gave up]\n  condition: k", &error));
+        assert!(!found(&format!("service: {service}"), "  k: [gave up]\n  condition: k", &login));
+    }
+    let okta = event(r#"{"published":"x","eventType":"zone.delete"}"#, &[]);
+    assert!(found("service: okta", "  s: {okta.eventType: zone.delete}\n  condition: s", &okta));
+}
+
+#[test]
+fn a_program_s_name_with_pluses_is_that_with_blanks() {
+    let event = event("x", &[(Field::EventCategory, "web"), (Field::UserAgent, "Odd/1.0 (like Other)")]);
+    let source = "category: webserver";
+    assert!(found(source, "  s: {cs-user-agent: 'odd/1.0+(like+other)'}\n  condition: s", &event));
+    assert!(found(source, "  s: {cs-user-agent|contains: '(like+'}\n  condition: s", &event));
+    assert!(!found(source, "  s: {cs-user-agent: 'odd/1.0+(like+another)'}\n  condition: s", &event));
 }
 
 #[test]

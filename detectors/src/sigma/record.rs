@@ -11,6 +11,8 @@ use serde_json::Value;
 const LONGEST: usize = 1 << 20;
 /// Values of one path; lists in lists have no more.
 const MOST: usize = 256;
+/// Lists within lists that are looked through for a name.
+const DEEPEST: u8 = 8;
 
 /// The record of one event.
 pub struct Record<'e> {
@@ -29,16 +31,59 @@ impl<'e> Record<'e> {
         self.raw
     }
 
+    /// The value of an entry that a list gives by its name: `{"Name": name, "Value": …}`, `{"key": name, "value": …}`, or a changed
+    /// property's `{"displayName": name, "newValue": …}`. Entra ID puts the latter in quotes, which are taken off. Of several all.
+    pub fn pair(&self, name: &str) -> Option<EventValue<'_>> {
+        let root = self.read.get_or_init(|| read(self.raw)).as_ref()?;
+        let mut found = Vec::new();
+        paired(root, name, DEEPEST, &mut found);
+        several(found)
+    }
+
     /// The value of a dotted path, keys compared without case; of several in lists all.
     pub fn get(&self, path: &str) -> Option<EventValue<'_>> {
         let root = self.read.get_or_init(|| read(self.raw)).as_ref()?;
         let mut found = Vec::new();
         follow(root, path, &mut found);
-        match found.len() {
-            0 => None,
-            1 => found.pop(),
-            _ => Some(EventValue::Array(found)),
+        several(found)
+    }
+}
+
+fn several(mut found: Vec<EventValue<'_>>) -> Option<EventValue<'_>> {
+    match found.len() {
+        0 => None,
+        1 => found.pop(),
+        _ => Some(EventValue::Array(found)),
+    }
+}
+
+fn paired<'v>(value: &'v Value, name: &str, deep: u8, found: &mut Vec<EventValue<'v>>) {
+    let Some(deep) = deep.checked_sub(1) else { return };
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| paired(item, name, deep, found)),
+        Value::Object(keys) => {
+            let of =
+                |words: &[&str]| keys.iter().find(|(key, _)| words.iter().any(|word| key.eq_ignore_ascii_case(word)));
+            let named = of(&["name", "key", "displayName"]).and_then(|(_, said)| said.as_str());
+            if named.is_some_and(|said| said.eq_ignore_ascii_case(name)) {
+                match of(&["value", "newValue", "boolValue", "intValue", "multiStrValue"]) {
+                    Some((_, Value::Array(items))) => list(items, found),
+                    Some((_, kept)) if found.len() < MOST => found.push(unquoted(kept)),
+                    _ => {}
+                }
+            }
+            keys.values().filter(|inner| inner.is_array() || inner.is_object()).for_each(|inner| {
+                paired(inner, name, deep, found);
+            });
         }
+        _ => {}
+    }
+}
+
+fn unquoted(value: &Value) -> EventValue<'_> {
+    match value.as_str().map(serde_json::from_str::<String>) {
+        Some(Ok(inner)) => EventValue::Str(Cow::Owned(inner)),
+        _ => leaf(value),
     }
 }
 
@@ -53,7 +98,25 @@ fn read(raw: &str) -> Option<Value> {
         // A cell of a CSV file doubles its quotes.
         _ => serde_json::from_str(&raw[start..=raw.rfind('}')?].replace("\"\"", "\"")).ok()?,
     };
-    Some(unwrapped(root, 3))
+    let mut root = unwrapped(root, 3);
+    opened(&mut root);
+    Some(root)
+}
+
+/// Log Analytics' answers and exports give an object or a list as its text.
+fn opened(root: &mut Value) {
+    let Value::Object(keys) = root else { return };
+    for (key, value) in keys {
+        match value {
+            Value::String(text) if text.starts_with(['{', '[']) => {
+                if let Ok(inner) = serde_json::from_str(text) {
+                    *value = inner;
+                }
+            }
+            Value::Object(_) if key == "properties" => opened(value),
+            _ => {}
+        }
+    }
 }
 
 /// What a log shipper has put around the record is taken off.
@@ -100,9 +163,9 @@ fn follow<'v>(value: &'v Value, path: &str, found: &mut Vec<EventValue<'v>>) {
     }
 }
 
-/// A list asked for by its own name: each plain item, and a list of objects as the text it is.
+/// A list asked for by its own name: each plain item; an empty list, and one of objects, as the text it is.
 fn list<'v>(items: &'v [Value], found: &mut Vec<EventValue<'v>>) {
-    if items.iter().any(Value::is_object) {
+    if items.is_empty() || items.iter().any(Value::is_object) {
         found.push(EventValue::Str(Cow::Owned(serde_json::to_string(items).unwrap_or_default())));
         return;
     }
@@ -151,6 +214,8 @@ mod tests {
             assert_eq!(text(raw, "target").as_deref(), Some(r#"[{"id":"1"},{"id":"2"}]"#));
             assert_eq!(text(raw, "actor.name"), None);
         }
+        assert_eq!(text(r#"{"a":"[{\"b\":1}]","c":[]}"#, "a.b").as_deref(), Some("1"));
+        assert_eq!(text(r#"{"a":"[{\"b\":1}]","c":[]}"#, "c").as_deref(), Some("[]"));
         assert_eq!(text("no record", "a"), None);
         assert_eq!(text("{broken", "a"), None);
     }

@@ -100,6 +100,8 @@ const TIME: Keys = &[
     "performed_at",
     "start_time",
     "asctime",
+    // Okta's.
+    "published",
     "@t",
     // MongoDB's way of writing a date.
     "timestamp.$date",
@@ -159,6 +161,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "user.username",
             "actor.name",
             "actor.login",
+            "actor.alternate_id",
             "usr.name",
             "usr.login",
             "performed_by",
@@ -186,6 +189,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "source.address",
             "client.ip",
             "client.address",
+            "client.ip_address",
             "network.client.ip",
             "net.peer.ip",
             "http.client_ip",
