@@ -175,6 +175,8 @@ const SUCCESS: &[&str] = &[
     "allow",
     "granted",
     "accepted",
+    "accept",
+    "permitted",
     "complete",
     "completed",
     "成功",
@@ -189,6 +191,9 @@ const FAILURE: &[&str] = &[
     "denied",
     "deny",
     "rejected",
+    "reject",
+    "refused",
+    "dropped",
     "invalid",
     "blocked",
     "block",
@@ -326,6 +331,9 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
 /// The outcome that is part of an action's word (`login_failed`, `UserLoginFailed`).
 pub fn outcome_in(word: &str) -> Option<&'static str> {
     let mut buffer = [0; 32];
+    // Of `google.login.LoginService.loginFailure` the last name counts.
+    let last = || word.rsplit(['.', '/']).next().unwrap_or_default();
+    let word = if word.len() > buffer.len() { last() } else { word };
     let word = squeezed(word, &mut buffer)?;
     match word {
         word if word.starts_with("failed") || word.ends_with("failed") || word.ends_with("failure") => Some("failure"),

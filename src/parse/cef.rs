@@ -82,6 +82,12 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 fn known(key: &str) -> Option<&'static str> {
     Some(match key {
         "src" | "c6a2" | "sourceAddress" => "source.ip",
+        "destinationAddress" => "destination.ip",
+        "sourcePort" => "source.port",
+        "sourceUserId" => "user.id",
+        "destinationUserId" => "user.target.id",
+        "requestUrl" => "url.original",
+        "eventOutcome" => "event.outcome",
         "spt" => "source.port",
         "dst" => "destination.ip",
         "dpt" => "destination.port",
@@ -227,11 +233,11 @@ impl<'l> Said<'l> {
     fn place(&mut self, key: &str) -> Option<&mut Option<&'l str>> {
         Some(match key {
             "dtz" => &mut self.zone,
-            "suser" => &mut self.actor,
-            "duser" => &mut self.target,
-            "act" => &mut self.act,
-            "cat" => &mut self.category,
-            "rt" => &mut self.received,
+            "suser" | "sourceUserName" => &mut self.actor,
+            "duser" | "destinationUserName" => &mut self.target,
+            "act" | "deviceAction" => &mut self.act,
+            "cat" | "deviceEventCategory" => &mut self.category,
+            "rt" | "deviceReceiptTime" => &mut self.received,
             "start" => &mut self.start,
             "end" => &mut self.end,
             "deviceCustomDate1" => &mut self.custom,
@@ -256,7 +262,7 @@ fn named_time(found: &[(&str, &str)], zone: Tz) -> Option<Millis> {
             && key.is_char_boundary(key.len() - end.len())
             && key[key.len() - end.len()..].eq_ignore_ascii_case(end)
     };
-    ["utcTime", "eventTime", "startTime", "timestamp", "endTime"]
+    ["receiptTime", "utcTime", "eventTime", "startTime", "timestamp", "endTime"]
         .iter()
         .find_map(|end| found.iter().filter(|(key, _)| named(key, end)).find_map(|(_, value)| moment(value, zone)))
 }
@@ -301,7 +307,7 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
                 && name.len() >= 2
                 && !matches!(name, "AM" | "PM") =>
         {
-            (before, named_zone(name).unwrap_or(zone))
+            (before, spoken_time::named_zone(name).unwrap_or(zone))
         }
         _ => (text, zone),
     };
@@ -310,23 +316,6 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
         _ => (text, 0),
     };
     spoken_time::moment(whole, zone).map(|time| time + millis)
-}
-
-/// The zone an abbreviation stands for, where it is not ambiguous.
-fn named_zone(name: &str) -> Option<Tz> {
-    Some(match name {
-        "UTC" | "GMT" | "Z" => Tz::UTC,
-        "CET" | "CEST" => Tz::Europe__Berlin,
-        "WET" | "WEST" => Tz::Europe__Lisbon,
-        "EET" | "EEST" => Tz::Europe__Helsinki,
-        "EST" | "EDT" => Tz::America__New_York,
-        "CDT" => Tz::America__Chicago,
-        "MST" | "MDT" => Tz::America__Denver,
-        "PST" | "PDT" => Tz::America__Los_Angeles,
-        "JST" => Tz::Asia__Tokyo,
-        "HKT" => Tz::Asia__Hong_Kong,
-        name => name.parse().ok()?,
-    })
 }
 
 fn grade(severity: &str) -> Option<i64> {

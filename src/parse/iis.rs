@@ -410,6 +410,10 @@ fn finish(event: &mut Event, sub: Option<i64>, win32: Option<i64>) {
         actions::set(event, "login");
         event.set(Field::EventOutcome, "failure");
     }
+    // FTP's: a name is said first, the password decides.
+    if event.text(Field::HttpMethod) == Some("PASS") && matches!(status, Some(230 | 530)) {
+        actions::set(event, "login");
+    }
 }
 
 /// The cells of a native row; nothing where it is none.

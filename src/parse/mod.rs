@@ -18,6 +18,7 @@ pub mod explain;
 mod google_workspace;
 mod haproxy;
 mod haproxy_object;
+mod host_login;
 #[cfg(test)]
 mod hostile;
 mod hubspot;
@@ -52,6 +53,8 @@ mod traefik;
 #[cfg(test)]
 mod trial;
 mod twenty;
+#[cfg(test)]
+mod variants_tests;
 mod vendor;
 mod vtiger;
 pub mod web;

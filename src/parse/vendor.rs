@@ -131,6 +131,13 @@ impl<'a> Fields<'a> {
         self.find(path).map(|entry| entry.value.trim())
     }
 
+    /// Every value of that path, of a list.
+    pub(super) fn all(&self, path: &str) -> Vec<&str> {
+        let same = |entry: &&Entry<'a>| self.path(entry).eq_ignore_ascii_case(path);
+        let told = self.entries.iter().filter(same).inspect(|entry| entry.used.set(true));
+        told.map(|entry| entry.value.trim()).collect()
+    }
+
     /// The first of these that says something.
     pub(super) fn first(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().find_map(|path| self.get(path))

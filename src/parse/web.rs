@@ -41,6 +41,8 @@ struct Request<'r> {
     longer: bool,
     method: u8,
     status: i64,
+    /// Whether the server says who asks.
+    named: bool,
     query: &'r str,
     pairs: OnceCell<([Pair<'r>; MAX_PAIRS], usize)>,
     /// Marks of the parameters that are there, and of them with their values.
@@ -124,6 +126,7 @@ impl Tables {
             longer: rest.iter().any(|byte| *byte != b'/'),
             method: table::method(event.text(Field::HttpMethod).unwrap_or_default()),
             status: event.integer(Field::HttpStatus).unwrap_or(0),
+            named: event.has(Field::UserName),
             query: event.text(Field::UrlQuery).unwrap_or_default(),
             pairs: OnceCell::new(),
             marks: OnceCell::new(),
