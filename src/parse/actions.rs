@@ -217,8 +217,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The canonical action of that name.
 pub fn named(name: &str) -> Option<&'static Action> {
-    ACTIONS.iter().find(|action| action.name == name)
+    NAMED.get(name).copied()
 }
+
+static NAMED: LazyLock<HashMap<&str, &Action, ahash::RandomState>> =
+    LazyLock::new(|| ACTIONS.iter().map(|action| (action.name, action)).collect());
 
 fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
     let mut length = 0;

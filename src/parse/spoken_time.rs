@@ -1,6 +1,8 @@
 //! Stamps as they are written for people: months by name in several languages, parts in any order, twelve-hour clocks, Chinese.
 //! Not for the shapes that programs write (`time`), which are tried first everywhere.
 
+use std::borrow::Cow;
+
 use chrono_tz::Tz;
 use crmwatch_detectors::Millis;
 
@@ -62,16 +64,7 @@ struct Parts {
 /// unless only the other way makes a date; of `2.3.2026` the day.
 pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     let mut parts = Parts::default();
-    let spaced: String = text
-        .chars()
-        .map(|letter| match letter {
-            '年' | '月' => '/',
-            '日' | '\u{202f}' | '\u{a0}' => ' ',
-            '时' | '分' => ':',
-            '秒' => ' ',
-            other => other,
-        })
-        .collect();
+    let spaced = if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(spaced(text)) };
     for word in spaced.split([' ', ',']).map(|word| word.trim_end_matches(['.', ':'])).filter(|word| !word.is_empty()) {
         parts.word(word)?;
     }
@@ -87,6 +80,18 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     })
 }
 
+/// With what stands between the parts in Chinese, and the blanks that are none in ASCII, as it would be elsewhere.
+fn spaced(text: &str) -> String {
+    let plain = |letter| match letter {
+        '年' | '月' => '/',
+        '日' | '\u{202f}' | '\u{a0}' => ' ',
+        '时' | '分' => ':',
+        '秒' => ' ',
+        other => other,
+    };
+    text.chars().map(plain).collect()
+}
+
 impl Parts {
     fn word(&mut self, word: &str) -> Option<()> {
         if self.clock.is_some() {
@@ -99,8 +104,9 @@ impl Parts {
                 return Some(());
             }
         }
-        let lower = word.to_lowercase();
-        let start: String = lower.chars().take(3).collect();
+        let plain = word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let lower = if plain { Cow::Borrowed(word) } else { Cow::Owned(word.to_lowercase()) };
+        let start = lower.char_indices().nth(3).map_or(&*lower, |(end, _)| &lower[..end]);
         if let Some(rest) = ["上午", "下午"].iter().find_map(|half| word.strip_prefix(half)) {
             self.afternoon = Some(word.starts_with('下'));
             return if rest.is_empty() { Some(()) } else { self.word(rest) };

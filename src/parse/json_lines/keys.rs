@@ -342,9 +342,12 @@ const TYPED: &[&str] = &[".$numberLong", ".$numberInt", ".$numberDouble", ".$num
 
 /// The key within what stands around it, where something does.
 pub(super) fn inner(path: &str) -> Option<&str> {
+    memchr::memchr(b'.', path.as_bytes())?;
     let mut inner = path;
-    for kind in TYPED {
-        inner = inner.strip_suffix(kind).unwrap_or(inner);
+    if memchr::memchr(b'$', path.as_bytes()).is_some() {
+        for kind in TYPED {
+            inner = inner.strip_suffix(kind).unwrap_or(inner);
+        }
     }
     if !OF_THE_RECORD.contains(&path) {
         let bare = |around: &&str| {

@@ -40,6 +40,8 @@ pub(super) struct Record<'r, 'a> {
     pub(super) line: Option<Cow<'a, str>>,
     /// The name of the attribute whose value comes next.
     attribute: Option<Cow<'a, str>>,
+    /// What was called a time was none by itself.
+    undated: bool,
 }
 
 impl<'r, 'a> Record<'r, 'a> {
@@ -60,6 +62,7 @@ impl<'r, 'a> Record<'r, 'a> {
             verb: None,
             line: None,
             attribute: None,
+            undated: false,
         }
     }
 
@@ -71,7 +74,10 @@ impl<'r, 'a> Record<'r, 'a> {
                     self.time = Some((rank, time));
                     true
                 }
-                _ => false,
+                _ => {
+                    self.undated = true;
+                    false
+                }
             },
             Target::Action(rank) => self.action(rank, value),
             Target::Outcome(rank) => self.outcome(rank, value),
@@ -277,6 +283,9 @@ impl<'r, 'a> Record<'r, 'a> {
 
     /// The day under one key and the time of day under another.
     fn day_and_clock(&self) -> Option<Millis> {
+        if !self.undated {
+            return None;
+        }
         let other =
             |name: &str| self.event.others().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
         let (day, clock) = (other("date")?, other("time")?);
@@ -447,7 +456,8 @@ fn set_url(event: &mut Event, raw: &str, url: &str) {
     let scheme = url.bytes().take_while(u8::is_ascii_alphanumeric).count();
     let local = match url[scheme..].strip_prefix("://") {
         Some(rest) => {
-            let (domain, local) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            let (domain, local) =
+                rest.split_at(memchr::memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
             if !event.has(Field::UrlDomain) && !domain.is_empty() {
                 event.set_part(Field::UrlDomain, raw, domain);
             }
@@ -455,7 +465,10 @@ fn set_url(event: &mut Event, raw: &str, url: &str) {
         }
         _ => url,
     };
-    let (path, query) = local.split_once('?').unwrap_or((local, ""));
+    let (path, query) = match memchr::memchr(b'?', local.as_bytes()) {
+        Some(at) => (&local[..at], &local[at + 1..]),
+        None => (local, ""),
+    };
     for (field, part) in [(Field::UrlPath, path), (Field::UrlQuery, query)] {
         if !part.is_empty() && !event.has(field) {
             event.set_part(field, raw, part);
