@@ -113,7 +113,7 @@ static VENDOR: Vendor = Vendor { name: "caddy", whole: &[], envelopes: &[], read
 fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Verdict {
     // For the console the stamp stands before the object.
     let told = fields.has("request.uri") && fields.has("request.method");
-    if !told && !(fields.has("ts") && fields.has("msg")) {
+    if !(told || fields.has("ts") && fields.has("msg")) {
         return Verdict::Rejected("not-a-caddy-record");
     }
     let raw = around.raw;

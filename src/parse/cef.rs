@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
+use super::json_lines::locate;
 use super::pairs::{Carrier, spaced};
 use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, spoken_time, time};
 
@@ -17,11 +18,22 @@ pub const FORMAT: Format = Format {
         Some((false, rest)) if header(rest).is_some() => 70,
         _ => 0,
     },
-    grammar: |options: &Options| Box::new(Cef { carrier: Carrier::new(options) }),
+    grammar: |options: &Options| {
+        Box::new(Cef { carrier: Carrier::new(options), found: Vec::new(), labels: Vec::new() })
+    },
 };
 
 struct Cef {
     carrier: Carrier,
+    /// Room for a record's pairs and for its labels; empty between records.
+    found: Vec<(&'static str, &'static str)>,
+    labels: Vec<(&'static str, &'static str)>,
+}
+
+/// The same room, with nothing in it: what is collected from a vector's own items stays where they were.
+fn emptied(mut pairs: Vec<(&str, &str)>) -> Vec<(&'static str, &'static str)> {
+    pairs.clear();
+    pairs.into_iter().map(|_| ("", "")).collect()
 }
 
 /// What follows `CEF:`, and whether it was there: a relay that took it for the program's name leaves `0|Vendor|...`.
@@ -110,7 +122,6 @@ fn known(key: &str) -> Option<&'static str> {
         b"sourcePort" => "source.port",
         b"sourceUserId" => "user.id",
         b"destinationUserId" => "user.target.id",
-        b"requestUrl" => "url.original",
         b"eventOutcome" => "event.outcome",
         b"spt" => "source.port",
         b"dst" => "destination.ip",
@@ -120,7 +131,6 @@ fn known(key: &str) -> Option<&'static str> {
         b"sntdom" => "user.domain",
         b"shost" => "source.address",
         b"dvchost" => "host.name",
-        b"request" => "url.original",
         b"requestMethod" => "http.request.method",
         b"requestClientApplication" => "user_agent.original",
         b"requestContext" => "http.request.referrer",
@@ -161,8 +171,8 @@ impl Grammar for Cef {
 
 impl Cef {
     fn event(&mut self, raw: &str, extension: &str, [vendor, product, id, name, severity]: &[&str; 5]) -> Event {
-        let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
-        let mut labels: Vec<(&str, &str)> = Vec::with_capacity(8);
+        let mut found: Vec<(&str, &str)> = std::mem::take(&mut self.found);
+        let mut labels: Vec<(&str, &str)> = std::mem::take(&mut self.labels);
         let mut said = Said::default();
         spaced(extension.trim_end_matches(['\r', '\n']), |key, value| match said.place(key) {
             _ if absent(value) => {}
@@ -194,12 +204,16 @@ impl Cef {
         let people = [("user.name", actor), ("user.target.name", target)];
         let people = people.into_iter().filter_map(|(name, text)| Some((name, Some(escapes.undone(text?)))));
         let mut event = self.carrier.event(raw, values.chain(people));
+        if let Some(url) = said.request {
+            locate(&mut event, raw, &escapes.undone(url));
+        }
         event.time = [said.received, said.start, said.custom, said.end]
             .iter()
             .find_map(|stamp| moment((*stamp)?, zone))
             .or_else(|| named_time(&found, zone))
             .or((event.time != NO_TIME).then_some(event.time))
             .unwrap_or(NO_TIME);
+        (self.found, self.labels) = (emptied(found), emptied(labels));
         self.meaning(&mut event, raw, [said.act, said.category], name, id);
         for (field, text) in [(Field::ObserverVendor, vendor), (Field::ObserverProduct, product)] {
             if !absent(text) {
@@ -252,6 +266,7 @@ struct Said<'l> {
     start: Option<&'l str>,
     custom: Option<&'l str>,
     end: Option<&'l str>,
+    request: Option<&'l str>,
     ignored: Option<&'l str>,
 }
 
@@ -266,6 +281,7 @@ impl<'l> Said<'l> {
             b"rt" | b"deviceReceiptTime" => &mut self.received,
             b"start" => &mut self.start,
             b"end" => &mut self.end,
+            b"request" | b"requestUrl" => &mut self.request,
             b"deviceCustomDate1" => &mut self.custom,
             b"deviceCustomDate2" => &mut self.ignored,
             _ => return None,

@@ -78,6 +78,9 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
+/// In a saved state, where no day is known.
+const NO_DAY: &str = "-";
+
 static USUAL_NAMES: LazyLock<Vec<Vec<String>>> =
     LazyLock::new(|| USUAL.iter().map(|set| set.split(' ').map(str::to_owned).collect()).collect());
 
@@ -196,7 +199,9 @@ impl Grammar for W3c {
     fn state(&self) -> String {
         match self.day {
             Some(day) => format!("{day} {}", self.row),
-            None => self.row.clone(),
+            None if self.row.is_empty() => String::new(),
+            // A field may be called like a day.
+            None => format!("{NO_DAY} {}", self.row),
         }
     }
 
@@ -206,6 +211,7 @@ impl Grammar for W3c {
                 self.day = Some(day);
                 row
             }
+            Some((Err(_), row)) if state.starts_with(NO_DAY) => row,
             _ => state,
         };
         self.fields(row);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crmwatch_detectors::{Event, Field};
 
-pub(crate) use record::{delivery, is_mail, keep};
+pub(crate) use record::{delivery, is_mail, keep, locate};
 
 use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, each_object_value, repaired};
 use super::{Format, Framing, Grammar, Options, Verdict};

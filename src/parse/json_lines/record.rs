@@ -315,13 +315,13 @@ impl<'r, 'a> Record<'r, 'a> {
                 if !version.is_empty() {
                     self.event.set_part(Field::HttpVersion, self.raw, version);
                 }
-                set_url(&mut self.event, self.raw, url);
+                locate(&mut self.event, self.raw, url);
             } else {
                 keep(&mut self.event, self.raw, "request", Value::Decoded(&request), false);
             }
         }
         if let Some((_, url)) = self.url.take().filter(|_| !self.event.has(Field::UrlOriginal)) {
-            set_url(&mut self.event, self.raw, &url);
+            locate(&mut self.event, self.raw, &url);
         }
         if let Some(host) = self.host.take() {
             let web = self.event.has(Field::HttpMethod) || self.event.has(Field::HttpStatus);
@@ -448,7 +448,7 @@ pub(crate) fn is_mail(name: &str) -> bool {
 }
 
 /// A URL with its path and query; of an absolute one the host, too.
-fn set_url(event: &mut Event, raw: &str, url: &str) {
+pub(crate) fn locate(event: &mut Event, raw: &str, url: &str) {
     if url.is_empty() {
         return;
     }
