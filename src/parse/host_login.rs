@@ -10,7 +10,7 @@ use super::{absent, actions, ip};
 
 /// Says who logged in from where, or failed to, in a sentence of one of these programs. Other sentences leave the event as it is.
 pub(super) fn tell(event: &mut Event, raw: &str, program: &str, message: &str) {
-    let message = message.trim_ascii();
+    let message = without_id(message.trim_ascii());
     let ssh = matches!(program, "sshd" | "sshd-session" | "sshd-auth");
     if ssh && opensshs(event, raw, message) {
         return;
@@ -37,9 +37,20 @@ fn opensshs(event: &mut Event, raw: &str, message: &str) -> bool {
     person(event, raw, known, outcome, login)
 }
 
-/// `NAME from ADDRESS port N`
+/// Solaris puts `[ID 800047 auth.info] ` before the sentence.
+fn without_id(message: &str) -> &str {
+    message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] ")).map_or(message, |(_, rest)| rest)
+}
+
+/// Places where the address may stand; a name that forges more of them hides it.
+const MOST_PLACES: usize = 16;
+
+/// `NAME from ADDRESS port N`. Behind the number the other side's own words may follow, so the last place with a number counts.
 fn person(event: &mut Event, raw: &str, rest: &str, outcome: &'static str, login: bool) -> bool {
-    let Some((name, from)) = rest.rsplit_once(" from ") else { return false };
+    let places =
+        || rest.rmatch_indices(" from ").take(MOST_PLACES).map(|(at, mark)| (&rest[..at], &rest[at + mark.len()..]));
+    let numbered = |(_, from): &(&str, &str)| from.split(' ').nth(1) == Some("port");
+    let Some((name, from)) = places().find(numbered).or_else(|| places().next()) else { return false };
     let mut words = from.split(' ');
     let address = words.next().unwrap_or_default();
     if !absent(name) {
@@ -105,6 +116,12 @@ mod tests {
         for (said, name, outcome) in [
             ("Failed password for invalid user admin from 203.0.113.7 port 51234 ssh2", "admin", "failure"),
             ("Failed password for root from 9.9.9.9 from 203.0.113.7 port 51234 ssh2", "root from 9.9.9.9", "failure"),
+            ("Failed password for mia from 203.0.113.7 port 51234 ssh1: ruser from 9.9.9.9", "mia", "failure"),
+            (
+                "[ID 800047 auth.info] Failed keyboard-interactive for mia from 203.0.113.7 port 51234 ssh2",
+                "mia",
+                "failure",
+            ),
             ("Accepted publickey for mia from 203.0.113.7 port 51234 ssh2: RSA SHA256:x", "mia", "success"),
         ] {
             check(
