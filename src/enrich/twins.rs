@@ -1,5 +1,8 @@
 //! One action seen through two sources (a web server and the CRM behind it both report one export) is counted once. Only for actions that
-//! change something or take data out: those are what detectors count. Bounded and saved. Not for one source's repeats (`repeats`).
+//! change something or take data out, and for logins: those are what detectors count. Bounded and saved. Not for one source's repeats (`repeats`).
+//!
+//! Two web servers of one CRM tell of two logins; a web server and the CRM behind it may tell of one. So a login is met only by a report of
+//! the other kind, that ended the same way, and one that says who it was never gives way to one that does not.
 //!
 //! The one that comes later is the copy, since the earlier is already counted, and the richer should be the one that counts: so a later
 //! one that brings the number of records where the earlier had none is kept beside it. Then both are counted as actions, but the records,
@@ -23,8 +26,12 @@ const TOGETHER: Millis = 5_000;
 /// Actions remembered of one person or address: a source delivered hours late must still meet them.
 const MOST_ACTIONS: usize = 32;
 
+/// What is counted once where a web server and the CRM behind it tell of it.
+const LOGIN: &str = "login";
+
 /// What is counted once.
 const ACTIONS: &[&str] = &[
+    LOGIN,
     "export",
     "bulk-api",
     "file-download",
@@ -79,6 +86,19 @@ impl Resident for Recent {}
 impl Action {
     fn of(event: &Event) -> Action {
         let part = |field| event.text(field).map(|text| Box::from(&*key::bounded(text)));
+        if event.text(Field::EventAction) == Some(LOGIN) {
+            let web = event.has(Field::HttpStatus);
+            return Action {
+                first: event.id.0,
+                at: event.time,
+                sources: vec![event.origin.source.clone()],
+                user: user(event),
+                outcome: part(Field::EventOutcome),
+                object: None,
+                kind: Some(Box::from(if web { WEB_LOGIN } else { OWN_LOGIN })),
+                records: false,
+            };
+        }
         Action {
             first: event.id.0,
             at: event.time,
@@ -97,19 +117,47 @@ impl Action {
         // Types are spelt differently from source to source; ids are not. Where both have an id, it decides.
         let object = match (&self.object, &later.object) {
             (Some(one), Some(two)) => one == two,
+            _ if later.is_login() => {
+                self.kind != later.kind
+                    && self.outcome == later.outcome
+                    && self.outcome.as_deref() != Some("unknown")
+                    && (self.user.is_some() || later.user.is_none())
+            }
             _ => agree(&self.kind, &later.kind),
         };
+        // One source names who it was, another has only the number.
+        let person = match (&self.user, &later.user) {
+            (Some(one), Some(two)) if one.starts_with(NUMBERED) != two.starts_with(NUMBERED) => self.object.is_some(),
+            _ => agree(&self.user, &later.user),
+        };
         object
+            && person
             && self.at.abs_diff(later.at) <= TOGETHER.unsigned_abs()
-            && agree(&self.user, &later.user)
             && agree(&self.outcome, &later.outcome)
             && !later.sources.iter().any(|source| self.sources.contains(source))
     }
 }
 
+/// Where a login was told.
+const WEB_LOGIN: &str = "login at a web server";
+const OWN_LOGIN: &str = "login of the application's own";
+/// Before a user's number, where no name is told.
+const NUMBERED: char = '#';
+
+impl Action {
+    fn is_login(&self) -> bool {
+        matches!(self.kind.as_deref(), Some(WEB_LOGIN | OWN_LOGIN))
+    }
+}
+
 fn user(event: &Event) -> Option<Box<str>> {
-    let name = event.text(Field::Person).or(event.text(Field::UserName)).or(event.text(Field::UserId))?;
-    Some(Box::from(&*key::bounded(&key::lower(name))))
+    match event.text(Field::Person).or(event.text(Field::UserName)) {
+        Some(name) => Some(Box::from(&*key::bounded(&key::lower(name)))),
+        None => {
+            let number = event.text(Field::UserId)?;
+            Some(format!("{NUMBERED}{}", key::bounded(&key::lower(number))).into())
+        }
+    }
 }
 
 /// The actions reported lately.
@@ -254,6 +302,59 @@ mod tests {
     #[test]
     fn each_report_of_one_source_meets_one_of_the_other() {
         assert_eq!(copies("delete", &[CRM, CRM, WEB, WEB, WEB]), [false, false, true, true, false]);
+    }
+
+    /// Whether a login told so first makes the second report a copy: source, whether of a web server, user, outcome.
+    fn login_is_copy(reports: [(&'static str, bool, &str, &str); 2]) -> bool {
+        let mut twins = Twins::new();
+        let mut copy = false;
+        for (number, (source, web, user, outcome)) in reports.into_iter().enumerate() {
+            let mut event = Event::new("");
+            event.id = EventId(number as u128 + 1);
+            event.origin = Arc::new(Origin { source: source.into(), ..Origin::default() });
+            event.set(Field::EventAction, "login");
+            event.set(Field::EventOutcome, outcome);
+            event.set_ip(Field::SourceIp, "8.8.8.8".parse().expect("an address"));
+            if web {
+                event.set_integer(Field::HttpStatus, 401);
+            }
+            if !user.is_empty() {
+                event.set(Field::UserName, user);
+            }
+            copy = twins.is_copy(&event);
+        }
+        copy
+    }
+
+    #[test]
+    fn a_login_that_web_server_and_crm_tell_of_is_counted_once_and_two_servers_logins_are_two() {
+        let (web, crm) = (("web", true, "mia", "failure"), ("crm", false, "Mia", "failure"));
+        assert!(login_is_copy([web, crm]) && login_is_copy([crm, web]));
+        assert!(login_is_copy([crm, ("web", true, "", "failure")]));
+        assert!(!login_is_copy([web, ("web2", true, "mia", "failure")]), "two servers");
+        assert!(!login_is_copy([("web", true, "", "failure"), crm]), "it says who it was");
+        assert!(
+            !login_is_copy([("web", true, "", "unknown"), ("crm", false, "mia", "failure")]),
+            "it says how it ended"
+        );
+        assert!(!login_is_copy([web, ("crm", false, "jo", "failure")]));
+    }
+
+    #[test]
+    fn a_number_and_a_name_may_be_one_person_where_the_object_is_the_same() {
+        let mut twins = Twins::new();
+        let mut report = |source: &str, field: Field, user: &str, object: &str| {
+            let mut event = Event::new("");
+            event.origin = Arc::new(Origin { source: source.into(), ..Origin::default() });
+            event.set(Field::EventAction, "delete");
+            event.set_ip(Field::SourceIp, "8.8.8.8".parse().expect("an address"));
+            event.set(field, user);
+            event.set(Field::ObjectId, object);
+            twins.is_copy(&event)
+        };
+        assert!(!report("web", Field::UserName, "mia", "a1"));
+        assert!(report("crm", Field::UserId, "65e2", "a1"));
+        assert!(!report("crm", Field::UserId, "65e2", "a2"));
     }
 
     #[test]

@@ -175,6 +175,8 @@ const SUCCESS: &[&str] = &[
     "allow",
     "granted",
     "accepted",
+    "accept",
+    "permitted",
     "complete",
     "completed",
     "成功",
@@ -189,6 +191,9 @@ const FAILURE: &[&str] = &[
     "denied",
     "deny",
     "rejected",
+    "reject",
+    "refused",
+    "dropped",
     "invalid",
     "blocked",
     "block",
@@ -212,8 +217,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The canonical action of that name.
 pub fn named(name: &str) -> Option<&'static Action> {
-    ACTIONS.iter().find(|action| action.name == name)
+    NAMED.get(name).copied()
 }
+
+static NAMED: LazyLock<HashMap<&str, &Action, ahash::RandomState>> =
+    LazyLock::new(|| ACTIONS.iter().map(|action| (action.name, action)).collect());
 
 fn squeezed<'b>(word: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
     let mut length = 0;
@@ -326,6 +334,9 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
 /// The outcome that is part of an action's word (`login_failed`, `UserLoginFailed`).
 pub fn outcome_in(word: &str) -> Option<&'static str> {
     let mut buffer = [0; 32];
+    // Of `google.login.LoginService.loginFailure` the last name counts.
+    let last = || word.rsplit(['.', '/']).next().unwrap_or_default();
+    let word = if word.len() > buffer.len() { last() } else { word };
     let word = squeezed(word, &mut buffer)?;
     match word {
         word if word.starts_with("failed") || word.ends_with("failed") || word.ends_with("failure") => Some("failure"),

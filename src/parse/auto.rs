@@ -160,11 +160,10 @@ impl Grammar for Auto {
                 return Verdict::Skipped;
             }
             // A directive or a remark before the first record says nothing of the format.
-            let other = if record.trim_start_matches('\u{feff}').starts_with('#') {
-                Verdict::Skipped
-            } else {
-                Verdict::Rejected(UNKNOWN)
-            };
+            // So does the bracket that begins an array.
+            let bare = record.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+            let other =
+                if bare.starts_with('#') || bare == "[" { Verdict::Skipped } else { Verdict::Rejected(UNKNOWN) };
             return self.choose(record, LEAST, events).unwrap_or(other);
         };
         let before = events.len();

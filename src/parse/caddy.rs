@@ -1,16 +1,18 @@
 //! Caddy's JSON access log, and the lines of its other loggers that share the file. Not for Caddy's Common Log Format plug-in (`clf`).
 
-use crmwatch_detectors::{Event, Field};
+use chrono_tz::Tz;
+use crmwatch_detectors::{Event, Field, Millis};
 
 use super::json_lines::body;
 use super::vendor::{self, Around, Fields, Vendor, has_all};
-use super::{Format, NO_TIME, Verdict, actions, target};
+use super::{Format, Framing, Grammar, NO_TIME, Verdict, actions, target, time, wrap};
 
 /// The format's line in the list.
 pub const FORMAT: Format = Format {
     name: VENDOR.name,
     about: "Caddy access log (JSON), with the lines of its other loggers",
     sniff: |record| match body(record) {
+        Some(text) if !text.starts_with(['{', '[']) => 95 * u8::from(console(&wrap::plain(text), Tz::UTC).is_some()),
         Some(text) if has_all(text, &["\"http.log.access", "\"request\""]) => 95,
         Some(text) if has_all(text, &["\"request\"", "\"remote_ip\"", "\"resp_headers\""]) => 95,
         // Other programs write with the same library: only Caddy's own names tell it.
@@ -22,8 +24,79 @@ pub const FORMAT: Format = Format {
         }
         _ => 0,
     },
-    grammar: |options| vendor::grammar(&VENDOR, options),
+    grammar: |options| Box::new(Caddy { zone: options.timezone, objects: vendor::grammar(&VENDOR, options) }),
 };
+
+/// Caddy's objects, and its lines for the console, which end with one.
+struct Caddy {
+    zone: Tz,
+    objects: Box<dyn Grammar>,
+}
+
+/// What stands before the object of a line for the console.
+struct Console<'l> {
+    time: Millis,
+    level: &'l str,
+    logger: &'l str,
+    message: &'l str,
+    object: &'l str,
+}
+
+/// `2026/03/02 09:14:07.123 INFO http.log.access handled request {"request": ...}`, with tabs or blanks between.
+fn console(line: &str, zone: Tz) -> Option<Console<'_>> {
+    let (time, rest) = time::iso_prefix(line, zone).filter(|_| line.as_bytes().get(4) == Some(&b'/'))?;
+    let blank = [' ', '\t'];
+    let (level, rest) = rest.trim_start_matches(blank).split_once(blank)?;
+    if !matches!(level, "DEBUG" | "INFO" | "WARN" | "ERROR" | "PANIC" | "FATAL") {
+        return None;
+    }
+    let rest = rest.trim_start_matches(blank);
+    let (text, object) = rest.split_at(memchr::memchr(b'{', rest.as_bytes()).unwrap_or(rest.len()));
+    let (logger, message) = text.split_once(blank).unwrap_or(("", text));
+    let named = LOGGERS.iter().filter_map(|known| known.strip_prefix("\"logger\":\""));
+    let is_one = named.map(|name| name.trim_end_matches('"')).any(|name| logger.starts_with(name));
+    is_one.then_some(Console { time, level, logger, message: message.trim_matches(blank), object })
+}
+
+impl Grammar for Caddy {
+    fn framing(&self, line: &[u8]) -> Framing {
+        self.objects.framing(line)
+    }
+
+    fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
+        let line = wrap::plain(record);
+        let Some(console) = console(&line, self.zone) else { return self.objects.parse(record, events) };
+        let before = events.len();
+        if console.object.is_empty() || self.objects.parse(console.object, events) != Verdict::Parsed {
+            events.truncate(before);
+            let mut event = Event::new(record);
+            event.set(Field::EventProvider, "caddy");
+            actions::set(&mut event, "info");
+            event.set(Field::EventOutcome, "unknown");
+            events.push(event);
+        }
+        for event in &mut events[before..] {
+            if event.raw().len() != record.len() {
+                event.carried_in(record);
+            }
+            event.time = console.time;
+            for (field, text) in [
+                (Field::LogLevel, console.level),
+                (Field::LogLogger, console.logger),
+                (Field::Message, console.message),
+            ] {
+                if !text.is_empty() {
+                    event.set_part(field, record, text);
+                }
+            }
+        }
+        Verdict::Parsed
+    }
+
+    fn format(&self) -> &'static str {
+        FORMAT.name
+    }
+}
 
 /// What Caddy's own lines hold besides.
 const LOGGERS: [&str; 6] = [
@@ -38,7 +111,9 @@ const LOGGERS: [&str; 6] = [
 static VENDOR: Vendor = Vendor { name: "caddy", whole: &[], envelopes: &[], read };
 
 fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Verdict {
-    if !fields.has("ts") || !fields.has("msg") && !fields.has("request.uri") {
+    // For the console the stamp stands before the object.
+    let told = fields.has("request.uri") && fields.has("request.method");
+    if !(told || fields.has("ts") && fields.has("msg")) {
         return Verdict::Rejected("not-a-caddy-record");
     }
     let raw = around.raw;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
+use super::json_lines::locate;
 use super::pairs::{Carrier, spaced};
 use super::{Format, Grammar, NO_TIME, Options, Verdict, absent, actions, spoken_time, time};
 
@@ -17,11 +18,22 @@ pub const FORMAT: Format = Format {
         Some((false, rest)) if header(rest).is_some() => 70,
         _ => 0,
     },
-    grammar: |options: &Options| Box::new(Cef { carrier: Carrier::new(options) }),
+    grammar: |options: &Options| {
+        Box::new(Cef { carrier: Carrier::new(options), found: Vec::new(), labels: Vec::new() })
+    },
 };
 
 struct Cef {
     carrier: Carrier,
+    /// Room for a record's pairs and for its labels; empty between records.
+    found: Vec<(&'static str, &'static str)>,
+    labels: Vec<(&'static str, &'static str)>,
+}
+
+/// The same room, with nothing in it: what is collected from a vector's own items stays where they were.
+fn emptied(mut pairs: Vec<(&str, &str)>) -> Vec<(&'static str, &'static str)> {
+    pairs.clear();
+    pairs.into_iter().map(|_| ("", "")).collect()
 }
 
 /// What follows `CEF:`, and whether it was there: a relay that took it for the program's name leaves `0|Vendor|...`.
@@ -40,14 +52,16 @@ fn header(text: &str) -> Option<([Cow<'_, str>; 7], &str)> {
     for field in &mut fields {
         let bytes = rest.as_bytes();
         let mut at = 0;
+        let mut escaped = false;
         let end = loop {
             let found = at + memchr::memchr2(b'|', b'\\', bytes.get(at..)?)?;
             if bytes[found] == b'|' {
                 break found;
             }
+            escaped = true;
             at = found + 2;
         };
-        *field = unescaped(&rest[..end]);
+        *field = if escaped { unescaped(&rest[..end]) } else { Cow::Borrowed(&rest[..end]) };
         rest = &rest[end + 1..];
     }
     Some((fields, rest))
@@ -78,33 +92,59 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Where in a text the escapes stand.
+struct Escapes {
+    first: usize,
+    last: usize,
+}
+
+impl Escapes {
+    fn of(text: &str) -> Escapes {
+        let at = |found: Option<usize>| found.map(|at| text.as_ptr() as usize + at);
+        match at(memchr::memchr(b'\\', text.as_bytes())).zip(at(memchr::memrchr(b'\\', text.as_bytes()))) {
+            Some((first, last)) => Escapes { first, last },
+            None => Escapes { first: usize::MAX, last: 0 },
+        }
+    }
+
+    /// A part of that text, unescaped.
+    fn undone<'t>(&self, part: &'t str) -> Cow<'t, str> {
+        let from = part.as_ptr() as usize;
+        if self.last < from || from + part.len() <= self.first { Cow::Borrowed(part) } else { unescaped(part) }
+    }
+}
+
 /// Extension key to the name its value has elsewhere. Unknown keys keep their own.
 fn known(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "src" | "c6a2" | "sourceAddress" => "source.ip",
-        "spt" => "source.port",
-        "dst" => "destination.ip",
-        "dpt" => "destination.port",
-        "suid" => "user.id",
-        "duid" => "user.target.id",
-        "sntdom" => "user.domain",
-        "shost" => "source.address",
-        "dvchost" => "host.name",
-        "request" => "url.original",
-        "requestMethod" => "http.request.method",
-        "requestClientApplication" => "user_agent.original",
-        "requestContext" => "http.request.referrer",
-        "externalId" => "event.id",
-        "msg" => "message",
-        "reason" => "event.reason",
-        "outcome" => "event.outcome",
-        "fname" => "file.name",
-        "fsize" => "file.size",
-        "out" => "http.response.body.bytes",
-        "in" => "http.request.body.bytes",
-        "app" => "service.name",
-        "sproc" => "process.name",
-        "spid" => "process.pid",
+    Some(match key.as_bytes() {
+        b"src" | b"c6a2" | b"sourceAddress" => "source.ip",
+        b"destinationAddress" => "destination.ip",
+        b"sourcePort" => "source.port",
+        b"sourceUserId" => "user.id",
+        b"destinationUserId" => "user.target.id",
+        b"eventOutcome" => "event.outcome",
+        b"spt" => "source.port",
+        b"dst" => "destination.ip",
+        b"dpt" => "destination.port",
+        b"suid" => "user.id",
+        b"duid" => "user.target.id",
+        b"sntdom" => "user.domain",
+        b"shost" => "source.address",
+        b"dvchost" => "host.name",
+        b"requestMethod" => "http.request.method",
+        b"requestClientApplication" => "user_agent.original",
+        b"requestContext" => "http.request.referrer",
+        b"externalId" => "event.id",
+        b"msg" => "message",
+        b"reason" => "event.reason",
+        b"outcome" => "event.outcome",
+        b"fname" => "file.name",
+        b"fsize" => "file.size",
+        b"out" => "http.response.body.bytes",
+        b"in" => "http.request.body.bytes",
+        b"app" => "service.name",
+        b"sproc" => "process.name",
+        b"spid" => "process.pid",
         _ => return None,
     })
 }
@@ -131,8 +171,8 @@ impl Grammar for Cef {
 
 impl Cef {
     fn event(&mut self, raw: &str, extension: &str, [vendor, product, id, name, severity]: &[&str; 5]) -> Event {
-        let mut found: Vec<(&str, &str)> = Vec::with_capacity(32);
-        let mut labels: Vec<(&str, &str)> = Vec::new();
+        let mut found: Vec<(&str, &str)> = std::mem::take(&mut self.found);
+        let mut labels: Vec<(&str, &str)> = std::mem::take(&mut self.labels);
         let mut said = Said::default();
         spaced(extension.trim_end_matches(['\r', '\n']), |key, value| match said.place(key) {
             _ if absent(value) => {}
@@ -144,6 +184,8 @@ impl Cef {
             }
             None => found.push((key, value)),
         });
+        // Most values hold no escape: only those between the first and the last are looked through.
+        let escapes = Escapes::of(extension);
         let zone = said.zone.and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
         let values = found.iter().map(|(key, value)| {
             let name = known(key).unwrap_or_else(|| {
@@ -152,7 +194,7 @@ impl Cef {
                 // A key that is called like a field of ours was typed into a value rather than written by the product.
                 if Field::from_name(own).is_some() { "" } else { own }
             });
-            (name, Some(unescaped(value)))
+            (name, Some(escapes.undone(value)))
         });
         // A lone `duser` is who acted.
         let (actor, target) = match (said.actor, said.target) {
@@ -160,21 +202,25 @@ impl Cef {
             both => both,
         };
         let people = [("user.name", actor), ("user.target.name", target)];
-        let people = people.into_iter().filter_map(|(name, text)| Some((name, Some(unescaped(text?)))));
+        let people = people.into_iter().filter_map(|(name, text)| Some((name, Some(escapes.undone(text?)))));
         let mut event = self.carrier.event(raw, values.chain(people));
+        if let Some(url) = said.request {
+            locate(&mut event, raw, &escapes.undone(url));
+        }
         event.time = [said.received, said.start, said.custom, said.end]
             .iter()
             .find_map(|stamp| moment((*stamp)?, zone))
             .or_else(|| named_time(&found, zone))
             .or((event.time != NO_TIME).then_some(event.time))
             .unwrap_or(NO_TIME);
-        self.meaning(&mut event, said.act, said.category, name, id);
+        (self.found, self.labels) = (emptied(found), emptied(labels));
+        self.meaning(&mut event, raw, [said.act, said.category], name, id);
         for (field, text) in [(Field::ObserverVendor, vendor), (Field::ObserverProduct, product)] {
             if !absent(text) {
-                event.set(field, text);
+                event.set_part(field, raw, text);
             }
         }
-        event.set_other("cef.name", crmwatch_detectors::Value::Text(name));
+        event.set_other_part("cef.name", raw, name);
         if let Some(severity) = grade(severity) {
             event.set_integer(Field::EventSeverity, severity);
         }
@@ -182,11 +228,11 @@ impl Cef {
     }
 
     /// The action, by the words of `act`, the name or the id; and the outcome, if no key has said it.
-    fn meaning(&self, event: &mut Event, act: Option<&str>, category: Option<&str>, name: &str, id: &str) {
+    fn meaning(&self, event: &mut Event, raw: &str, [act, category]: [Option<&str>; 2], name: &str, id: &str) {
         let words = [act, Some(name), category];
         let words = || words.iter().flatten().copied().filter(|word| !absent(word));
         if let Some(code) = act.or(Some(id)).filter(|code| !absent(code)) {
-            event.set(Field::EventCode, code);
+            event.set_part(Field::EventCode, raw, code);
         }
         // Only what was done is told part by part: a name is a sentence, an id is anything.
         let action = act
@@ -220,22 +266,24 @@ struct Said<'l> {
     start: Option<&'l str>,
     custom: Option<&'l str>,
     end: Option<&'l str>,
+    request: Option<&'l str>,
     ignored: Option<&'l str>,
 }
 
 impl<'l> Said<'l> {
     fn place(&mut self, key: &str) -> Option<&mut Option<&'l str>> {
-        Some(match key {
-            "dtz" => &mut self.zone,
-            "suser" => &mut self.actor,
-            "duser" => &mut self.target,
-            "act" => &mut self.act,
-            "cat" => &mut self.category,
-            "rt" => &mut self.received,
-            "start" => &mut self.start,
-            "end" => &mut self.end,
-            "deviceCustomDate1" => &mut self.custom,
-            "deviceCustomDate2" => &mut self.ignored,
+        Some(match key.as_bytes() {
+            b"dtz" => &mut self.zone,
+            b"suser" | b"sourceUserName" => &mut self.actor,
+            b"duser" | b"destinationUserName" => &mut self.target,
+            b"act" | b"deviceAction" => &mut self.act,
+            b"cat" | b"deviceEventCategory" => &mut self.category,
+            b"rt" | b"deviceReceiptTime" => &mut self.received,
+            b"start" => &mut self.start,
+            b"end" => &mut self.end,
+            b"request" | b"requestUrl" => &mut self.request,
+            b"deviceCustomDate1" => &mut self.custom,
+            b"deviceCustomDate2" => &mut self.ignored,
             _ => return None,
         })
     }
@@ -245,7 +293,7 @@ impl<'l> Said<'l> {
 const MOST_LABELS: usize = 64;
 
 fn is_label(key: &str) -> bool {
-    key.ends_with("Label") && key.len() > 5
+    matches!(key.as_bytes(), [_, .., b'L', b'a', b'b', b'e', b'l'])
 }
 
 /// A product's own key for the time (`startTime`, `utcTime`, `eventtime`), where it keeps to none of the standard's; one that says when it
@@ -256,12 +304,16 @@ fn named_time(found: &[(&str, &str)], zone: Tz) -> Option<Millis> {
             && key.is_char_boundary(key.len() - end.len())
             && key[key.len() - end.len()..].eq_ignore_ascii_case(end)
     };
-    ["utcTime", "eventTime", "startTime", "timestamp", "endTime"]
+    ["receiptTime", "utcTime", "eventTime", "startTime", "timestamp", "endTime"]
         .iter()
         .find_map(|end| found.iter().filter(|(key, _)| named(key, end)).find_map(|(_, value)| moment(value, zone)))
 }
 
 fn label<'f>(found: &[(&'f str, &'f str)], key: &str) -> Option<&'f str> {
+    // All of them are numbered.
+    if found.is_empty() || !key.as_bytes().last().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
     let custom = ["cs", "cn", "cfp", "c6a", "flexString", "flexNumber", "deviceCustomDate"]
         .iter()
         .any(|start| key.starts_with(start));
@@ -301,7 +353,7 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
                 && name.len() >= 2
                 && !matches!(name, "AM" | "PM") =>
         {
-            (before, named_zone(name).unwrap_or(zone))
+            (before, spoken_time::named_zone(name).unwrap_or(zone))
         }
         _ => (text, zone),
     };
@@ -310,23 +362,6 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
         _ => (text, 0),
     };
     spoken_time::moment(whole, zone).map(|time| time + millis)
-}
-
-/// The zone an abbreviation stands for, where it is not ambiguous.
-fn named_zone(name: &str) -> Option<Tz> {
-    Some(match name {
-        "UTC" | "GMT" | "Z" => Tz::UTC,
-        "CET" | "CEST" => Tz::Europe__Berlin,
-        "WET" | "WEST" => Tz::Europe__Lisbon,
-        "EET" | "EEST" => Tz::Europe__Helsinki,
-        "EST" | "EDT" => Tz::America__New_York,
-        "CDT" => Tz::America__Chicago,
-        "MST" | "MDT" => Tz::America__Denver,
-        "PST" | "PDT" => Tz::America__Los_Angeles,
-        "JST" => Tz::Asia__Tokyo,
-        "HKT" => Tz::Asia__Hong_Kong,
-        name => name.parse().ok()?,
-    })
 }
 
 fn grade(severity: &str) -> Option<i64> {

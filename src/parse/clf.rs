@@ -5,7 +5,7 @@
 //! brackets before the first `] "`. A forged stamp, blank or bracket in a user's name moves nothing.
 
 use chrono_tz::Tz;
-use crmwatch_detectors::{Event, Field};
+use crmwatch_detectors::{Event, Field, Millis};
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while_m_n, take_while1};
@@ -54,7 +54,7 @@ impl Grammar for Clf {
             Ok(access) => access,
             Err(reason) => return Verdict::Rejected(reason),
         };
-        let Some(time) = time::clf(access.stamp.trim_ascii(), self.zone) else {
+        let Some(time) = moment(access.stamp, self.zone) else {
             return Verdict::Rejected("unreadable time stamp");
         };
         let mut event = Event::new(record);
@@ -67,6 +67,12 @@ impl Grammar for Clf {
     fn format(&self) -> &'static str {
         self.name
     }
+}
+
+/// `02/Mar/2026:09:14:07 +0100`, or ISO 8601 where the server was told so.
+fn moment(stamp: &str, zone: Tz) -> Option<Millis> {
+    let stamp = stamp.trim_ascii();
+    time::clf(stamp, zone).or_else(|| time::iso(stamp, zone))
 }
 
 /// The parts of an access line, as they stand in it; empty where there is none.
@@ -323,7 +329,7 @@ const JSON: &str = "JSON, not an access line";
 fn sniff(record: &str) -> u8 {
     match access(record) {
         _ if record.starts_with('{') => 0,
-        Ok(access) if time::clf(access.stamp.trim_ascii(), Tz::UTC).is_none() => 0,
+        Ok(access) if moment(access.stamp, Tz::UTC).is_none() => 0,
         Ok(access) if access.agent.is_empty() => 80,
         Ok(_) => 90,
         Err(_) if record.starts_with('[') && proxy_manager::access(record).is_some() => 85,

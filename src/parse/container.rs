@@ -52,7 +52,8 @@ impl Contained {
     fn unwrap<'r>(&mut self, record: &'r str) -> Option<Line<'r>> {
         let text = record.strip_prefix('\u{feff}').unwrap_or(record);
         match text.as_bytes().first()? {
-            b'0'..=b'9' => cri(text).or_else(|| composed(text)),
+            b'0'..=b'9' => cri(text).or_else(|| stamped(text)).or_else(|| composed(text)),
+            b'[' => of_a_pod(text),
             // A JSON source unwraps it itself, and what is no JSON in it, too.
             b'{' if self.grammar.format() != json_lines::NAME && is_docker(text.as_bytes()) => {
                 docker(&mut self.reader, text)
@@ -91,6 +92,31 @@ fn cri(text: &str) -> Option<Line<'_>> {
     let (time, "") = time::iso_prefix(&text[..blank], Tz::UTC)? else { return None };
     Some(Line { text: Cow::Borrowed(message), time: Some(time), stream, cut, ..Line::default() })
 }
+
+/// `2026-03-02T09:14:07.123456789Z line`: what `docker logs -t` and `kubectl logs --timestamps` put in front, always with nine digits.
+fn stamped(text: &str) -> Option<Line<'_>> {
+    let bytes = text.as_bytes();
+    let nine = bytes.get(19) == Some(&b'.') && bytes.get(20..29)?.iter().all(u8::is_ascii_digit);
+    if !nine || bytes[10] != b'T' || !matches!(bytes.get(29), Some(b'Z' | b'+' | b'-')) {
+        return None;
+    }
+    let (stamp, line) = text.split_once(' ')?;
+    let (time, "") = time::iso_prefix(stamp, Tz::UTC)? else { return None };
+    Some(Line { text: Cow::Borrowed(line), time: Some(time), ..Line::default() })
+}
+
+/// `[pod/name/container] line`: what `kubectl logs --prefix` puts in front.
+fn of_a_pod(text: &str) -> Option<Line<'_>> {
+    let (name, line) = text.strip_prefix("[pod/")?.split_once("] ")?;
+    if name.len() > MOST_OF_A_NAME || name.contains(' ') {
+        return None;
+    }
+    let inner = stamped(line).unwrap_or(Line { text: Cow::Borrowed(line), ..Line::default() });
+    Some(Line { others: vec![("kubernetes.pod".to_owned(), Cow::Borrowed(name))], ..inner })
+}
+
+/// A pod's and its container's name.
+const MOST_OF_A_NAME: usize = 330;
 
 /// `name-1  | line`, also with the name in colour.
 fn composed(text: &str) -> Option<Line<'_>> {

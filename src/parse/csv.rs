@@ -8,6 +8,11 @@ use memchr::memchr;
 ///
 /// Hand-written over bytes: rows have dozens of cells, most of a few bytes.
 pub(super) fn cells(row: &str, limit: usize) -> Option<Vec<Cow<'_, str>>> {
+    cells_between(row, b',', limit)
+}
+
+/// As [`cells`], with another separator: some languages' spreadsheets write semicolons, some programs tabs.
+pub(super) fn cells_between(row: &str, separator: u8, limit: usize) -> Option<Vec<Cow<'_, str>>> {
     let bytes = row.as_bytes();
     let mut cells = Vec::with_capacity(48);
     let mut at = 0;
@@ -17,12 +22,12 @@ pub(super) fn cells(row: &str, limit: usize) -> Option<Vec<Cow<'_, str>>> {
             cells.push(cell);
             end
         } else {
-            let end = memchr(b',', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+            let end = memchr(separator, &bytes[at..]).map_or(bytes.len(), |found| at + found);
             cells.push(Cow::Borrowed(&row[at..end]));
             end
         };
         match bytes.get(end) {
-            Some(b',') if cells.len() < limit => at = end + 1,
+            Some(byte) if *byte == separator && cells.len() < limit => at = end + 1,
             Some(_) => return None,
             None => return Some(cells),
         }

@@ -1,6 +1,8 @@
 //! Entra ID: sign-ins and directory audits as Graph gives them, in the envelope of diagnostic settings, or flattened as Log Analytics
 //! exports them. Not for the unified audit log (`m365`), which tells of some of the same in another shape.
 
+use std::borrow::Cow;
+
 use crmwatch_detectors::{Event, Field};
 
 use super::json::{Reader, Value, Visitor, each_item, each_object_value, each_pair};
@@ -60,12 +62,12 @@ const SECOND_FACTOR_REFUSED: &[i64] = &[500121];
 
 fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Verdict {
     let deep = Deep { prefix: if has_properties(fields) { "properties." } else { "" }, fields };
-    let category = deep.outer("category").unwrap_or("").to_owned();
+    let category = deep.outer("category").unwrap_or("");
     let mut event = Event::new(around.raw);
     let known = if category == "MicrosoftGraphActivityLogs" {
         graph_activity(&deep, &mut event, around)
     } else if deep.has("createdDateTime") || category.contains("SignInLogs") || fields.has("ResultType") {
-        sign_in(&deep, &mut event, around, &category)
+        sign_in(&deep, &mut event, around, category)
     } else if deep.has("activityDisplayName") || category == "AuditLogs" {
         audit(&deep, &mut event, around)
     } else if category.contains("Risk") || deep.has("riskEventType") {
@@ -104,7 +106,7 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     deep.client(&mut event, around.raw);
     event.set(Field::EventProvider, "entra-id");
     if !category.is_empty() {
-        event.set_other("category", crmwatch_detectors::Value::Text(&category));
+        event.set_other_part("category", around.raw, category);
     }
     fields.rest(&mut event, around.raw);
     events.push(event);
@@ -123,7 +125,7 @@ fn has_properties(fields: &Fields<'_>) -> bool {
         "userId",
     ]
     .iter()
-    .any(|key| fields.has(&format!("properties.{key}")))
+    .any(|key| fields.has_in("properties.", key))
 }
 
 /// Keys of the record itself, whether it stands alone or in an envelope's `properties`.
@@ -134,7 +136,7 @@ struct Deep<'f, 'a> {
 
 impl<'a> Deep<'_, 'a> {
     fn get(&self, key: &str) -> Option<&str> {
-        let inner = (!self.prefix.is_empty()).then(|| self.fields.get(&format!("{}{key}", self.prefix))).flatten();
+        let inner = (!self.prefix.is_empty()).then(|| self.fields.get_in(self.prefix, key)).flatten();
         let outer = self.fields.get(key);
         inner.or(outer)
     }
@@ -145,7 +147,7 @@ impl<'a> Deep<'_, 'a> {
     }
 
     fn has(&self, key: &str) -> bool {
-        self.fields.has(key) || self.fields.has(&format!("{}{key}", self.prefix))
+        self.fields.has(key) || self.fields.has_in(self.prefix, key)
     }
 
     fn put(&self, event: &mut Event, raw: &str, pairs: &[(Field, &str)]) {
@@ -157,23 +159,19 @@ impl<'a> Deep<'_, 'a> {
     }
 
     fn person(&self, event: &mut Event, raw: &str, keys: &[&str]) {
-        let paths: Vec<String> = keys.iter().map(|key| format!("{}{key}", self.prefix)).collect();
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        self.fields.person(event, raw, &paths);
+        self.fields.person_in(self.prefix, event, raw, keys);
     }
 
     fn client(&self, event: &mut Event, raw: &str) {
-        let paths: Vec<String> = ["ipAddress", "initiatedBy.user.ipAddress", "callerIpAddress"]
-            .iter()
-            .map(|key| format!("{}{key}", self.prefix))
-            .collect();
-        let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        paths.push("callerIpAddress");
-        self.fields.client(event, raw, &paths);
+        const KEYS: [&str; 3] = ["ipAddress", "initiatedBy.user.ipAddress", "callerIpAddress"];
+        self.fields.client_of(event, raw, || {
+            let inner = KEYS.iter().filter_map(|key| self.fields.get_in(self.prefix, key));
+            inner.chain(self.fields.get("callerIpAddress"))
+        });
     }
 
     /// A list of objects, also where Log Analytics made a text of it.
-    fn each_object(&self, key: &str, mut tell: impl FnMut(&str)) {
+    fn each_object<'d>(&'d self, key: &str, mut tell: impl FnMut(&'d str)) {
         let Some(list) = self.get(key) else { return };
         let _ = each_item(&mut Reader::default(), list, |item| {
             if let Value::Raw(item) = item {
@@ -276,28 +274,33 @@ fn audit(deep: &Deep<'_, '_>, event: &mut Event, around: &Around<'_>) -> &'stati
     event.set(Field::EventDataset, "entra.audit");
     let result = deep.get("result").or_else(|| deep.get("resultType")).unwrap_or("");
     event.set(Field::EventOutcome, actions::outcome(result).unwrap_or("unknown"));
-    let name = deep.get("activityDisplayName").or_else(|| deep.outer("operationName")).unwrap_or("").to_owned();
-    event.set(Field::EventCode, &name);
+    let name = deep.get("activityDisplayName").or_else(|| deep.outer("operationName")).unwrap_or("");
+    event.set_part(Field::EventCode, raw, name);
     let mut first = true;
+    let mut reader = Reader::default();
     deep.each_object("targetResources", |target| {
         let mut modified = None;
-        let mut kind = String::new();
+        let mut kind = Cow::Borrowed("");
         let (mut user, mut id, mut shown) = (None, None, None);
-        let _ = each_object_value(&mut Reader::default(), target, |key, value| {
-            let text = || (!absent(value.text())).then(|| value.held().into_owned());
-            match key.to_ascii_lowercase().as_str() {
-                "type" => kind = value.text().to_owned(),
-                "userprincipalname" => user = text(),
-                "id" => id = text(),
-                "displayname" => shown = text(),
-                "modifiedproperties" => modified = Some(value.held().into_owned()),
-                _ => {}
+        let _ = each_object_value(&mut reader, target, |key, value| {
+            let is = |known: &str| key.eq_ignore_ascii_case(known);
+            let text = || (!absent(value.text())).then(|| value.held());
+            if is("type") {
+                kind = value.held();
+            } else if is("userPrincipalName") {
+                user = text();
+            } else if is("id") {
+                id = text();
+            } else if is("displayName") {
+                shown = text();
+            } else if is("modifiedProperties") {
+                modified = Some(value.held());
             }
         });
         if kind.eq_ignore_ascii_case("User") || user.is_some() {
-            for (field, value) in [(Field::UserTargetName, user.or_else(|| shown.clone())), (Field::UserTargetId, id)] {
+            for (field, value) in [(Field::UserTargetName, user.or(shown)), (Field::UserTargetId, id)] {
                 if let Some(value) = value.filter(|_| !event.has(field)) {
-                    event.set(field, &value);
+                    event.set_part(field, raw, &value);
                 }
             }
         } else if first {
@@ -307,14 +310,13 @@ fn audit(deep: &Deep<'_, '_>, event: &mut Event, around: &Around<'_>) -> &'stati
                 (Field::ObjectName, shown),
             ] {
                 if let Some(value) = value {
-                    event.set(field, &value);
+                    event.set_part(field, raw, &value);
                 }
             }
             first = false;
         }
         each_modified(modified.as_deref().unwrap_or("[]"), |name, new, old| {
             event.push(Field::ChangedFields, name);
-            let plain = |text: &str| text.trim_matches(|one| matches!(one, '"' | '[' | ']' | '\\')).to_owned();
             let value = if plain(new).is_empty() { plain(old) } else { plain(new) };
             match name {
                 "Role.DisplayName"
@@ -324,13 +326,18 @@ fn audit(deep: &Deep<'_, '_>, event: &mut Event, around: &Around<'_>) -> &'stati
                 | "ConsentAction.Permissions"
                     if !value.is_empty() =>
                 {
-                    event.set(Field::Permission, &value);
+                    event.set(Field::Permission, value);
                 }
                 _ => {}
             }
         });
     });
-    m365::operation(&name).unwrap_or("info")
+    m365::operation(name).unwrap_or("info")
+}
+
+/// Log Analytics writes values as JSON within a text.
+fn plain(text: &str) -> &str {
+    text.trim_matches(|one| matches!(one, '"' | '[' | ']' | '\\'))
 }
 
 /// Who did it, where Log Analytics made a text of the object.
@@ -364,13 +371,14 @@ fn initiated(event: &mut Event, text: &str) {
 /// Name, new and old value of each changed property; Graph calls the name `displayName`.
 fn each_modified(list: &str, mut tell: impl FnMut(&str, &str, &str)) {
     let mut any = false;
+    let mut reader = Reader::default();
     let _ = each_item(&mut Reader::default(), list, |item| {
         let Value::Raw(item) = item else { return };
-        let (mut name, mut new, mut old) = (String::new(), String::new(), String::new());
-        let _ = each_object_value(&mut Reader::default(), item, |key, value| match key {
-            "displayName" => name = value.text().to_owned(),
-            "newValue" => new = value.text().to_owned(),
-            "oldValue" => old = value.text().to_owned(),
+        let (mut name, mut new, mut old) = (Cow::Borrowed(""), Cow::Borrowed(""), Cow::Borrowed(""));
+        let _ = each_object_value(&mut reader, item, |key, value| match key {
+            "displayName" => name = value.held(),
+            "newValue" => new = value.held(),
+            "oldValue" => old = value.held(),
             _ => {}
         });
         if !name.is_empty() {

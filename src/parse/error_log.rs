@@ -21,7 +21,7 @@ pub const NGINX: Format = Format {
     name: "nginx-error",
     about: "nginx error log: failed logins of its own password files, requests refused",
     sniff: |record| 95 * u8::from(nginx(record, Tz::UTC).is_some()),
-    grammar: |options: &Options| Box::new(ErrorLog { zone: options.timezone, name: "nginx-error", entry: nginx }),
+    grammar: |options: &Options| Box::new(ErrorLog::new(options, "nginx-error", nginx)),
 };
 
 /// Apache's error log.
@@ -29,13 +29,29 @@ pub const APACHE: Format = Format {
     name: "apache-error",
     about: "Apache error log, 2.2 and 2.4: failed logins of its own password files, requests refused",
     sniff: |record| 95 * u8::from(apache(record, Tz::UTC).is_some()),
-    grammar: |options: &Options| Box::new(ErrorLog { zone: options.timezone, name: "apache-error", entry: apache }),
+    grammar: |options: &Options| Box::new(ErrorLog::new(options, "apache-error", apache)),
 };
 
 struct ErrorLog {
     zone: Tz,
     name: &'static str,
     entry: fn(&str, Tz) -> Option<Entry<'_>>,
+    /// An entry came before, so a trace may go on from it.
+    started: bool,
+}
+
+impl ErrorLog {
+    fn new(options: &Options, name: &'static str, entry: fn(&str, Tz) -> Option<Entry<'_>>) -> ErrorLog {
+        ErrorLog { zone: options.timezone, name, entry, started: false }
+    }
+}
+
+/// Whether a line without a head is part of a trace that PHP wrote through the server: `#0 /x.php(7): y()`, `  thrown in ...`.
+fn of_a_trace(line: &str) -> bool {
+    match line.as_bytes() {
+        [b' ' | b'\t', ..] | [b'#', b'0'..=b'9', ..] => true,
+        _ => ["Stack trace:", "PHP message:", "PHP ", "Next "].iter().any(|start| line.starts_with(start)),
+    }
 }
 
 /// The parts of an entry, as they stand in it; empty where there is none.
@@ -58,12 +74,27 @@ impl Grammar for ErrorLog {
         if line.trim_ascii().is_empty() {
             return Verdict::Skipped;
         }
-        let Some(entry) = (self.entry)(&line, self.zone) else { return Verdict::Rejected("no error log entry") };
+        let Some(entry) = (self.entry)(&line, self.zone) else {
+            return if self.started && of_a_trace(&line) {
+                Verdict::Continuation
+            } else {
+                Verdict::Rejected("no error log entry")
+            };
+        };
+        self.started = true;
         let mut event = Event::new(record);
         event.time = entry.time;
         tell(&mut event, record, &entry);
         events.push(event);
         Verdict::Parsed
+    }
+
+    fn state(&self) -> String {
+        if self.started { "started".to_owned() } else { String::new() }
+    }
+
+    fn resume(&mut self, state: &str) {
+        self.started = state == "started";
     }
 
     fn format(&self) -> &'static str {

@@ -1,5 +1,8 @@
 //! Google Workspace audit, as the Admin SDK's reports API gives it: an activity holds one or more events. Not for Google Cloud's audit log.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use crmwatch_detectors::{Event, Field};
 
 use super::json::{Reader, Value, each_item, each_object_value};
@@ -135,25 +138,29 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     common.set(Field::EventDataset, &format!("google_workspace.{}", application.to_ascii_lowercase()));
     let qualifier = fields.first(&["id.uniqueQualifier", "id.uniqQualifier"]).unwrap_or("");
     // A qualifier is unique within its application and moment.
-    let base = format!("{application} {} {qualifier}", common.time);
+    let mut base = format!("{application} {} {qualifier}", common.time);
+    let length = base.len();
     fields.rest(&mut common, raw);
     let (mut outer, mut inner) = (Reader::default(), Reader::default());
     let mut place = 0;
     let read = each_item(&mut outer, list, |item| {
         let Value::Raw(item) = item else { return };
         let mut event = common.clone();
-        let mut name = String::new();
+        let mut name = Cow::Borrowed("");
+        let mut kind = Cow::Borrowed("");
         let mut parameters = None;
         let _ = each_object_value(&mut inner, item, |key, value| match key {
-            "name" => name = value.text().to_owned(),
-            "type" => event.set(Field::EventCode, value.text()),
+            "name" => name = value.held(),
+            "type" => kind = value.held(),
             "parameters" => parameters = Some(value.held()),
             _ => {}
         });
-        let kind = event.text(Field::EventCode).unwrap_or_default().to_owned();
         tell(&mut event, application, &kind, &name, parameters.as_deref().unwrap_or("[]"));
         if !qualifier.is_empty() {
-            event.delivery = Some(delivery(&format!("{base} {place}")));
+            base.truncate(length);
+            // Writing to a text cannot fail.
+            let _ = write!(base, " {place}");
+            event.delivery = Some(delivery(&base));
         }
         place += 1;
         events.push(event);
@@ -174,11 +181,17 @@ fn tell(event: &mut Event, application: &str, kind: &str, name: &str, parameters
     }
     let mut failed = name.to_ascii_lowercase().contains("failure");
     let mut succeeded = true;
+    let mut lower = String::with_capacity(64);
     each_parameter(parameters, |parameter, value| {
         if absent(value) {
             return;
         }
-        let field = match parameter.to_ascii_lowercase().as_str() {
+        // Behind its name elsewhere.
+        lower.clear();
+        lower.push_str(PARAMETERS);
+        lower.push_str(parameter);
+        lower.make_ascii_lowercase();
+        let field = match &lower[PARAMETERS.len()..] {
             "login_failure_type" | "failure_type" | "initiated_by_failure" => Field::EventReason,
             "is_suspicious" if value == "true" => {
                 event.set(Field::EventKind, "alert");
@@ -220,8 +233,8 @@ fn tell(event: &mut Event, application: &str, kind: &str, name: &str, parameters
                 event.set(Field::ShareScope, scope);
                 return;
             }
-            other => {
-                event.set_other(&format!("parameters.{other}"), crmwatch_detectors::Value::Text(value));
+            _ => {
+                event.set_other(&lower, crmwatch_detectors::Value::Text(value));
                 return;
             }
         };
@@ -235,15 +248,18 @@ fn tell(event: &mut Event, application: &str, kind: &str, name: &str, parameters
     event.set(Field::EventOutcome, if failed || !succeeded { "failure" } else { "success" });
 }
 
+/// Under this a parameter without a field of its own is kept.
+const PARAMETERS: &str = "parameters.";
+
 /// Calls with name and value of each parameter, whichever of the five kinds of value it has; of lists with each item.
 fn each_parameter(list: &str, mut tell: impl FnMut(&str, &str)) {
     let (mut outer, mut inner, mut items) = (Reader::default(), Reader::default(), Reader::default());
     let _ = each_item(&mut outer, list, |item| {
         let Value::Raw(item) = item else { return };
-        let mut name = String::new();
+        let mut name = Cow::Borrowed("");
         let mut found = None;
         let _ = each_object_value(&mut inner, item, |key, value| match key {
-            "name" => name = value.text().to_owned(),
+            "name" => name = value.held(),
             "value" | "intValue" | "boolValue" | "multiValue" | "multiIntValue" | "messageValue" => {
                 found = Some((key == "multiValue" || key == "multiIntValue", value.held()));
             }

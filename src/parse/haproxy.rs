@@ -139,7 +139,7 @@ impl Grammar for HaProxy {
 
 /// `ADDRESS:PORT`; of an IPv6 address, too, only the last colon parts the port.
 fn client(event: &mut Event, raw: &str, client: &str) {
-    match client.rsplit_once(':').filter(|(host, _)| host.contains(':')) {
+    match client.rsplit_once(':').filter(|(host, _)| host.contains(':') && !host.starts_with('[')) {
         Some((host, port)) => ip::set_source(event, raw, &format!("[{host}]:{port}")),
         None => ip::set_source(event, raw, client),
     }

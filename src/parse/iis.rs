@@ -1,6 +1,9 @@
 //! Microsoft IIS: W3C extended logs, with or without their `#Fields` line, and the older native format. Also other servers that write
 //! W3C extended, and the event log of Windows where IIS writes to that.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 
@@ -75,25 +78,28 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
+/// In a saved state, where no day is known.
+const NO_DAY: &str = "-";
+
+static USUAL_NAMES: LazyLock<Vec<Vec<String>>> =
+    LazyLock::new(|| USUAL.iter().map(|set| set.split(' ').map(str::to_owned).collect()).collect());
+
 /// The usual fields of a row whose `#Fields` line nobody has, told by their number and where the method stands.
-fn guess(words: &[&str]) -> Option<Vec<String>> {
+fn guess(words: &[&str]) -> Option<Cow<'static, [String]>> {
     let dated = words.first().is_some_and(|word| word.len() == 10 && word.as_bytes()[4] == b'-')
         && words.get(1).is_some_and(|word| word.len() >= 8 && word.as_bytes()[2] == b':');
     if !dated {
         return None;
     }
     let method = words.iter().position(|word| METHODS.contains(word))?;
-    let usual = USUAL.iter().map(|set| set.split(' ').collect::<Vec<_>>()).find_map(|set| {
-        let fits = set.len() == words.len()
+    let usual = USUAL_NAMES.iter().find(|set| {
+        let at = |name: &str| set.iter().position(|known| known == name);
+        set.len() == words.len()
             && set[method] == "cs-method"
-            && set.iter().position(|name| *name == "sc-status").is_some_and(|at| status(words[at]).is_some())
-            && set
-                .iter()
-                .position(|name| *name == "c-ip")
-                .is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-");
-        fits.then(|| set.iter().map(|name| (*name).to_owned()).collect())
+            && at("sc-status").is_some_and(|at| status(words[at]).is_some())
+            && at("c-ip").is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-")
     });
-    usual.or_else(|| around(words, method))
+    usual.map(|set| Cow::Borrowed(&set[..])).or_else(|| around(words, method).map(Cow::Owned))
 }
 
 /// Fields told by what stands around the method: the server before it, `stem query port user client` behind it, then, wherever they are,
@@ -174,7 +180,7 @@ impl Grammar for W3c {
         let values = words(line);
         let fitting = !self.fields.is_empty() && values.len() == self.fields.len();
         let guessed;
-        let names = if fitting {
+        let names: &[String] = if fitting {
             &self.fields
         } else {
             match guess(&values) {
@@ -193,7 +199,9 @@ impl Grammar for W3c {
     fn state(&self) -> String {
         match self.day {
             Some(day) => format!("{day} {}", self.row),
-            None => self.row.clone(),
+            None if self.row.is_empty() => String::new(),
+            // A field may be called like a day.
+            None => format!("{NO_DAY} {}", self.row),
         }
     }
 
@@ -203,6 +211,7 @@ impl Grammar for W3c {
                 self.day = Some(day);
                 row
             }
+            Some((Err(_), row)) if state.starts_with(NO_DAY) => row,
             _ => state,
         };
         self.fields(row);
@@ -305,7 +314,10 @@ impl W3c {
                     _ => event.set_part(Field::UserName, raw, text),
                 }
             }
-            "cs(user-agent)" => event.set(Field::UserAgent, &text.replace('+', " ").replace("\"\"", "\"")),
+            "cs(user-agent)" if text.contains("\"\"") => {
+                event.set(Field::UserAgent, &text.replace('+', " ").replace("\"\"", "\""));
+            }
+            "cs(user-agent)" => event.set(Field::UserAgent, &text.replace('+', " ")),
             "cs(referer)" | "cs(referrer)" => event.set_part(Field::HttpReferrer, raw, text),
             "cs-host" => event.set_part(Field::UrlDomain, raw, target::without_port(text)),
             "cs-version" => event.set_part(Field::HttpVersion, raw, text.trim_start_matches("HTTP/")),
@@ -409,6 +421,10 @@ fn finish(event: &mut Event, sub: Option<i64>, win32: Option<i64>) {
     if status == Some(401) && sub == Some(1) || reason.is_some() && status == Some(401) {
         actions::set(event, "login");
         event.set(Field::EventOutcome, "failure");
+    }
+    // FTP's: a name is said first, the password decides.
+    if event.text(Field::HttpMethod) == Some("PASS") && matches!(status, Some(230 | 530)) {
+        actions::set(event, "login");
     }
 }
 

@@ -132,3 +132,16 @@ fn a_restart_goes_on_with_the_fields_and_the_day() {
     assert_eq!(second.parse("09:14:07 203.0.113.8 GET /x 200", &mut events), Verdict::Parsed);
     assert_eq!(events[0].time, 1_772_442_847_000);
 }
+
+#[test]
+fn a_field_that_is_called_like_a_day_is_still_there_after_a_restart() {
+    let mut first = (FORMAT.grammar)(&Options::default());
+    let mut events = Vec::new();
+    assert_eq!(first.parse("#Fields: 7 cs-method c-ip", &mut events), Verdict::Skipped);
+    let mut second = (FORMAT.grammar)(&Options::default());
+    second.resume(&first.state());
+    for grammar in [&mut first, &mut second] {
+        assert_eq!(grammar.parse("x GET 203.0.113.7", &mut events), Verdict::Parsed);
+    }
+    assert_eq!(first.state(), second.state());
+}

@@ -200,6 +200,12 @@ fn login(event: &mut Event, raw: &str, message: &str) -> bool {
     true
 }
 
+/// A name without the quotes or brackets around it, where there are any.
+fn without_quotes(name: &str) -> &str {
+    let pair = |(open, close): &(char, char)| name.strip_prefix(*open)?.strip_suffix(*close);
+    [('\'', '\''), ('"', '"'), ('<', '>')].iter().find_map(pair).unwrap_or(name)
+}
+
 /// `Password change for 'mia' (#7) by 'admin' (#2) from IP`, `Password reset attempt for <mia> by user <public> from IP`. What is asked for
 /// may hold anything, so the last words count; a name in quotes or brackets ends where the last of them does.
 fn password(event: &mut Event, raw: &str, message: &str) -> bool {
@@ -217,7 +223,7 @@ fn password(event: &mut Event, raw: &str, message: &str) -> bool {
             Some((name, id)) => (name, id.trim_end_matches(')')),
             None => (text, ""),
         };
-        let name = name.get(1..name.len().saturating_sub(1)).unwrap_or_default();
+        let name = without_quotes(name);
         // Who asks for a new password is nobody yet.
         if !name.is_empty() && name != "public" {
             event.set_part(name_field, raw, name);

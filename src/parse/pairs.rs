@@ -31,6 +31,17 @@ impl Carrier {
 /// Bytes of a key.
 const LONGEST_KEY: usize = 100;
 
+/// What a key is made of.
+const OF_A_KEY: [bool; 256] = {
+    let mut of_a_key = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        of_a_key[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
+        byte += 1;
+    }
+    of_a_key
+};
+
 /// The pairs of a text in which values may hold blanks: a key is a word directly before an equals sign, after a blank or at the start.
 /// Of `a=b c=d`, `b` and `d`; of `url=https://x/?q=1 y=2` the question mark keeps `q` from being a key.
 pub(super) fn spaced<'a>(text: &'a str, mut tell: impl FnMut(&'a str, &'a str)) {
@@ -55,12 +66,10 @@ pub(super) fn spaced<'a>(text: &'a str, mut tell: impl FnMut(&'a str, &'a str)) 
         }
         // No further back than a key is long: a run of equals signs is not searched again and again.
         let earliest = open.map_or(0, |(_, _, value)| value).max(equals.saturating_sub(LONGEST_KEY + 1));
-        let from =
-            bytes[earliest..equals].iter().rposition(|byte| *byte == b' ').map_or(earliest, |at| earliest + at + 1);
+        let from = bytes[earliest..equals].iter().rposition(|byte| !OF_A_KEY[usize::from(*byte)]);
+        let from = from.map_or(earliest, |at| earliest + at + 1);
         let starts = from == 0 || bytes[from - 1] == b' ';
-        let key = &bytes[from..equals];
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
-        if !starts || key.is_empty() || key.len() > LONGEST_KEY || !key.iter().all(plain) {
+        if !starts || from == equals || equals - from > LONGEST_KEY {
             continue;
         }
         close(&open, from.saturating_sub(1));

@@ -24,6 +24,7 @@ pub const FORMAT: Format = Format {
             &["\"attributes\"", "\"/services/data/"],
             &["\"DelegatedUsername\"", "\"LoginAsCategory\""],
             &["\"payload\"", "\"replayId\"", "EventDate"],
+            &["\"ChangeEventHeader\"", "\"changeType\""],
         ];
         if marks.iter().any(|words| has_all(text, words)) { 93 } else { 0 }
     },
@@ -98,6 +99,10 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     if kind.is_empty() {
         return Verdict::Rejected("not-a-salesforce-event");
     }
+    if kind == "ChangeEvent" {
+        events.push(change(fields, around.raw));
+        return Verdict::Parsed;
+    }
     let raw = around.raw;
     let mut event = Event::new(raw);
     // Their stamps are UTC, whatever zone the source has.
@@ -151,6 +156,44 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
     Verdict::Parsed
 }
 
+/// Change Data Capture: what was done to which records, by whom; the record's own fields are content.
+fn change(fields: &Fields<'_>, raw: &str) -> Event {
+    let mut event = Event::new(raw);
+    event.time = fields.time(&["ChangeEventHeader.commitTimestamp"], Tz::UTC).unwrap_or(NO_TIME);
+    let kind = fields.get("ChangeEventHeader.changeType").unwrap_or_default();
+    actions::set(
+        &mut event,
+        match kind.trim_start_matches("GAP_") {
+            "CREATE" => "create",
+            "UPDATE" => "update",
+            "DELETE" => "delete",
+            "UNDELETE" => "restore",
+            _ => "info",
+        },
+    );
+    event.set(Field::EventOutcome, "success");
+    event.set_part(Field::EventCode, raw, kind);
+    event.set(Field::EventProvider, "salesforce");
+    event.set(Field::EventDataset, "salesforce.changeevent");
+    if let Some(user) = fields.get("ChangeEventHeader.commitUser") {
+        event.set_part(Field::UserId, raw, &long_id(user));
+    }
+    fields.put(&mut event, raw, &[(Field::ObjectType, "ChangeEventHeader.entityName")]);
+    let ids = fields.all("ChangeEventHeader.recordIds");
+    if let [only] = ids[..] {
+        event.set_part(Field::ObjectId, raw, &long_id(only));
+    }
+    if !ids.is_empty() {
+        event.set_integer(Field::Records, ids.len() as i64);
+    }
+    let number = fields.peek("ChangeEventHeader.sequenceNumber").unwrap_or_default();
+    if let Some(key) = fields.peek("ChangeEventHeader.transactionKey") {
+        event.delivery = Some(delivery(&format!("{key} {number}")));
+    }
+    fields.rest(&mut event, raw);
+    event
+}
+
 /// The object's name, without `Stream` and `Store`: what the record says of itself, or what its keys tell.
 fn kind(fields: &Fields<'_>) -> String {
     if let Some(named) = fields.first(&["attributes.type", "sobjectType"]) {
@@ -158,7 +201,9 @@ fn kind(fields: &Fields<'_>) -> String {
         return named.trim_end_matches("Stream").trim_end_matches("Store").to_owned();
     }
     let has = |key: &str| fields.has(key);
-    let told = if has("DelegatedUsername") || has("LoginAsCategory") {
+    let told = if has("ChangeEventHeader.changeType") {
+        "ChangeEvent"
+    } else if has("DelegatedUsername") || has("LoginAsCategory") {
         "LoginAsEvent"
     } else if has("Section") && has("Display") {
         "SetupAuditTrail"

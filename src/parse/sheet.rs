@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
 use sha2::{Digest, Sha256};
 
+use super::json::Value;
 use super::json_lines::is_mail;
 use super::{Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, csv, ip, spoken_time, time};
 
@@ -25,6 +26,8 @@ pub(super) enum Column {
     Action,
     /// How it ended.
     Outcome,
+    /// Whether it was refused.
+    Denied,
     /// A number of records.
     Records,
     /// Text for a field.
@@ -60,14 +63,17 @@ pub(super) fn sniff(sheet: &'static Sheet, record: &str, sure: u8) -> u8 {
     if Header::of(sheet, record).is_some() { sure } else { 0 }
 }
 
-/// Digits of a header: `Line 1`, `Address 2`.
-const MOST_DIGITS: usize = 9;
+/// Digits in a row of a heading, `Address 2`; a year has four, and each row has one.
+const MOST_DIGITS: usize = 3;
+/// Between cells: spreadsheets of some languages write semicolons.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// More columns than any export has.
 const MAX_COLUMNS: usize = 200;
 
 struct Header {
     /// The row itself: the state that is carried on.
     row: String,
+    separator: u8,
     names: Vec<String>,
     columns: Vec<Option<Column>>,
 }
@@ -81,11 +87,15 @@ impl Header {
     fn of(sheet: &'static Sheet, record: &str) -> Option<Header> {
         let row = record.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
         // A header is short and has no digits to speak of; rows have a time, and fall through here.
-        if row.len() > 4_000 || !row.contains(',') || row.bytes().filter(u8::is_ascii_digit).nth(MOST_DIGITS).is_some()
-        {
+        if row.len() > 4_000 || row.as_bytes().windows(MOST_DIGITS + 1).any(|run| run.iter().all(u8::is_ascii_digit)) {
             return None;
         }
-        let cells = csv::cells(row, MAX_COLUMNS)?;
+        SEPARATORS.iter().find_map(|separator| Header::between(sheet, row, *separator))
+    }
+
+    fn between(sheet: &'static Sheet, row: &str, separator: u8) -> Option<Header> {
+        memchr::memchr(separator, row.as_bytes())?;
+        let cells = csv::cells_between(row, separator, MAX_COLUMNS)?;
         let names: Vec<String> = cells.iter().map(|cell| squeezed(cell)).collect();
         let there = |any: &&[&str]| any.iter().any(|heading| names.iter().any(|name| name == heading));
         if !sheet.required.iter().all(there) {
@@ -102,7 +112,7 @@ impl Header {
             }
         }
         let names = cells.iter().map(|cell| cell.trim().to_owned()).collect();
-        Some(Header { row: row.to_owned(), names, columns })
+        Some(Header { row: row.to_owned(), separator, names, columns })
     }
 }
 
@@ -126,7 +136,8 @@ impl Grammar for Rows {
             return Verdict::Skipped;
         }
         let Some(header) = &self.header else { return Verdict::Rejected("no header before this row") };
-        let Some(cells) = csv::cells(record.trim_end_matches(['\r', '\n']), MAX_COLUMNS) else {
+        let row = record.trim_end_matches(['\r', '\n']);
+        let Some(cells) = csv::cells_between(row, header.separator, MAX_COLUMNS) else {
             return Verdict::Rejected("broken CSV");
         };
         // Trailing empty cells are left out by some programs, and added by others.
@@ -153,7 +164,7 @@ impl Rows {
     fn tell(&self, raw: &str, header: &Header, cells: &[Cow<'_, str>], events: &mut Vec<Event>) -> Verdict {
         let mut event = Event::new(raw);
         event.time = NO_TIME;
-        let (mut verb, mut result, mut end) = ("", "", None);
+        let (mut verb, mut result, mut end, mut denied) = ("", "", None, None);
         for (cell, (name, column)) in cells.iter().zip(header.names.iter().zip(&header.columns)) {
             let cell = cell.trim();
             if absent(cell) || cell.starts_with("0000-00-00") {
@@ -171,6 +182,7 @@ impl Rows {
                 Some(Column::Address) => ip::set_source(&mut event, raw, cell),
                 Some(Column::Action) => verb = cell,
                 Some(Column::Outcome) => result = cell,
+                Some(Column::Denied) => denied = Value::Plain(cell).bool(),
                 Some(Column::Records) => {
                     if let Ok(count) = cell.replace([',', ' '], "").parse() {
                         event.set_integer(Field::Records, count);
@@ -184,9 +196,15 @@ impl Rows {
         if event.time == NO_TIME && !event.has(Field::UserName) && verb.is_empty() {
             return Verdict::Rejected("row says neither when nor who nor what");
         }
-        let action = self.action(verb).or_else(|| self.action(result)).unwrap_or(self.sheet.otherwise);
+        // `Invalid Password` says how a login ended, not that a password was changed.
+        let told = |result: &str| outcome(result).is_none().then(|| self.action(result)).flatten();
+        // A sheet that says what was done is of more than logins.
+        let otherwise = if verb.is_empty() { self.sheet.otherwise } else { "info" };
+        let action = self.action(verb).or_else(|| told(result)).unwrap_or(otherwise);
         actions::set(&mut event, action);
-        event.set(Field::EventOutcome, outcome(result).or_else(|| outcome(verb)).unwrap_or("success"));
+        let refused = denied.map(|denied| if denied { "failure" } else { "success" });
+        let outcome = refused.or_else(|| outcome(result)).or_else(|| outcome(verb)).unwrap_or("success");
+        event.set(Field::EventOutcome, outcome);
         if !verb.is_empty() {
             event.set_part(Field::EventCode, raw, verb);
         }

@@ -1,6 +1,8 @@
 //! Stamps as they are written for people: months by name in several languages, parts in any order, twelve-hour clocks, Chinese.
 //! Not for the shapes that programs write (`time`), which are tried first everywhere.
 
+use std::borrow::Cow;
+
 use chrono_tz::Tz;
 use crmwatch_detectors::Millis;
 
@@ -27,8 +29,29 @@ const OTHERS: [(&str, i64); 16] = [
     ("mrt", 3),
 ];
 
+/// The zone an abbreviation stands for, where it is not ambiguous.
+pub(super) fn named_zone(name: &str) -> Option<Tz> {
+    Some(match name {
+        "UTC" | "GMT" | "Z" => Tz::UTC,
+        "CET" | "CEST" | "MEZ" | "MESZ" => Tz::Europe__Berlin,
+        "WET" | "WEST" => Tz::Europe__Lisbon,
+        "EET" | "EEST" => Tz::Europe__Helsinki,
+        "EST" | "EDT" => Tz::America__New_York,
+        "CDT" => Tz::America__Chicago,
+        "MST" | "MDT" => Tz::America__Denver,
+        "PST" | "PDT" => Tz::America__Los_Angeles,
+        "JST" => Tz::Asia__Tokyo,
+        "HKT" => Tz::Asia__Hong_Kong,
+        // Not every word that names a zone is one here: `MAR` or `Mo` begin a stamp.
+        name => name.parse().ok().filter(|_| name.contains('/'))?,
+    })
+}
+
 #[derive(Default)]
 struct Parts {
+    /// What the text itself says of its zone: a name, or milliseconds east of Greenwich.
+    zone: Option<Tz>,
+    offset: Option<Millis>,
     clock: Option<(i64, i64, i64)>,
     year: Option<i64>,
     day: Option<i64>,
@@ -41,16 +64,7 @@ struct Parts {
 /// unless only the other way makes a date; of `2.3.2026` the day.
 pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     let mut parts = Parts::default();
-    let spaced: String = text
-        .chars()
-        .map(|letter| match letter {
-            '年' | '月' => '/',
-            '日' | '\u{202f}' | '\u{a0}' => ' ',
-            '时' | '分' => ':',
-            '秒' => ' ',
-            other => other,
-        })
-        .collect();
+    let spaced = if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(spaced(text)) };
     for word in spaced.split([' ', ',']).map(|word| word.trim_end_matches(['.', ':'])).filter(|word| !word.is_empty()) {
         parts.word(word)?;
     }
@@ -59,13 +73,40 @@ pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
         Some(afternoon) if (1..=12).contains(&hour) => hour % 12 + if afternoon { 12 } else { 0 },
         _ => hour,
     };
-    Some(time::local(time::civil(parts.year?, parts.month?, parts.day?, hour, minute, second, 0)?, zone))
+    let wall = time::civil(parts.year?, parts.month?, parts.day?, hour, minute, second, 0)?;
+    Some(match parts.offset {
+        Some(east) => wall - east,
+        None => time::local(wall, parts.zone.unwrap_or(zone)),
+    })
+}
+
+/// With what stands between the parts in Chinese, and the blanks that are none in ASCII, as it would be elsewhere.
+fn spaced(text: &str) -> String {
+    let plain = |letter| match letter {
+        '年' | '月' => '/',
+        '日' | '\u{202f}' | '\u{a0}' => ' ',
+        '时' | '分' => ':',
+        '秒' => ' ',
+        other => other,
+    };
+    text.chars().map(plain).collect()
 }
 
 impl Parts {
     fn word(&mut self, word: &str) -> Option<()> {
-        let lower = word.to_lowercase();
-        let start: String = lower.chars().take(3).collect();
+        if self.clock.is_some() {
+            if let Some(zone) = named_zone(word.trim_matches(['(', ')'])) {
+                self.zone = Some(zone);
+                return Some(());
+            }
+            if let Some(east) = offset(word.strip_prefix("GMT").or(word.strip_prefix("UTC")).unwrap_or(word)) {
+                self.offset = Some(east);
+                return Some(());
+            }
+        }
+        let plain = word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let lower = if plain { Cow::Borrowed(word) } else { Cow::Owned(word.to_lowercase()) };
+        let start = lower.char_indices().nth(3).map_or(&*lower, |(end, _)| &lower[..end]);
         if let Some(rest) = ["上午", "下午"].iter().find_map(|half| word.strip_prefix(half)) {
             self.afternoon = Some(word.starts_with('下'));
             return if rest.is_empty() { Some(()) } else { self.word(rest) };
@@ -112,6 +153,23 @@ impl Parts {
     }
 }
 
+/// `+0100`, `-05:30`, `+1`: milliseconds east of Greenwich.
+fn offset(word: &str) -> Option<Millis> {
+    let (sign, digits) = match word.as_bytes().first()? {
+        b'+' => (1, &word[1..]),
+        b'-' => (-1, &word[1..]),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None if digits.len() == 4 && digits.is_ascii() => digits.split_at(2),
+        None => (digits, "0"),
+    };
+    let number = |text: &str| text.parse::<i64>().ok().filter(|_| (1..=2).contains(&text.len()));
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 14 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60_000)
+}
+
 /// Three numbers between two of these.
 fn numbers(word: &str, between: char) -> Option<[i64; 3]> {
     let mut parts = word.split(between);
@@ -141,6 +199,15 @@ mod tests {
             "2026-3-2 9:14:07",
         ] {
             assert_eq!(moment(text, Tz::UTC), Some(1_772_442_847_000), "{text}");
+        }
+        for text in [
+            "Mo 02 Mär 2026 10:14:07 CET",
+            "3/2/2026, 1:14:07 AM PST",
+            "02.03.2026 10:14:07 +0100",
+            "2 Mar 2026 03:44:07 GMT-05:30",
+            "02.03.2026 09:14:07 (UTC)",
+        ] {
+            assert_eq!(moment(text, Tz::Asia__Shanghai), Some(1_772_442_847_000), "{text}");
         }
         assert_eq!(moment("23/11/2026 9:14PM", Tz::UTC), moment("11/23/2026 21:14", Tz::UTC));
         for no in ["", "yesterday", "Mar 2", "32/13/2026 09:14", "9:14:07", "a:b 2 Mar 2026"] {

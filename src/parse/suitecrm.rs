@@ -163,6 +163,22 @@ fn tell(event: &mut Event, raw: &str, message: &str) {
         }
         return;
     }
+    // Symfony's words, in SuiteCRM 8.
+    let (said, context) = message.split_once(" {").unwrap_or((message, ""));
+    let outcome = match said.trim_end_matches(['.', '!', ' ']) {
+        "User has been authenticated successfully" => "success",
+        "Authenticator failed" | "Authentication request failed" => "failure",
+        _ => "",
+    };
+    if !outcome.is_empty() {
+        actions::set(event, "login");
+        event.set(Field::EventOutcome, outcome);
+        let name = context.split_once("\"username\":\"").and_then(|(_, rest)| rest.split_once('"'));
+        if let Some((name, _)) = name.filter(|(name, _)| !absent(name)) {
+            event.set_part(Field::UserName, raw, name);
+        }
+        return;
+    }
     actions::set(event, "info");
     let denied = ["SECURITY:", "ACL ", "Access denied"].iter().any(|start| message.starts_with(start));
     event.set(Field::EventOutcome, if denied { "failure" } else { "unknown" });

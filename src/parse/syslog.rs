@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::auto::Auto;
 use super::syslog_header::{self, Header};
 use super::time::YearClock;
-use super::{FORMATS, Format, Framing, Grammar, NO_TIME, Options, Verdict, wrap};
+use super::{FORMATS, Format, Framing, Grammar, NO_TIME, Options, Verdict, host_login, wrap};
 
 /// As it stands in the configuration.
 pub const NAME: &str = "syslog";
@@ -145,6 +145,9 @@ impl Grammar for Syslog {
             ..header
         };
         let verdict = first_that_fits(&header, events, |text, events| self.message(header.program, text, events));
+        if verdict == Verdict::Skipped && begins_a_table(header.message) {
+            return Verdict::Skipped;
+        }
         if verdict != Verdict::Parsed {
             // Whatever its program's format makes of it (a traceback's line, a remark): with a header it is a message of its own.
             events.truncate(before);
@@ -152,7 +155,9 @@ impl Grammar for Syslog {
             if message.trim_ascii().is_empty() {
                 return Verdict::Skipped;
             }
-            events.push(plain(record, message));
+            let mut event = plain(record, message);
+            host_login::tell(&mut event, record, header.program, message);
+            events.push(event);
         }
         for event in &mut events[before..] {
             add(event, record, &header, time, &mut self.name);
@@ -351,6 +356,11 @@ fn is_prose(message: &str) -> bool {
         || matches!(word, "CEF:" | "LEEF:")
         || has_product(message)
         || is_heading(message))
+}
+
+/// Whether a message that a format took without a word is the first row of its table, and no message of its own.
+fn begins_a_table(message: &str) -> bool {
+    message.trim_ascii_start().starts_with('"') || is_heading(message)
 }
 
 /// Names with commas between and no blank behind them: the first row of a table.

@@ -243,7 +243,8 @@ fn unmarked(line: &str, zone: Tz) -> Option<Header<'_>> {
     let (host, behind_host) = host(after);
     let named = program(behind_host);
     // With a blank between date and time, or no names behind it, it is the line's own stamp.
-    if iso && (host.is_empty() || named.is_none()) || host.is_empty() && named.is_none() {
+    let told = named.is_some() || carries(behind_host);
+    if iso && (host.is_empty() || !told) || host.is_empty() && named.is_none() {
         return None;
     }
     let (program, process, message) = named.unwrap_or(("", "", behind_host));

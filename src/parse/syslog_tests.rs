@@ -61,12 +61,12 @@ fn what_the_header_knows_is_said_of_the_event_and_the_whole_record_is_kept() {
 fn a_message_of_no_format_is_an_event_with_the_headers_time() {
     let event = one(
         "auto",
-        "<38>1 2026-03-02T09:14:07Z crm sshd 44 - [meta sequenceId=\"1\" q=\"a\\\"b\"] Invalid user x from 203.0.113.7",
+        "<38>1 2026-03-02T09:14:07Z crm sshd 44 - [meta sequenceId=\"1\" q=\"a\\\"b\"] Connection reset by user x 203.0.113.7",
     );
     assert_eq!(event.time, MOMENT);
     let names =
         ["event.action", "message", "log.syslog.structured_data.meta.sequenceId", "log.syslog.structured_data.meta.q"];
-    assert_eq!(texts(&event, &names), ["info", "Invalid user x from 203.0.113.7", "1", "a\"b"]);
+    assert_eq!(texts(&event, &names), ["info", "Connection reset by user x 203.0.113.7", "1", "a\"b"]);
     // None for the web, none for a login: what is not understood is not guessed.
     assert!(!event.has(Field::SourceIp));
 }

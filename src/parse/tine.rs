@@ -18,7 +18,39 @@ pub const FORMAT: Format = Format {
 
 static LOG: Application = Application { name: "tine", head, tell };
 
-fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
+fn head<'l>(line: &'l str, zone: Tz, clock: &mut YearClock) -> Option<Head<'l>> {
+    classic(line, zone, clock).or_else(|| timed(line, zone))
+}
+
+/// `REQUEST SESSION - user 96ms 2ms - STAMP LEVEL (N): Class::method::LINE message`, as later releases write it.
+fn timed(line: &str, zone: Tz) -> Option<Head<'_>> {
+    let (ids, rest) = line.split_once(" - ")?;
+    let session = ids.split_once(' ')?.1;
+    let (at, (time, behind)) = rest.match_indices(" - ").take(MOST_MARKS).find_map(|(at, mark)| {
+        let stamp = &rest[at + mark.len()..];
+        let dated = stamp.as_bytes().get(10) == Some(&b'T');
+        Some((at, time::iso_prefix(stamp, zone).filter(|_| dated)?))
+    })?;
+    let (level, behind) = behind.trim_start().split_once(" (")?;
+    let (_, behind) = behind.split_once("): ")?;
+    let (logger, message) = behind.split_once(' ').unwrap_or((behind, ""));
+    if session.contains(' ') || level.is_empty() || !level.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    // How long it has taken so far stands behind the name.
+    let is_time = |word: &str| word.strip_suffix("ms").is_some_and(|digits| digits.parse::<u64>().is_ok());
+    let mut user = rest[..at].trim_ascii();
+    while let Some((before, _)) = user.rsplit_once(' ').filter(|(_, word)| is_time(word)) {
+        user = before;
+    }
+    let user = if matches!(user, "none" | "anonymoususer") { "" } else { user };
+    Some(Head { time, level, logger, user, session, message, ..Head::default() })
+}
+
+/// A name with more of these hides its own entry's head.
+const MOST_MARKS: usize = 16;
+
+fn classic<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
     let (ids, rest) = line.split_once(" -- ")?;
     let session = ids.split_once(' ')?.1;
     // The user's name may hold anything: the stamp after the last mark before it tells where it ends.

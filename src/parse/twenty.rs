@@ -39,7 +39,12 @@ fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
     const LEVELS: [&str; 6] = ["LOG", "ERROR", "WARN", "DEBUG", "VERBOSE", "FATAL"];
     let (at, level) = LEVELS
         .iter()
-        .filter_map(|level| rest.find(&format!(" {level} ")).map(|at| (at, *level)))
+        .filter_map(|level| {
+            let behind_blank = |(at, _): &(usize, &str)| *at > 0 && rest.as_bytes()[*at - 1] == b' ';
+            let before_blank = |(at, _): &(usize, &str)| rest.as_bytes().get(*at + level.len()) == Some(&b' ');
+            let (at, _) = rest.match_indices(level).filter(behind_blank).find(before_blank)?;
+            Some((at - 1, *level))
+        })
         .min_by_key(|(at, _)| *at)?;
     let stamp = rest[..at].trim();
     let time = spoken_time::moment(stamp, zone).or_else(|| time::iso(stamp, zone))?;

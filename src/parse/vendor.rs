@@ -33,7 +33,13 @@ pub(super) struct Around<'r> {
 
 /// Starts reading a file of a vendor's records.
 pub(super) fn grammar(vendor: &'static Vendor, options: &Options) -> Box<dyn Grammar> {
-    Box::new(Records { vendor, zone: options.timezone, reader: Reader::default(), items: Reader::default() })
+    Box::new(Records {
+        vendor,
+        zone: options.timezone,
+        reader: Reader::default(),
+        items: Reader::default(),
+        paths: String::new(),
+    })
 }
 
 /// Envelopes within envelopes beyond this are refused.
@@ -96,8 +102,10 @@ impl<'a> Fields<'a> {
         reader: &mut Reader,
         vendor: &'static Vendor,
         object: &'a str,
+        mut paths: String,
     ) -> Result<(Fields<'a>, &'a str), super::json::JsonError> {
-        let mut fields = Fields { paths: String::new(), entries: Vec::with_capacity(48), vendor };
+        paths.clear();
+        let mut fields = Fields { paths, entries: Vec::with_capacity(48), vendor };
         let rest = reader.read(object, &mut fields)?;
         Ok((fields, rest))
     }
@@ -112,6 +120,31 @@ impl<'a> Fields<'a> {
             .iter()
             .rev()
             .find(|entry| entry.path.1 - entry.path.0 == path.len() && self.path(entry).eq_ignore_ascii_case(path))
+    }
+
+    /// As [`Fields::find`], of a path in two pieces.
+    fn find_in(&self, around: &str, path: &str) -> Option<&Entry<'a>> {
+        if around.is_empty() {
+            return self.find(path);
+        }
+        self.entries.iter().rev().find(|entry| {
+            let found = self.path(entry);
+            found.len() == around.len() + path.len()
+                && found.get(..around.len()).is_some_and(|start| start.eq_ignore_ascii_case(around))
+                && found[around.len()..].eq_ignore_ascii_case(path)
+        })
+    }
+
+    /// As [`Fields::has`], of a path within an envelope's, which ends with a dot.
+    pub(super) fn has_in(&self, around: &str, path: &str) -> bool {
+        self.find_in(around, path).is_some()
+    }
+
+    /// As [`Fields::get`], of a path within an envelope's, which ends with a dot.
+    pub(super) fn get_in(&self, around: &str, path: &str) -> Option<&str> {
+        let entry = self.find_in(around, path)?;
+        entry.used.set(true);
+        Some(entry.value.trim())
     }
 
     /// Whether there is a value of that path; it stays to be kept.
@@ -129,6 +162,13 @@ impl<'a> Fields<'a> {
     /// As [`Fields::get`], and the value stays to be kept.
     pub(super) fn peek(&self, path: &str) -> Option<&str> {
         self.find(path).map(|entry| entry.value.trim())
+    }
+
+    /// Every value of that path, of a list.
+    pub(super) fn all(&self, path: &str) -> Vec<&str> {
+        let same = |entry: &&Entry<'a>| self.path(entry).eq_ignore_ascii_case(path);
+        let told = self.entries.iter().filter(same).inspect(|entry| entry.used.set(true));
+        told.map(|entry| entry.value.trim()).collect()
     }
 
     /// The first of these that says something.
@@ -164,7 +204,12 @@ impl<'a> Fields<'a> {
 
     /// The person who acted: the first name there is, which may be a mail address.
     pub(super) fn person(&self, event: &mut Event, raw: &str, paths: &[&str]) {
-        if let Some(name) = self.first(paths) {
+        self.person_in("", event, raw, paths);
+    }
+
+    /// As [`Fields::person`], within an envelope's path.
+    pub(super) fn person_in(&self, around: &str, event: &mut Event, raw: &str, paths: &[&str]) {
+        if let Some(name) = paths.iter().find_map(|path| self.get_in(around, path)) {
             event.set_part(Field::UserName, raw, name);
             if is_mail(name) {
                 event.copy(Field::UserName, Field::UserEmail);
@@ -174,7 +219,16 @@ impl<'a> Fields<'a> {
 
     /// The client: the first address of these paths that is one, else the first text.
     pub(super) fn client(&self, event: &mut Event, raw: &str, paths: &[&str]) {
-        let texts = || paths.iter().filter_map(|path| self.get(path));
+        self.client_of(event, raw, || paths.iter().filter_map(|path| self.get(path)));
+    }
+
+    /// As [`Fields::client`], of texts.
+    pub(super) fn client_of<'t, T: Iterator<Item = &'t str>>(
+        &self,
+        event: &mut Event,
+        raw: &str,
+        texts: impl Fn() -> T,
+    ) {
         if let Some(text) = texts().find(|text| ip::address(text).is_some()).or_else(|| texts().next()) {
             ip::set_source(event, raw, text);
         }
@@ -209,6 +263,8 @@ struct Records {
     zone: Tz,
     reader: Reader,
     items: Reader,
+    /// Room for a record's paths.
+    paths: String,
 }
 
 impl Records {
@@ -243,14 +299,19 @@ impl Records {
     }
 
     fn record(&mut self, raw: &str, object: &str, depth: u8, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
-        let (fields, _) = Fields::read(&mut self.reader, self.vendor, object)?;
+        let paths = std::mem::take(&mut self.paths);
+        let (fields, _) = Fields::read(&mut self.reader, self.vendor, object, paths)?;
         let inside = self.vendor.envelopes.iter().find_map(|path| {
             fields.find(path).filter(|entry| entry.kind == Kind::Whole).map(|entry| entry.value.clone().into_owned())
         });
         match inside {
             Some(_) if depth == ENVELOPES => Err(Fault::Deep),
             Some(inside) => self.values(raw, inside.trim(), depth + 1, events),
-            None => Ok((self.vendor.read)(&fields, &Around { raw, zone: self.zone }, events)),
+            None => {
+                let verdict = (self.vendor.read)(&fields, &Around { raw, zone: self.zone }, events);
+                self.paths = fields.paths;
+                Ok(verdict)
+            }
         }
     }
 }

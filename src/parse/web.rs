@@ -41,6 +41,8 @@ struct Request<'r> {
     longer: bool,
     method: u8,
     status: i64,
+    /// Whether the server says who asks.
+    named: bool,
     query: &'r str,
     pairs: OnceCell<([Pair<'r>; MAX_PAIRS], usize)>,
     /// Marks of the parameters that are there, and of them with their values.
@@ -53,9 +55,16 @@ impl<'r> Request<'r> {
         let (pairs, count) = self.pairs.get_or_init(|| {
             let mut pairs = [("", ""); MAX_PAIRS];
             let mut count = 0;
-            for (place, pair) in pairs.iter_mut().zip(self.query.split('&')) {
-                *place = pair.split_once('=').unwrap_or((pair, ""));
+            let mut rest = Some(self.query);
+            while let Some(query) = rest.filter(|_| count < MAX_PAIRS) {
+                let end = memchr::memchr(b'&', query.as_bytes());
+                let pair = &query[..end.unwrap_or(query.len())];
+                pairs[count] = match memchr::memchr(b'=', pair.as_bytes()) {
+                    Some(at) => (&pair[..at], &pair[at + 1..]),
+                    None => (pair, ""),
+                };
                 count += 1;
+                rest = end.map(|end| &query[end + 1..]);
             }
             (pairs, count)
         });
@@ -124,6 +133,7 @@ impl Tables {
             longer: rest.iter().any(|byte| *byte != b'/'),
             method: table::method(event.text(Field::HttpMethod).unwrap_or_default()),
             status: event.integer(Field::HttpStatus).unwrap_or(0),
+            named: event.has(Field::UserName),
             query: event.text(Field::UrlQuery).unwrap_or_default(),
             pairs: OnceCell::new(),
             marks: OnceCell::new(),

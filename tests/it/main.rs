@@ -28,3 +28,4 @@ mod syslog;
 mod transports;
 mod traps;
 mod verdicts;
+mod twins;

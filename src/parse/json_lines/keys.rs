@@ -103,17 +103,15 @@ const TIME: Keys = &[
     // Okta's.
     "published",
     "@t",
-    // MongoDB's way of writing a date.
-    "timestamp.$date",
-    "time.$date",
-    "date.$date",
-    "t.$date",
-    "created_at.$date",
+    "_time",
+    // OpenTelemetry's.
+    "time_unix_nano",
+    "observed_time_unix_nano",
     // journald's, the sender's before its own.
     "_source_realtime_timestamp",
     "__realtime_timestamp",
 ];
-const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "activity"];
+const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "activity", "method_name"];
 const OUTCOME: Keys = &["outcome", "result", "status", "success", "login_succeeded"];
 const URL: Keys = &[
     "request_uri",
@@ -129,6 +127,8 @@ const URL: Keys = &[
     "request.url",
     "request.uri",
     "request.path",
+    "request_url",
+    "cs_uri_stem",
 ];
 const METHOD: Keys = &[
     "request_method",
@@ -138,8 +138,9 @@ const METHOD: Keys = &[
     "http.method",
     "req.method",
     "request.method",
+    "cs_method",
 ];
-const FORWARDED: Keys = &["x_forwarded_for", "http_x_forwarded_for", "proxy_add_x_forwarded_for", "xff"];
+const FORWARDED: Keys = &["x_forwarded_for", "http_x_forwarded_for", "proxy_add_x_forwarded_for", "xff", "fwd"];
 /// What a proxy says of a single client; the list of addresses says more.
 const REAL_IP: Keys =
     &["x_real_ip", "http_x_real_ip", "real_ip", "true_client_ip", "cf_connecting_ip", "http_cf_connecting_ip"];
@@ -166,6 +167,9 @@ const FIELDS: &[(Field, Keys)] = &[
             "usr.login",
             "performed_by",
             "auth_user",
+            "cs_username",
+            "src_user",
+            "authentication_info.principal_email",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
@@ -197,6 +201,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "req.ip",
             "request.remote_ip",
             "request.ip",
+            "c_ip",
+            "request_metadata.caller_ip",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
@@ -215,6 +221,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "http.user_agent",
             "req.headers.user_agent",
             "request.user_agent",
+            "cs_user_agent",
+            "request_metadata.caller_supplied_user_agent",
         ],
     ),
     (
@@ -232,9 +240,21 @@ const FIELDS: &[(Field, Keys)] = &[
             "response.status_code",
             "http_status_code",
             "response",
+            "sc_status",
         ],
     ),
-    (Field::HttpResponseBytes, &["body_bytes_sent", "bytes_sent", "edge_response_bytes", "response_size", "bytes"]),
+    (
+        Field::HttpResponseBytes,
+        &[
+            "body_bytes_sent",
+            "bytes_sent",
+            "edge_response_bytes",
+            "response_size",
+            "bytes",
+            "body_sent.bytes",
+            "sc_bytes",
+        ],
+    ),
     (Field::HttpRequestBytes, &["request_length", "request_size"]),
     (Field::HttpReferrer, &["http_referer", "http_referrer", "referer", "referrer", "client_request_referer"]),
     (Field::HttpRequestId, &["request_id", "req_id", "ray_id", "x_request_id"]),
@@ -242,10 +262,10 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::CorrelationId, &["correlation_id"]),
     (Field::SessionId, &["session_id", "session", "sid"]),
     (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
-    (Field::LogLevel, &["level", "lvl", "severity", "log_level"]),
+    (Field::LogLevel, &["level", "lvl", "severity", "log_level", "severity_text", "level_name"]),
     (Field::LogLogger, &["logger", "channel"]),
-    (Field::Message, &["msg", "message", "text", "short_message", "@m"]),
-    (Field::UrlQuery, &["query_string", "request_query", "args"]),
+    (Field::Message, &["msg", "message", "text", "short_message", "@m", "text_payload", "body", "body.string_value"]),
+    (Field::UrlQuery, &["query_string", "request_query", "args", "cs_uri_query"]),
     (Field::HostName, &["hostname"]),
     (Field::ProcessName, &["syslog_identifier"]),
     (Field::ProcessPid, &["pid", "process_id"]),
@@ -278,12 +298,90 @@ const SINGLE: &[(Keys, Target)] = &[
     (&["request"], Target::RequestLine),
     (&["server_protocol", "http_version", "client_request_protocol", "protocol", "request_proto"], Target::Version),
     (&["request_time"], Target::Duration),
-    (&["event_id", "uuid", "event_uuid", "log_id"], Target::NativeId),
+    (&["event_id", "uuid", "event_uuid", "log_id", "insert_id"], Target::NativeId),
     (HOST, Target::Host),
     (FORWARDED, Target::Forwarded),
     (REAL_IP, Target::RealIp),
     (&["verb"], Target::Verb),
+    (&["line", "raw", "_raw"], Target::Line),
 ];
+
+/// What programs put around the keys of a record: Elasticsearch, Splunk, Google Cloud, Datadog, Filebeat 6, Monolog, Azure.
+const AROUND: &[&str] = &[
+    "_source.",
+    "result.",
+    "event.",
+    "jsonpayload.",
+    "httprequest.",
+    "protopayload.",
+    "content.attributes.",
+    "content.",
+    "nginx.access.",
+    "apache2.access.",
+    "apache.access.",
+    "iis.access.",
+    "properties.",
+    "fields.",
+    "context.",
+    "extra.",
+    "data.",
+    "payload.",
+    "detail.",
+    "attributes.",
+];
+/// ECS says these of a record, not what happened in it.
+const OF_THE_RECORD: [&str; 9] = [
+    "event.module",
+    "event.kind",
+    "event.start",
+    "event.end",
+    "event.url",
+    "event.severity",
+    "event.timezone",
+    "event.original",
+    "event.hash",
+];
+/// MongoDB's way of writing what JSON has no type for.
+const TYPED: &[&str] = &[".$numberLong", ".$numberInt", ".$numberDouble", ".$numberDecimal", ".$date"];
+
+/// The key within what stands around it, where something does.
+pub(super) fn inner(path: &str) -> Option<&str> {
+    memchr::memchr(b'.', path.as_bytes())?;
+    let mut inner = path;
+    if memchr::memchr(b'$', path.as_bytes()).is_some() {
+        for kind in TYPED {
+            inner = inner.strip_suffix(kind).unwrap_or(inner);
+        }
+    }
+    if !OF_THE_RECORD.contains(&path) {
+        let bare = |around: &&str| {
+            inner
+                .get(..around.len())
+                .filter(|start| start.eq_ignore_ascii_case(around))
+                .map(|start| &inner[start.len()..])
+        };
+        inner = AROUND.iter().find_map(bare).unwrap_or(inner);
+    }
+    (inner.len() < path.len()).then_some(inner)
+}
+
+/// A key that stands within something else says less surely what it seems to.
+const WITHIN: Rank = 40;
+
+impl Target {
+    /// The same, of a key within something else.
+    pub(super) fn within(self) -> Target {
+        match self {
+            Target::Field(field, rank) => Target::Field(field, rank + WITHIN),
+            Target::Time(rank) => Target::Time(rank + WITHIN),
+            Target::Action(rank) => Target::Action(rank + WITHIN),
+            Target::Outcome(rank) => Target::Outcome(rank + WITHIN),
+            Target::Url(rank) => Target::Url(rank + WITHIN),
+            Target::Method(rank) => Target::Method(rank + WITHIN),
+            other => other,
+        }
+    }
+}
 
 /// Every key that is no ECS name and means something.
 pub(super) fn usual_names() -> impl Iterator<Item = &'static str> {

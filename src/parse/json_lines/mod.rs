@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crmwatch_detectors::{Event, Field};
 
-pub(crate) use record::{delivery, is_mail, keep};
+pub(crate) use record::{delivery, is_mail, keep, locate};
 
 use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, each_object_value, repaired};
 use super::{Format, Framing, Grammar, Options, Verdict};
@@ -75,14 +75,14 @@ impl JsonLines {
     }
 
     /// All values of a text. Only an object that stands alone has the whole record as its raw text.
-    fn values(&mut self, record: &str, text: &str, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
+    fn values(&mut self, record: &str, text: &str, depth: u8, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
         let before = events.len();
         if text.starts_with('{') {
             let (after, verdict) = self.object(record, text, events)?;
             if between(after).is_empty() {
-                let Some(inside) = enveloped(text, &events[before..]) else { return Ok(verdict) };
+                let Some(inside) = enveloped(text, depth, &events[before..]) else { return Ok(verdict) };
                 events.truncate(before);
-                return self.values(inside, inside, events);
+                return self.values(inside, inside, depth + 1, events);
             }
             events.truncate(before);
         }
@@ -104,7 +104,13 @@ impl JsonLines {
         }
         let mut verdict = Verdict::Skipped;
         for object in objects {
-            verdict = joined(verdict, self.object(object, object, events)?.1);
+            let before = events.len();
+            let mut one = self.object(object, object, events)?.1;
+            if let Some(inside) = enveloped(object, depth, &events[before..]) {
+                events.truncate(before);
+                one = self.values(inside, inside, depth + 1, events)?;
+            }
+            verdict = joined(verdict, one);
         }
         Ok(verdict)
     }
@@ -187,14 +193,33 @@ impl Fault {
 }
 
 /// What APIs call the list of their records.
-const ENVELOPES: [&str; 8] = ["records", "value", "results", "events", "items", "data", "rows", "hits"];
+const ENVELOPES: [&str; 12] = [
+    "records",
+    "value",
+    "results",
+    "events",
+    "items",
+    "data",
+    "rows",
+    "hits",
+    // CloudWatch's subscriptions, and OpenTelemetry's.
+    "logEvents",
+    "resourceLogs",
+    "scopeLogs",
+    "logRecords",
+];
+/// Envelopes within envelopes beyond this are left as they are.
+const MOST_ENVELOPES: u8 = 4;
 /// Facts that only a record has.
 const OWN: [Field; 5] = [Field::EventAction, Field::UserName, Field::SourceIp, Field::HttpMethod, Field::Message];
 
 /// The records in a page of an API, `{"count":2,"records":[{...},{...}]}`; nothing where the object is a record itself, which has facts of
 /// its own beside its list.
-fn enveloped<'t>(text: &'t str, events: &[Event]) -> Option<&'t str> {
+fn enveloped<'t>(text: &'t str, depth: u8, events: &[Event]) -> Option<&'t str> {
     let [event] = events else { return None };
+    if depth == MOST_ENVELOPES {
+        return None;
+    }
     if OWN.iter().any(|field| event.has(*field)) || memchr::memmem::find(text.as_bytes(), b"{\"").is_none() {
         return None;
     }
@@ -202,7 +227,8 @@ fn enveloped<'t>(text: &'t str, events: &[Event]) -> Option<&'t str> {
     each_object_value(&mut Reader::default(), text, |key, value| {
         if let Value::Raw(value) = value
             && ENVELOPES.contains(&key)
-            && value.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with("{\""))
+            && (value.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with("{\""))
+                || key == "hits" && value.starts_with('{'))
         {
             list = list.or(Some(value));
         }
@@ -296,7 +322,7 @@ impl Grammar for JsonLines {
     }
 
     fn parse(&mut self, record: &str, events: &mut Vec<Event>) -> Verdict {
-        with_repair(record, events, |text, events| self.values(record, text, events))
+        with_repair(record, events, |text, events| self.values(record, text, 0, events))
     }
 
     fn state(&self) -> String {

@@ -7,13 +7,15 @@ use crmwatch_detectors::field::{FIELD_LIMIT, Kind};
 use crmwatch_detectors::{Event, Field, Millis, Value as Kept};
 use sha2::{Digest, Sha256};
 
-use super::keys::{ECS, Mapping, Rank, Rule, Target};
+use super::keys::{self, ECS, Mapping, Rank, Rule, Target};
 use crate::parse::json::{Found, Value, Visitor};
-use crate::parse::{NO_TIME, absent, actions, ip, time};
+use crate::parse::{NO_TIME, absent, actions, host_login, ip, time};
 
 const UNSET: Rank = Rank::MAX;
 /// Any other key with a meaning goes first.
 const LEAST: Rank = 90;
+/// A longer text with blanks is no word for what was done.
+const LONGEST_ACTION: usize = 64;
 /// What an action's rank loses when its word is not recognised, so that a later key with a known word goes first.
 const UNRECOGNISED: Rank = 100;
 
@@ -36,6 +38,10 @@ pub(super) struct Record<'r, 'a> {
     verb: Option<Cow<'a, str>>,
     /// The line a collector wrapped.
     pub(super) line: Option<Cow<'a, str>>,
+    /// The name of the attribute whose value comes next.
+    attribute: Option<Cow<'a, str>>,
+    /// What was called a time was none by itself.
+    undated: bool,
 }
 
 impl<'r, 'a> Record<'r, 'a> {
@@ -55,6 +61,8 @@ impl<'r, 'a> Record<'r, 'a> {
             url: None,
             verb: None,
             line: None,
+            attribute: None,
+            undated: false,
         }
     }
 
@@ -66,7 +74,10 @@ impl<'r, 'a> Record<'r, 'a> {
                     self.time = Some((rank, time));
                     true
                 }
-                _ => false,
+                _ => {
+                    self.undated = true;
+                    false
+                }
             },
             Target::Action(rank) => self.action(rank, value),
             Target::Outcome(rank) => self.outcome(rank, value),
@@ -77,7 +88,7 @@ impl<'r, 'a> Record<'r, 'a> {
                     true
                 } else {
                     // Logstash's patterns keep the target alone under this name.
-                    line.starts_with('/') && self.apply_url(LEAST, value)
+                    line.starts_with('/') && self.apply_url(ECS + 1, value)
                 }
             }
             Target::Url(rank) => self.apply_url(rank, value),
@@ -207,6 +218,15 @@ impl<'r, 'a> Record<'r, 'a> {
         if matches!(value, Value::Bool(_) | Value::Number(_)) {
             return false;
         }
+        // Splunk's collector calls the whole line so.
+        if value.text().len() > LONGEST_ACTION && value.text().contains(' ') {
+            let first = self.line.is_none();
+            if first {
+                self.line = Some(value.held());
+                self.field(Field::Message, LEAST, value, false);
+            }
+            return first;
+        }
         let action = actions::action(value.text());
         let rank = if action.is_some() { rank } else { rank + UNRECOGNISED };
         let better = self.action.as_ref().is_none_or(|(before, ..)| rank <= *before);
@@ -231,6 +251,7 @@ impl<'r, 'a> Record<'r, 'a> {
     pub(super) fn finish(mut self) -> Event {
         self.event.time = self.time.map(|(_, time)| time).or_else(|| self.day_and_clock()).unwrap_or(NO_TIME);
         self.nextcloud();
+        self.host_login();
         self.web();
         self.user();
         let event = &mut self.event;
@@ -262,6 +283,9 @@ impl<'r, 'a> Record<'r, 'a> {
 
     /// The day under one key and the time of day under another.
     fn day_and_clock(&self) -> Option<Millis> {
+        if !self.undated {
+            return None;
+        }
         let other =
             |name: &str| self.event.others().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
         let (day, clock) = (other("date")?, other("time")?);
@@ -291,13 +315,13 @@ impl<'r, 'a> Record<'r, 'a> {
                 if !version.is_empty() {
                     self.event.set_part(Field::HttpVersion, self.raw, version);
                 }
-                set_url(&mut self.event, self.raw, url);
+                locate(&mut self.event, self.raw, url);
             } else {
                 keep(&mut self.event, self.raw, "request", Value::Decoded(&request), false);
             }
         }
         if let Some((_, url)) = self.url.take().filter(|_| !self.event.has(Field::UrlOriginal)) {
-            set_url(&mut self.event, self.raw, &url);
+            locate(&mut self.event, self.raw, &url);
         }
         if let Some(host) = self.host.take() {
             let web = self.event.has(Field::HttpMethod) || self.event.has(Field::HttpStatus);
@@ -322,6 +346,18 @@ impl<'r, 'a> Record<'r, 'a> {
         }
     }
 
+    /// What a host's own service said through the journal.
+    fn host_login(&mut self) {
+        let (Some(program), Some(message)) = (self.event.text(Field::ProcessName), self.event.text(Field::Message))
+        else {
+            return;
+        };
+        if !self.event.has(Field::EventAction) && self.action.is_none() {
+            let (program, message) = (program.to_owned(), message.to_owned());
+            host_login::tell(&mut self.event, self.raw, &program, &message);
+        }
+    }
+
     /// Nextcloud tells of a failed login in prose only: `Login failed: NAME (Remote IP: ADDRESS)`. The name may hold anything, so it
     /// ends at the last `(Remote IP: `.
     fn nextcloud(&mut self) {
@@ -341,12 +377,32 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 }
 
+impl<'a> Record<'_, 'a> {
+    /// The meaning of a key that stands within something else: a collector's object, OpenTelemetry's list of attributes.
+    fn within(&mut self, path: &str, value: &Value<'a, '_>) -> Option<Target> {
+        match path.strip_prefix("attributes.") {
+            Some("key") => {
+                self.attribute = Some(value.held());
+                None
+            }
+            Some("value.stringValue" | "value.intValue" | "value.boolValue" | "value.doubleValue") => {
+                let name = self.attribute.take()?;
+                self.mapping.table.find(&name).target.map(Target::within)
+            }
+            _ => self.mapping.table.find(keys::inner(path)?).target.map(Target::within),
+        }
+    }
+}
+
 impl<'a> Visitor<'a> for Record<'_, 'a> {
     fn value(&mut self, path: &str, value: Value<'a, '_>, listed: bool) {
         if absent(value.text()) {
             return;
         }
-        let found = self.mapping.table.find(path);
+        let mut found = self.mapping.table.find(path);
+        if found.target.is_none() {
+            found.target = self.within(path, &value);
+        }
         match found.target {
             Some(target) => self.apply(target, path, value, found, listed),
             None => keep(&mut self.event, self.raw, path, value, found.repeated && !listed),
@@ -392,7 +448,7 @@ pub(crate) fn is_mail(name: &str) -> bool {
 }
 
 /// A URL with its path and query; of an absolute one the host, too.
-fn set_url(event: &mut Event, raw: &str, url: &str) {
+pub(crate) fn locate(event: &mut Event, raw: &str, url: &str) {
     if url.is_empty() {
         return;
     }
@@ -400,7 +456,8 @@ fn set_url(event: &mut Event, raw: &str, url: &str) {
     let scheme = url.bytes().take_while(u8::is_ascii_alphanumeric).count();
     let local = match url[scheme..].strip_prefix("://") {
         Some(rest) => {
-            let (domain, local) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            let (domain, local) =
+                rest.split_at(memchr::memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len()));
             if !event.has(Field::UrlDomain) && !domain.is_empty() {
                 event.set_part(Field::UrlDomain, raw, domain);
             }
@@ -408,7 +465,10 @@ fn set_url(event: &mut Event, raw: &str, url: &str) {
         }
         _ => url,
     };
-    let (path, query) = local.split_once('?').unwrap_or((local, ""));
+    let (path, query) = match memchr::memchr(b'?', local.as_bytes()) {
+        Some(at) => (&local[..at], &local[at + 1..]),
+        None => (local, ""),
+    };
     for (field, part) in [(Field::UrlPath, path), (Field::UrlQuery, query)] {
         if !part.is_empty() && !event.has(field) {
             event.set_part(field, raw, part);

@@ -1,7 +1,7 @@
 //! Lines of other programs that a collector put into JSON: `{"log":"line\n","stream":"stdout"}`, `{"message":"line"}`.
 //! Unwrapped only where another format is sure of the line: a message that merely looks odd stays a message.
 
-use crmwatch_detectors::{Event, Field};
+use crmwatch_detectors::{Event, Field, Value};
 
 use super::{JsonLines, NAME};
 use crate::parse::{FORMATS, Grammar, NO_TIME, Options, Verdict};
@@ -68,7 +68,8 @@ impl Wrapped {
             {
                 inner.set(Field::HostName, host);
             }
-            for (name, value) in event.others().filter(|(name, _)| *name != "log") {
+            let itself = |value: &Value<'_>| matches!(value, Value::Text(text) if text.starts_with(line));
+            for (name, value) in event.others().filter(|(_, value)| !itself(value)) {
                 inner.set_other(name, value);
             }
         }

@@ -31,7 +31,7 @@ const MAX_CELLS: usize = 256;
 const WRAPPINGS: u8 = 3;
 
 /// Keys that collectors put a record under.
-const COLLECTORS: &[&str] = &["office365", "o365.audit", "o365", "o365audit"];
+const COLLECTORS: &[&str] = &["office365", "o365.audit", "o365", "o365audit", "auditData"];
 
 fn grammar(_options: &Options) -> Box<dyn Grammar> {
     Box::new(Audit { table: record::table(), reader: Reader::default(), items: Reader::default() })

@@ -12,7 +12,16 @@ pub(super) fn sniff(text: &str) -> u8 {
     let upper = has("\"EVENT_TYPE\"")
         && (has("\"TIMESTAMP\"") || has("\"TIMESTAMP_DERIVED\""))
         && (has("\"ORGANIZATION_ID\"") || has("\"USER_ID\"") || has("\"USER_ID_DERIVED\""));
-    let lower = || has("\"event_type\"") && has("\"timestamp_derived\"");
+    let lower = || {
+        let own = [
+            "\"timestamp_derived\"",
+            "\"user_id_derived\"",
+            "\"report_description\"",
+            "\"login_key\"",
+            "\"organization_id\"",
+        ];
+        has("\"event_type\"") && own.into_iter().any(has) && (has("\"timestamp_derived\"") || has("\"request_id\""))
+    };
     if is_object(text) && (upper || lower()) { 95 } else { 0 }
 }
 

@@ -83,6 +83,8 @@ struct Raw {
     reason: Option<String>,
     #[serde(default)]
     assets: bool,
+    #[serde(default)]
+    user: bool,
 }
 
 /// One `[[request]]`.
@@ -108,6 +110,8 @@ pub(super) struct Rule {
     unknown: Vec<i64>,
     /// Takes style sheets and images, too.
     pub assets: bool,
+    /// Takes only what a user asked for whom the server knows.
+    user: bool,
 }
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -144,6 +148,9 @@ impl Rule {
     pub fn accepts(&self, request: &Request<'_>) -> bool {
         let status = request.status;
         if self.methods & request.method == 0 {
+            return false;
+        }
+        if self.user && !request.named {
             return false;
         }
         if !self.status.is_empty() && !self.status.contains(&status) {
@@ -330,5 +337,6 @@ fn rule(raw: &Raw) -> Result<Rule, Mistake> {
         failure: raw.failure.clone(),
         unknown: raw.unknown.clone(),
         assets: raw.assets,
+        user: raw.user,
     })
 }
