@@ -12,6 +12,7 @@ mod rules;
 mod silences;
 mod state;
 mod trail;
+mod verdicts;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -107,6 +108,10 @@ const STEPS: &[&str] = &["
 ", "
     -- The operator's rules in force from a batch on; those no batch needs any more are dropped.
     CREATE TABLE rules (batch INTEGER PRIMARY KEY, texts TEXT NOT NULL);
+", "
+    -- What people said of findings; batch is the first one read after the detectors heard it. Dropped once no earlier batch can be read again.
+    CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, body TEXT NOT NULL);
+    CREATE INDEX verdicts_waiting ON verdicts (id) WHERE batch IS NULL;
 "];
 
 /// The ledger's file in the state directory.

@@ -122,6 +122,7 @@ pub(super) fn absorb(
             turn = around.rulebook.turn();
             rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
         }
+        Inforce::hear(last, &mut ledger, &mut minds.engine)?;
         match batches.recv_timeout(Duration::from_millis(500)) {
             Ok(read) => {
                 batch_queue.set(batches.len() as i64);
