@@ -22,6 +22,8 @@ pub struct Shown {
     pub late: bool,
     /// Without a city database, what only one could tell is not counted.
     pub city: bool,
+    /// The same for a database of network owners.
+    pub owners: bool,
 }
 
 /// One attack or oddity.
@@ -31,6 +33,7 @@ pub struct Label {
     family: String,
     rules: Vec<String>,
     needs_city: bool,
+    needs_owner: bool,
     stealth: bool,
     entity: BTreeSet<(String, String)>,
     span: (Millis, Millis),
@@ -60,6 +63,7 @@ impl Label {
             family: text("family"),
             rules: list(&value["rules"]),
             needs_city: value["needs_city"].as_bool().unwrap_or_default(),
+            needs_owner: value["needs_owner"].as_bool().unwrap_or_default(),
             stealth: value["stealth"].as_bool().unwrap_or_default(),
             entity,
             span: (time("start")?, time("end")? + HOUR),
@@ -70,7 +74,8 @@ impl Label {
 
     /// Whether an event is one of the deeds: the attacker's address and name at the time.
     pub fn holds(&self, event: &Event) -> bool {
-        if event.time < self.span.0 || event.time > self.span.1 - HOUR {
+        let silent = self.entity.iter().any(|(name, _)| name == "crm.source");
+        if silent || event.time < self.span.0 || event.time > self.span.1 - HOUR {
             return false;
         }
         let has = |field: Field| {
@@ -149,7 +154,7 @@ impl Counts {
             let named: Vec<&&Finding> =
                 counted.iter().filter(|finding| label.is_named_by(number, finding, deeds)).collect();
             let family = self.families.entry(label.family.clone()).or_default();
-            if label.needs_city && !shown.city {
+            if (label.needs_city && !shown.city) || (label.needs_owner && !shown.owners) {
                 // Without a city database it is luck: shown, and not counted.
                 family.needs_city += 1;
                 continue;

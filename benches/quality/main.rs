@@ -14,7 +14,7 @@
 mod cost;
 mod counts;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -25,13 +25,15 @@ use crmwatch::demo::{Plan, write};
 use crmwatch::enrich::{Enricher, Settings};
 use crmwatch::pipeline::{followed, once};
 use crmwatch::source::attribute;
+use crmwatch_detectors::allowance::Allowances;
 use crmwatch_detectors::detector::{Context, Detector, RestoreError, Rule};
 use crmwatch_detectors::finding::Detection;
-use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange, registry};
+use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, Origin, StateChange, registry};
 
 /// 2025-11-03: a month's end lies in the history.
 const END: Millis = 1_762_128_000_000;
-const DAY: Millis = 24 * 3_600_000;
+const MINUTE: Millis = 60_000;
+const DAY: Millis = 24 * 60 * MINUTE;
 
 fn main() -> anyhow::Result<()> {
     let asked = Asked::parse(std::env::args().skip(1))?;
@@ -116,7 +118,13 @@ impl Asked {
     }
 
     fn shown(&self) -> Shown {
-        Shown { missed: self.missed, wrong: self.wrong, late: self.late, city: self.city.is_some() }
+        Shown {
+            missed: self.missed,
+            wrong: self.wrong,
+            late: self.late,
+            city: self.city.is_some(),
+            owners: self.asn.is_some(),
+        }
     }
 }
 
@@ -144,13 +152,36 @@ fn scan(folder: &Path, asked: &Asked, labels: &Arc<Vec<Label>>) -> anyhow::Resul
             seen: Arc::clone(&seen),
             hasher: ahash::RandomState::new(),
         }));
-        Ok((enricher, Engine::with(detectors)))
+        let mut engine = Engine::with(detectors);
+        engine.allow(Allowances::new(config.allowances.clone()));
+        Ok((enricher, engine))
     };
     let report = once(&files, &make, (Millis::MIN, Millis::MAX), &|_| {}).map_err(|error| anyhow!(error))?;
     let rejected: u64 = report.tally.rejected.values().sum();
     eprintln!("  {} records, {rejected} not understood; actions {:?}", report.tally.records, report.actions);
     let seen = std::mem::take(&mut *seen.lock().map_err(|_| anyhow!("counting failed"))?);
-    Ok((report.findings, seen))
+    let mut findings = report.findings;
+    findings.extend(silences(&seen, &config, registry::build_with(&detector_settings, &rules)?));
+    Ok((findings, seen))
+}
+
+/// What a daemon finds by the clock, which `scan` has none of: each minute what came in it, and then the tick.
+fn silences(seen: &Seen, config: &Config, detectors: Vec<Box<dyn Detector>>) -> Vec<Finding> {
+    let mut engine = Engine::with(detectors.into_iter().filter(|one| one.id() == "source-silent").collect());
+    engine.allow(Allowances::new(config.allowances.clone()));
+    let (Some(first), Some(last)) = (seen.minutes.first(), seen.minutes.last()) else { return Vec::new() };
+    let (mut findings, mut spoken) = (BTreeMap::new(), seen.minutes.iter().peekable());
+    for minute in first.0..=last.0 {
+        while let Some((_, origin)) = spoken.next_if(|(at, _)| *at == minute) {
+            let mut event = Event::new("");
+            event.time = minute * MINUTE;
+            event.origin = Arc::clone(&seen.origins[*origin]);
+            engine.observe(&event);
+        }
+        engine.tick((minute + 1) * MINUTE);
+        findings.extend(engine.drain().into_iter().map(|finding| (finding.id, finding)));
+    }
+    findings.into_values().collect()
 }
 
 /// What is counted beside the findings.
@@ -158,6 +189,9 @@ fn scan(folder: &Path, asked: &Asked, labels: &Arc<Vec<Label>>) -> anyhow::Resul
 struct Seen {
     user_days: HashSet<(u64, i64)>,
     deeds: Deeds,
+    /// Minutes in which a source spoke.
+    minutes: BTreeSet<(i64, usize)>,
+    origins: Vec<Arc<Origin>>,
 }
 
 /// Counts persons by day and knows the events of attacks; finds nothing.
@@ -185,6 +219,12 @@ impl Detector for Witness {
                 print_event(event);
             }
         }
+        let known = seen.origins.iter().position(|origin| origin.source == event.origin.source);
+        let origin = known.unwrap_or_else(|| {
+            seen.origins.push(Arc::clone(&event.origin));
+            seen.origins.len() - 1
+        });
+        seen.minutes.insert((event.time.div_euclid(MINUTE), origin));
         if let Some(person) = event.text(Field::Person) {
             seen.user_days.insert((self.hasher.hash_one(person), event.time.div_euclid(DAY)));
         }
