@@ -10,10 +10,10 @@
 //! After Freeman and others (NDSS 2016), each feature is judged on several levels, so that a new address in a known network is no surprise: the
 //! network by prefix (0.6), owner (0.3) and country (0.1), the program by its whole text (0.54) and by browser and system (0.46). On each level the
 //! probability is the share of the account's active hours with this value, where what is common in the organisation counts as one
-//! hour more. The negative decimal logarithms of both are added (up to 4 and 2.5), and one point each for a data centre that the
-//! organisation does not use and for an hour at which the account never works. From `score` on it is medium, half a point below it low. A
+//! hour more. The negative decimal logarithms of both are added (1 for any new line up to 4, at home 2, and up to 2.5), up to 2.5 in the same way for an hour at which the account
+//! never works, and one point for a data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
 //! new computer at the own desk has up to 2.5, a journey with the own computer up to 4, a stranger 6 to 8. Only accounts seen on five days are judged, and only
-//! values known for a day count as the account's own.
+//! values known for a day count as the account's own. What was medium on two days of a fortnight, with the same browser from the same country, is low from then on.
 //!
 //! # False positives
 //! A new computer taken into use abroad.
@@ -27,13 +27,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::surprise;
+use crate::baseline::{stable_hash, surprise};
 use crate::brute_force_success::account_key;
 use crate::detector::Context;
-use crate::event::Event;
+use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Sentence, Severity};
 use crate::habits::{Kind, View};
+use crate::keyed::Resident;
 use crate::names::who;
 use crate::place::{country, name_of};
 use crate::watch::{Post, Watch};
@@ -43,11 +44,25 @@ const NETWORK_CAP: f64 = 4.0;
 const PROGRAM_CAP: f64 = 2.5;
 /// What a network in the person's own country may add.
 const HOME_CAP: f64 = 2.0;
+/// A new line is met on one day in ten: lines are given new numbers, people work from cafés.
+const NEW_LINE: f64 = 1.0;
 /// From so many points on the program is another.
 const OTHER_PROGRAM: f64 = 0.75;
+/// And an hour at which the account never works.
+const HOUR_CAP: f64 = 2.5;
+/// Fewer log in at an hour than are active in it: what is only begun is rarer by this.
+const OTHER_HOUR: f64 = 0.5;
+const RARE_HOUR: f64 = 0.01;
+/// The share of an hour and its neighbours, if all hours of weekdays and weekends were alike.
+const ANY_HOUR: f64 = 3.0 / 48.0;
 const LEAST_DAYS: u32 = 5;
 const NETWORK: [(Kind, f64); 3] = [(Kind::Prefix, 0.6), (Kind::Owner, 0.3), (Kind::Country, 0.1)];
 const PROGRAM: [(Kind, f64); 2] = [(Kind::Browser, 0.54), (Kind::Agent, 0.46)];
+
+const DAY: Millis = 86_400_000;
+const FORTNIGHT: Millis = 14 * DAY;
+/// Surroundings of one account that are remembered as told.
+const TOLD_KEPT: usize = 4;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +74,33 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings { score: 5.0 }
+    }
+}
+
+/// What was told of an account: the browser and country, how often, and when last.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Told(Vec<(u32, u8, Millis)>);
+
+impl Resident for Told {}
+
+impl Told {
+    /// Whether the same was told on two days of the fortnight before: whoever has not acted on it by then is not helped by a third.
+    fn known(&self, what: u32, time: Millis) -> bool {
+        self.0.iter().any(|one| one.0 == what && one.1 >= 2 && one.2.abs_diff(time) <= FORTNIGHT.unsigned_abs())
+    }
+
+    fn note(&mut self, what: u32, time: Millis) {
+        match self.0.iter_mut().find(|one| one.0 == what) {
+            Some(one) if one.2.abs_diff(time) > FORTNIGHT.unsigned_abs() => *one = (what, 1, time),
+            Some(one) if one.2.div_euclid(DAY) != time.div_euclid(DAY) => *one = (what, one.1.saturating_add(1), time),
+            Some(_) => {}
+            None => {
+                if self.0.len() >= TOLD_KEPT {
+                    self.0.remove(0);
+                }
+                self.0.push((what, 1, time));
+            }
+        }
     }
 }
 
@@ -83,22 +125,28 @@ impl Watch for FirstSeenRisk {
     const TECHNIQUES: &'static [&'static str] = &["T1078"];
     const ACTIONS: &'static [&'static str] = &["login"];
     type Settings = Settings;
-    type State = ();
+    type State = Told;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) != Some("success") || account_key(event).is_none() {
             return;
         }
         let view = context.view(event);
-        if !view.mature() || view.days() < LEAST_DAYS || !view.strange_network() {
+        // In the own city a new line is everyday; with another browser on another system it is judged, too.
+        let strange = view.strange_network() || (view.new_line() && view.new_agent());
+        if !view.mature() || view.days() < LEAST_DAYS || !strange {
             return;
         }
         let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
         // Whoever comes home from abroad, or is new at his desk, is in no strange country.
         let network = if view.at_home() { network.min(HOME_CAP) } else { network };
+        let network = network.max(NEW_LINE);
         let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
         let hosting = f64::from(u8::from(view.hosting()));
-        let hour = f64::from(u8::from(view.hour_share(1).is_some_and(|share| share < 0.01)));
+        let hour = view
+            .hour_share(1)
+            .filter(|share| *share < RARE_HOUR)
+            .map_or(0.0, |share| (OTHER_HOUR + surprise(share / ANY_HOUR, HOUR_CAP)).min(HOUR_CAP));
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
             // With the computer it always comes with, it is a journey.
@@ -106,6 +154,14 @@ impl Watch for FirstSeenRisk {
             over if over >= -0.5 => Severity::Low,
             _ => return,
         };
+        let Some(key) = account_key(event) else { return };
+        let agent = event.text(Field::UserAgentName).or_else(|| event.text(Field::UserAgent)).unwrap_or_default();
+        let what = stable_hash(agent) ^ u32::from(u16::from_be_bytes(country(event)));
+        let told = at.states.touch(&key, event.time);
+        let severity = if told.known(what, event.time) { Severity::Low } else { severity };
+        if severity >= Severity::Medium {
+            told.note(what, event.time);
+        }
         out.push(tell(event, severity, &view, [network, program, hosting, hour]));
     }
 }

@@ -78,7 +78,8 @@ impl Resident for Visit {
 /// See the file's head.
 pub struct GuestEnumeration;
 
-fn is_guest(event: &Event) -> bool {
+/// Whether the event is of the account that visitors share: nobody's own, so no rule about a person's ways holds for it.
+pub fn is_guest(event: &Event) -> bool {
     [Field::UserRoles, Field::UserName, Field::LoginType].into_iter().filter_map(|field| event.text(field)).any(
         |text| {
             GUESTS.iter().any(|word| {

@@ -34,6 +34,8 @@ const DOUBTED: u32 = 14 * DAY;
 const SHARED_BY: u32 = 3;
 /// Minutes within which the file of an export is fetched.
 const FILE_FOLLOWS: u32 = 10;
+/// No network has such a number: what stands for the owner is a city.
+const CITY: u32 = 1 << 31;
 /// No table stands in so few bytes.
 const SHORT_ANSWER: i64 = 1_024;
 const PEOPLE: usize = 1_000_000;
@@ -89,6 +91,11 @@ pub fn surroundings(event: &Event) -> Surroundings {
         (prefix ^ (prefix >> 32)) as u32
     });
     let owner = event.integer(Field::SourceAsn).and_then(|asn| u32::try_from(asn).ok()).filter(|asn| *asn != 0);
+    // Where nobody knows whose network it is, the city it is in tells one from another.
+    let owner = owner.or_else(|| {
+        let city = event.text(Field::SourceCity).filter(|city| !city.is_empty())?;
+        Some(stable_hash(city) ^ u32::from(u16::from_be_bytes(place::country(event))).rotate_left(16) | CITY)
+    });
     let country = Some(place::country(event)).filter(|code| *code != [0; 2]);
     let text = event.text(Field::UserAgent);
     let named = event.text(Field::UserAgentName).map(|name| {
@@ -109,6 +116,11 @@ pub fn surroundings(event: &Event) -> Surroundings {
 fn country_number(code: &str) -> Option<u32> {
     let code: [u8; 2] = code.as_bytes().try_into().ok()?;
     Some(u32::from(u16::from_be_bytes(code.map(|letter| letter.to_ascii_uppercase()))))
+}
+
+/// The line an event came through, as the organisation shares it.
+fn exit(event: &Event) -> Option<u32> {
+    event.ip(Field::SourceIp).map(place::exit).map(|exit| (exit ^ (exit >> 32)) as u32)
 }
 
 /// The hash of an agent's text whose versions do not count.
@@ -334,6 +346,8 @@ impl Habits {
             habit.count_hours(minute);
         }
         for (kind, value, new) in learned {
+            // A network is shared by those who leave through the same line: of a carrier's many customers a few are always colleagues.
+            let value = if kind == Kind::Prefix { exit(event).unwrap_or(value) } else { value };
             let common = self.common.touch(&common_key(kind, value), event.time);
             common.first = if common.hours == 0 { minute } else { common.first.min(minute) };
             common.entities = common.entities.saturating_add(u32::from(new));
@@ -430,6 +444,7 @@ pub struct View<'h> {
     habits: Option<&'h Habits>,
     habit: Option<&'h Habit>,
     at: Surroundings,
+    exit: Option<u32>,
     minute: u32,
     network: Network,
     hour: (usize, usize),
@@ -445,6 +460,7 @@ impl<'h> View<'h> {
             habits,
             habit,
             at: surroundings(event),
+            exit: exit(event),
             minute: minute_of(event.time),
             network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
             hour: own_hour(event),
@@ -470,9 +486,15 @@ impl<'h> View<'h> {
         self.habit.is_some_and(any)
     }
 
+    /// Under what the organisation knows it: a network by the line.
+    fn common_value(&self, kind: Kind) -> Option<u32> {
+        let value = self.at[kind as usize]?;
+        Some(if kind == Kind::Prefix { self.exit.unwrap_or(value) } else { value })
+    }
+
     /// Whether the organisation uses it: several entities, for a day or longer.
     pub fn shared(&self, kind: Kind) -> bool {
-        let (Some(value), Some(habits)) = (self.at[kind as usize], self.habits) else { return false };
+        let (Some(value), Some(habits)) = (self.common_value(kind), self.habits) else { return false };
         habits
             .common
             .get(&common_key(kind, value))
@@ -498,6 +520,11 @@ impl<'h> View<'h> {
     /// Whether the network cannot be told from the usual ones: its prefix is new, and nobody knows whose it is.
     pub fn untold_network(&self) -> bool {
         self.known(Kind::Prefix) == Some(false) && self.at[Kind::Owner as usize].is_none() && !self.shared(Kind::Prefix)
+    }
+
+    /// Whether it came through a line that is new for the entity and not the organisation's, whatever is known of the network it belongs to.
+    pub fn new_line(&self) -> bool {
+        self.known(Kind::Prefix) == Some(false) && !self.shared(Kind::Prefix)
     }
 
     /// Whether the event comes from the person's own country, by the people file.
@@ -554,9 +581,9 @@ impl<'h> View<'h> {
     }
 
     /// How probable it is that the entity works within so many hours of this one, on this kind of day; nothing where it has been
-    /// seen in fewer than 40 hours on ten days.
+    /// seen in fewer than 30 hours on five days.
     pub fn hour_share(&self, reach: usize) -> Option<f64> {
-        let habit = self.habit.filter(|habit| habit.hours >= 40 && habit.days >= 10)?;
+        let habit = self.habit.filter(|habit| habit.hours >= 30 && habit.days >= 5)?;
         let (kind, hour) = self.hour;
         let clock = &habit.clock[kind];
         let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
@@ -572,7 +599,7 @@ impl<'h> View<'h> {
         let value = self.at[kind as usize]?;
         let (habit, habits) = (self.habit?, self.habits?);
         let own = habit.thing(kind, value).filter(|thing| thing.doubted <= self.minute);
-        let common = habits.common.get(&common_key(kind, value));
+        let common = habits.common.get(&common_key(kind, self.common_value(kind)?));
         let all = habits.common.get(ALL).map_or(0, |all| all.hours);
         Some([
             own.map_or(0.0, |thing| f64::from(thing.hours)),

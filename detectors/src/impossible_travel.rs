@@ -21,7 +21,7 @@
 //! days 30; same device with a second factor 25; mobile network 20; a new address at home seen once while abroad for hours 25; same browser and a short hop 25, or 45 in the
 //! same session or over a hosting network (a VPN switched on); same browser after two hours of silence at the other place, where no
 //! database tells the network, 25; a telephone at one place and a known computer at the other, not at once (roaming), 25; colleagues on
-//! that address up to 20. From `alert_score` it is medium, from `high_score` high. One finding per user and pair of places in a day.
+//! that address up to 20. From `alert_score` it is medium, from `high_score` high, where the networks are known by their owners or the account was active at both at once. One finding per user and pair of places in a day.
 //!
 //! # False positives
 //! A private VPN whose exit is on another continent; an address database that is wrong by a country; an account shared on purpose.
@@ -61,6 +61,7 @@ use crate::entity::entity_key;
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Severity};
+use crate::guest_enumeration::is_guest;
 use crate::keyed::Keyed;
 use crate::manual::Manual;
 use crate::place::{Cidr, Country, Network, Place};
@@ -188,7 +189,10 @@ impl Detector for ImpossibleTravel {
 
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let Some(ip) = event.ip(Field::SourceIp) else { return };
-        if event.is(Field::UserInferred) || event.text(Field::NetworkClass).is_some_and(|class| class != "public") {
+        if event.is(Field::UserInferred)
+            || is_guest(event)
+            || event.text(Field::NetworkClass).is_some_and(|class| class != "public")
+        {
             return;
         }
         let key = entity_key(event);
@@ -363,7 +367,12 @@ impl ImpossibleTravel {
         if strange_at == index && user.explained(strange_ip, time) {
             return Some(strange_ip);
         }
-        let high = score >= self.settings.high_score;
+        // Where nobody knows whose network it is, it may be a VPN: then only who was caught at both places at once is caught.
+        let caught = parts
+            .iter()
+            .any(|(name, _)| matches!(*name, "active at both places at once" | "one session from both places"));
+        let told = here.asn != 0 && other.asn != 0;
+        let high = score >= self.settings.high_score && (told || caught);
         let pair = (here.id.min(other.id), here.id.max(other.id));
         let repeat = self.settings.repeat_hours.saturating_mul(3_600);
         // The pair's third leg (back again) is told once, as part of the same finding.

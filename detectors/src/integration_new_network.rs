@@ -80,6 +80,9 @@ impl Watch for IntegrationNewNetwork {
     type State = Program;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
+        if crate::guest_enumeration::is_guest(event) {
+            return;
+        }
         let key = entity_key(event);
         let declared = key.starts_with("app:") || event.person.as_ref().is_some_and(|person| person.is_program());
         let script = matches!(event.text(Field::UserAgentDevice), Some("script" | "crawler" | "app"));

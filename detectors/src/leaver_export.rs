@@ -9,7 +9,7 @@
 //! # How it decides
 //! The people file says who is leaving: status `notice` or `disabled`, or a last day within 60 days. What such a person exports, downloads
 //! or reads by program within 24 hours is added up, reports looked at left out. From `records` on, and from half as much again as on the largest earlier day, more where few days
-//! are known (twice after ten, 2.5 times after five; a fifth more where it is in more files than ever, five times at the first end of a month that is seen)
+//! are known (twice after ten, 2.5 times after five; a fifth more where it is in more files than ever, twice then and five times otherwise at the first end of a month that is seen)
 //! (one that was reported counts once two were), it is medium; ten times `records` and three times the largest day, or five times the largest day, is high. Those who have fewer than three
 //! days with exports behind them are measured at three times `records`, and at ten times in an organisation's first fortnight. The limits lie below bulk-export's, because the reason is known.
 //!
@@ -137,7 +137,8 @@ impl Watch for LeaverExport {
         let many = amount >= 2.0 * floor && files >= 3 && files as f64 >= 1.5 * f64::from(most);
         let closing = closing_days(event) && context.view(event).organisation_days() < A_MONTH && count > 0;
         let times = match (many, closing) {
-            (_, true) => CLOSING,
+            (true, true) => 2.0,
+            (false, true) => CLOSING,
             (true, false) => 1.2,
             (false, false) => 1.5 + FEW_DAYS / f64::from(count.max(1)),
         };

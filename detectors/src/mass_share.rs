@@ -10,7 +10,7 @@
 //! Shares and changes of owner of the last hour are added up, those with outsiders and the public apart. From `records` on (100, as in
 //! Microsoft's rule for Dataverse), or from `outside` shares with outsiders, and from three times the largest hour before, it is medium. Shares with
 //! outsiders from 100 on, ten times `records`, or a network that is strange to the account are high. Changes of owner by administrators, operations and
-//! programs are low: territories are dealt out anew every quarter. Of an administrator who has been seen on ten days and never did a twentieth of it, they are medium.
+//! programs are low: territories are dealt out anew every quarter. Of an administrator who has been seen on seven days and never did a twentieth of it, they are medium.
 //!
 //! # False positives
 //! A handover of accounts; a routing of leads that runs for the first time.
@@ -41,7 +41,7 @@ const DEALERS: [&str; 5] = ["admin", "administrator", "operations", "ops", "it"]
 
 /// An administrator who has been seen on so many days and has never done a twentieth of it, does not do it as his work.
 const ADMINISTRATORS: [&str; 2] = ["admin", "administrator"];
-const KNOWN_DAYS: u32 = 10;
+const KNOWN_DAYS: u32 = 7;
 const NEVER: f64 = 20.0;
 
 /// What an operator may set.

@@ -9,7 +9,7 @@
 //! # How it decides
 //! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
 //! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
-//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes forty active hours on ten days to know. Exports, downloads and reads by program within
+//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes thirty active hours on five days to know. Exports, downloads and reads by program within
 //! the hour are added up; from `records` on it is low on an evening or a weekend's day, medium at night (22 to 6) if it is more than one export or three times `records`, and high from a network that is strange to the person. Programs work at night and are
 //! left out.
 //!

@@ -21,7 +21,9 @@
 //!   typing its new passwords. Where as many other accounts get in as fail, three times as many must fail.
 //! - *Distributed:* at least 25 tries of at least 8 accounts from at least 5 addresses within 15 minutes, four times what the
 //!   organisation's normal quarter of an hour brings, with at least half of the accounts tried from several addresses or half
-//!   of the addresses trying several accounts, and fewer accounts failing at home than abroad. Addresses that are found by
+//!   of the addresses trying several accounts, and fewer accounts failing at home than abroad. Where three quarters of the tries come with one
+//!   program that the accounts do not use, 15 are enough and nothing more is asked of addresses and accounts. Such a program is also
+//!   found when it takes a day for 25 tries of 15 accounts. Addresses that are found by
 //!   themselves are not counted again. What is normal is learned from quarters of an hour that are over and had no finding.
 //!
 //! The finding is medium, and high once an account gets in from there that had not been at home there.
@@ -47,6 +49,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::stable_hash;
 use crate::brute_force_success::account_key;
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::event::{Event, Millis};
@@ -58,6 +61,7 @@ use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
 use crate::sigma::window::{Times, trim};
 use crate::usual::UsualAddresses;
+use crate::wording::{span_en, span_zh};
 
 /// The rule's id.
 pub const ID: &str = "password-spray";
@@ -75,6 +79,8 @@ const BELOW_BRUTE_FORCE: u32 = 9;
 const SOON: Millis = 30 * MINUTE;
 /// For how long an address that sprayed is watched for an account that gets in, and an episode stays open.
 const QUIET: Millis = 60 * MINUTE;
+/// Tries of one program at many addresses that are a spray.
+const ONE_PROGRAM_TRIES: usize = 15;
 /// What goes on is told again this often, not at every failure of a flood.
 const AGAIN: Millis = 10_000;
 
@@ -173,6 +179,8 @@ struct Try {
     address: IpAddr,
     at_home: bool,
     recovered: bool,
+    /// The program it came with, where the account does not use it.
+    foreign: Option<u32>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -197,6 +205,13 @@ struct Seen {
     got_in: Vec<Box<str>>,
     from: Millis,
     to: Millis,
+}
+
+impl Seen {
+    /// A quarter of an hour, or as long as it took.
+    fn span(&self) -> Millis {
+        (self.to - self.from).max(WIDE)
+    }
 }
 
 /// See the file's head.
@@ -274,7 +289,7 @@ impl PasswordSpray {
         account: &str,
         address: IpAddr,
         at_home: bool,
-        watermark: Millis,
+        context: &Context,
         out: &mut Vec<Detection>,
     ) {
         let tenant = tenant_key(event);
@@ -312,8 +327,10 @@ impl PasswordSpray {
             }
             return;
         }
+        let agent = event.text(Field::UserAgent).filter(|_| context.view(event).new_agent());
+        let foreign = agent.map(stable_hash);
         let state = self.tenants.touch(&tenant, event.time);
-        let one = Try { time: event.time, account: account.into(), address, at_home, recovered: false };
+        let one = Try { time: event.time, account: account.into(), address, at_home, recovered: false, foreign };
         let place = state.tries.partition_point(|other| other.time <= event.time);
         state.tries.insert(place, one);
         trim(&mut state.tries, TRIES_PER_TENANT, event.time, |one| one.time);
@@ -321,9 +338,11 @@ impl PasswordSpray {
             return;
         }
         state.traces.add(Trace::of(event), WIDE);
-        state.learn(event.time, watermark);
+        state.learn(event.time, context.watermark);
         if !just_told(state.found, event.time)
-            && let Some(seen) = self.across(&tenant, event.time)
+            && let Some(seen) = self
+                .across(&tenant, event.time)
+                .or_else(|| foreign.and_then(|program| self.trickled(&tenant, event.time, program)))
         {
             out.push(self.tell_tenant(event, &tenant, &seen));
             let state = self.tenants.touch(&tenant, event.time);
@@ -358,7 +377,7 @@ impl PasswordSpray {
         let state = self.tenants.get(key)?;
         let first = state.tries.partition_point(|one| one.time < time.saturating_sub(WIDE));
         let after = state.tries.partition_point(|one| one.time <= time.saturating_add(WIDE));
-        if after - first < settings.tries {
+        if after - first < settings.tries.min(ONE_PROGRAM_TRIES) {
             return None;
         }
         // A late event is judged in the window that ends with what came before it but happened after it.
@@ -382,11 +401,16 @@ impl PasswordSpray {
         let recovered: BTreeSet<&str> = abroad.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
         let roaming = of_account.values().filter(|addresses| addresses.len() > 1).count();
         let trying = of_address.values().filter(|accounts| accounts.len() > 1).count();
+        // One program that none of the accounts uses, at all of these addresses: that is no bad morning of many.
+        let mut programs: BTreeMap<u32, usize> = BTreeMap::new();
+        abroad.iter().filter_map(|one| one.foreign).for_each(|program| *programs.entry(program).or_default() += 1);
+        let one_program = programs.values().max().is_some_and(|tries| tries * 4 >= abroad.len() * 3);
+        let tries = if one_program { settings.tries.min(ONE_PROGRAM_TRIES) } else { settings.tries };
         let enough = of_address.len() >= settings.addresses
             && of_account.len() >= settings.accounts
-            && abroad.len() >= settings.tries
+            && abroad.len() >= tries
             && abroad.len() as f64 >= 4.0 * state.normal;
-        let mixed = roaming * 2 >= of_account.len() || trying * 2 >= of_address.len();
+        let mixed = one_program || roaming * 2 >= of_account.len() || trying * 2 >= of_address.len();
         let outage = at_home.len() >= of_account.len() || recovered.len() * 5 >= of_account.len() * 2;
         (enough && mixed && !outage).then(|| Seen {
             accounts: of_account.keys().map(|account| (*account).into()).collect(),
@@ -423,6 +447,32 @@ impl PasswordSpray {
         self.tell(event, entity, Field::SourceIp.name(), key, seen, summary, expected, traces)
     }
 
+    /// What one program that the accounts do not use tried within a day, minutes apart and from ever new addresses.
+    fn trickled(&self, key: &str, time: Millis, program: u32) -> Option<Seen> {
+        let settings = &self.settings;
+        let state = self.tenants.get(key)?;
+        let first = state.tries.partition_point(|one| one.time < time.saturating_sub(DAY));
+        let after = state.tries.partition_point(|one| one.time <= time);
+        let tries: Vec<&Try> =
+            state.tries.range(first..after).filter(|one| one.foreign == Some(program) && !one.at_home).collect();
+        if tries.len() < settings.tries {
+            return None;
+        }
+        let accounts: BTreeSet<&str> = tries.iter().map(|one| &*one.account).collect();
+        let addresses: BTreeSet<IpAddr> = tries.iter().map(|one| one.address).collect();
+        let got_in: BTreeSet<&str> = tries.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
+        let enough = accounts.len() >= settings.accounts_in_5_minutes && addresses.len() >= settings.addresses;
+        // People with a new computer mistype, too, and then get in.
+        (enough && got_in.len() * 5 < accounts.len() * 2).then(|| Seen {
+            accounts: accounts.into_iter().map(Into::into).collect(),
+            addresses: addresses.into_iter().collect(),
+            tries: tries.len() as u64,
+            got_in: got_in.into_iter().map(Into::into).collect(),
+            from: tries.first().map_or(time, |one| one.time),
+            to: time,
+        })
+    }
+
     fn tell_tenant(&self, event: &Event, key: &str, seen: &Seen) -> Detection {
         let mut entity = Identities::default();
         let primary = match event.text(Field::OrganizationId) {
@@ -442,10 +492,15 @@ impl PasswordSpray {
         let normal = self.tenants.get(key).map_or(0.0, |state| state.normal);
         let summary = Sentence::new(
             format!(
-                "{addresses} addresses together tried passwords on {accounts} accounts: {} failures within 15 minutes",
+                "{addresses} addresses together tried passwords on {accounts} accounts: {} failures within {}",
+                seen.tries,
+                span_en(seen.span())
+            ),
+            format!(
+                "{addresses} 个地址共同对 {accounts} 个账户尝试密码：{}内失败 {} 次",
+                span_zh(seen.span()),
                 seen.tries
             ),
-            format!("{addresses} 个地址共同对 {accounts} 个账户尝试密码：15 分钟内失败 {} 次", seen.tries),
         );
         let expected = Sentence::new(
             format!("{normal:.1} failures within 15 minutes from addresses the accounts do not use"),
@@ -645,7 +700,7 @@ impl Detector for PasswordSpray {
         let at_home = home.is_some_and(|home| home.0.knows(address, event.time, age));
         match outcome {
             Some("success") => self.succeeded(event, &account, address, at_home, out),
-            _ => self.failed(event, &account, address, at_home, context.watermark, out),
+            _ => self.failed(event, &account, address, at_home, context, out),
         }
     }
 

@@ -194,6 +194,14 @@ pub fn prefix(ip: IpAddr) -> u64 {
     }
 }
 
+/// The line an address belongs to: the address of IPv4, the /64 of IPv6. Whoever shares it leaves by the same door.
+pub fn exit(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(u32::from(ip)),
+        IpAddr::V6(ip) => (1 << 63) | (u128::from(ip) >> 64) as u64,
+    }
+}
+
 /// A network as people write it: `198.51.100.0/24`, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {

@@ -10,7 +10,8 @@
 //! # How it decides
 //! Different records a person opens are counted by day (in UTC). A day is a finding from `records` on when it has at least four times the largest of his
 //! earlier days and more than 199 in 200 days of his peers (role, else everybody); where fewer than 200 days of peers are known, more than five times the
-//! largest. It takes five earlier days. It is low: looking is mostly work, so it adds to other findings; from five times the largest and twice `records` on it is medium. Different records of
+//! largest. So is a day that lies four spreads of
+//! logarithms beyond his own (of eight days or more; a spread counts for at least 0.35), twice the largest and beyond his peers; that is medium. It takes five earlier days. It is low: looking is mostly work, so it adds to other findings; from five times the largest (four, where not two in a thousand of the peers' days were so large) and twice `records` on it is medium. Different records of
 //! `vip_records` are counted apart: from `vips` a day on it is medium. Programs and what happens by script are left to record-enumeration.
 //!
 //! # False positives
@@ -47,6 +48,10 @@ const DAY: Millis = 86_400_000;
 const LEAST_DAYS: usize = 5;
 const DAYS_KEPT: usize = 30;
 const PEER_DAYS: u64 = 200;
+/// A day this many spreads beyond one's own, of so many days, is no busy day.
+const FAR: f64 = 4.0;
+const FAR_DAYS: usize = 8;
+const LEAST_SPREAD: f64 = 0.35;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +113,7 @@ impl Watch for RecordSnooping {
         let key = crate::entity::entity_key(event);
         if script
             || event.text(Field::EventOutcome) == Some("failure")
+            || crate::guest_enumeration::is_guest(event)
             || event.person.as_ref().is_some_and(|person| person.is_program())
             || !["person:", "user:", "user-id:"].iter().any(|word| key.starts_with(word))
         {
@@ -142,16 +148,29 @@ impl Watch for RecordSnooping {
         looks.trail.add(event, DAY, 50);
         let largest =
             looks.days.iter().filter(|(_, _, told)| !told).map(|(_, seen, _)| f64::from(*seen)).fold(0.0, f64::max);
+        // By his own days alone, as a distance of logarithms.
+        let logs: Vec<f64> =
+            looks.days.iter().filter(|(_, _, told)| !told).map(|(_, seen, _)| f64::from(*seen).max(1.0).ln()).collect();
+        let mean = logs.iter().sum::<f64>() / logs.len().max(1) as f64;
+        let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / logs.len().max(1) as f64;
         let known = looks.days.len() >= LEAST_DAYS;
         let peers = at.states.get(&at_group(role)).map(|looks| &looks.group);
-        let rare = match peers.filter(|group| group.total() >= PEER_DAYS) {
-            Some(group) => group.share_below(seen) > 0.995 && seen >= 4.0 * largest,
-            None => seen >= 5.0 * largest,
-        };
+        let peers = peers.filter(|group| group.total() >= PEER_DAYS).map(|group| group.share_below(seen));
+        let far = logs.len() >= FAR_DAYS
+            && seen >= 2.0 * largest
+            && (seen.ln() - mean) / variance.sqrt().max(LEAST_SPREAD) >= FAR
+            && peers.is_none_or(|below| below > 0.995);
+        let rare = far
+            || match peers {
+                Some(below) => below > 0.995 && seen >= 4.0 * largest,
+                None => seen >= 5.0 * largest,
+            };
+        // What next to none of the peers ever did needs less of one's own past against it.
+        let much = far || seen >= 5.0 * largest || (seen >= 4.0 * largest && peers.is_some_and(|below| below > 0.998));
         let severity = if vips >= at.settings.vips {
             Severity::Medium
         } else if known && seen >= at.settings.records && rare {
-            if seen >= 5.0 * largest && seen >= 2.0 * at.settings.records { Severity::Medium } else { Severity::Low }
+            if much && seen >= 2.0 * at.settings.records { Severity::Medium } else { Severity::Low }
         } else {
             return;
         };
@@ -197,7 +216,10 @@ fn close(looks: &mut Looks, number: i64) -> Vec<f64> {
         if looks.days.len() > DAYS_KEPT {
             looks.days.remove(0);
         }
-        closed.push(seen);
+        // Nor does it teach that peers read so much.
+        if !told {
+            closed.push(seen);
+        }
     }
     closed
 }

@@ -134,6 +134,7 @@ impl Sessions {
     /// Whether an event names a session at all, used by a person.
     pub fn concerns(event: &Event) -> bool {
         name_of(event).is_some()
+            && !crate::guest_enumeration::is_guest(event)
             && event.has(Field::SourceIp)
             && event.text(Field::EventOutcome) != Some("failure")
             && !event.is(Field::UserInferred)

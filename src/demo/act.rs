@@ -32,6 +32,8 @@ pub enum Who {
     Person(u32),
     /// A login name nobody has, made of a number.
     Unknown(u32),
+    /// A visitor of the customers' portal, under the one account all visitors share.
+    Guest,
     /// Nobody logged in.
     Nobody,
 }
@@ -125,6 +127,13 @@ pub enum Deed {
     AuditOff,
     /// A file or page asked for that a scanner is after; the number picks which.
     Probe(u32),
+    /// A request that is an attack on the application itself.
+    Inject {
+        /// Which; every number another.
+        number: u32,
+        /// Whether it met an answer or an error within; else it was turned away.
+        answered: bool,
+    },
     /// A load balancer asking whether the portal is well.
     Health,
 }

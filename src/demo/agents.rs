@@ -31,7 +31,7 @@ pub const SYSTEMS: [&str; 3] =
 /// Telephones.
 pub const PHONES: [&str; 3] = ["Pixel 8", "SM-S921B", "2201117TG"];
 /// Programs.
-pub const PROGRAMS: [&str; 9] = [
+pub const PROGRAMS: [&str; 10] = [
     "python-requests/2.32.3",
     "okhttp/4.12.0",
     "Apache-HttpClient/4.5.14 (Java/17.0.9)",
@@ -41,10 +41,13 @@ pub const PROGRAMS: [&str; 9] = [
     "axios/1.7.7",
     "kube-probe/1.29",
     "Mozilla/5.0 zgrab/0.x",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
 ];
 
 /// What automated attackers use.
 pub const SCRIPT: Device = Device::Program(0);
+/// A search engine.
+pub const CRAWLER: Device = Device::Program(9);
 
 /// A person's desk computer: what most have, then what some have.
 pub fn desktop(rng: &mut Rng) -> Device {

@@ -62,8 +62,11 @@ impl Company {
         if let (Some(second), true, None) = (person.second_office, rng.chance(0.4), change) {
             (office, at_home) = (second, false);
         }
+        let desk = person.desk_on(day);
+        let mut hidden = Rng::of(self.plan.seed, &[12, u64::from(person.index), day as u64]);
         let desk_ip = match (place, at_home) {
             (Some(ip), _) => ip,
+            (None, true) if person.own_vpn && hidden.chance(0.6) => person.own_vpn_address(&mut hidden),
             (None, true) if person.vpn => vpn_address(self.plan.seed),
             (None, true) => person.home_address(day),
             (None, false) => office_address(self.plan.seed, office),
@@ -101,7 +104,7 @@ impl Company {
             add(person.systems[0], from, from + 12 * MINUTE, rng.lognormal(4.0, 0.5), ip, person.phone, rng.next());
         }
         if person.single_sign_on && !person.systems.contains(&System::M365) {
-            add(System::M365, start, start + MINUTE, 1.0, desk_ip, person.desk, rng.next());
+            add(System::M365, start, start + MINUTE, 1.0, desk_ip, desk, rng.next());
         }
         let noon = start + (end - start) / 2;
         for (from, until) in [(start, noon - 20 * MINUTE), (noon + 20 * MINUTE, end)] {
@@ -110,13 +113,13 @@ impl Company {
                     continue;
                 }
                 let from = from + rng.between(1, 25) * MINUTE;
-                add(system, from, until, rng.lognormal(24.0, 0.6) * person.busy, desk_ip, person.desk, rng.next());
+                add(system, from, until, rng.lognormal(24.0, 0.6) * person.busy, desk_ip, desk, rng.next());
             }
         }
         if rng.chance(if person.owl { 0.35 } else { 0.04 }) {
             let from = end + rng.between(120, 300) * MINUTE;
             let ip = if change.is_some() { desk_ip } else { person.home_address(day) };
-            add(person.systems[0], from, from + 2 * HOUR, rng.lognormal(10.0, 0.6), ip, person.desk, rng.next());
+            add(person.systems[0], from, from + 2 * HOUR, rng.lognormal(10.0, 0.6), ip, desk, rng.next());
         }
         all.sort_by_key(|session| session.start);
         all

@@ -76,7 +76,7 @@ fn begin(dir: &Path, plan: &Plan) -> io::Result<(Folder, Stream)> {
         writeln!(labels, "{}", incident.label(number, company.people()))?;
     }
     labels.flush()?;
-    fs::write(dir.join("crmwatch.toml"), configuration())?;
+    fs::write(dir.join("crmwatch.toml"), configuration(&company))?;
     let attacks = company.incidents().iter().filter(|incident| incident.severity.is_some()).count();
     let summary = Summary {
         people: company.people().len(),
@@ -89,7 +89,7 @@ fn begin(dir: &Path, plan: &Plan) -> io::Result<(Folder, Stream)> {
 }
 
 /// A configuration beside the logs; its paths are looked up from where it lies.
-fn configuration() -> String {
+fn configuration(company: &Company) -> String {
     let mut text = String::from(
         "# The simulated company's logs. Attacks and oddities are named in labels.jsonl.\nstate_dir = \"state\"\n",
     );
@@ -102,6 +102,22 @@ fn configuration() -> String {
             log.format,
             log.zone.name(),
             log.lateness
+        );
+    }
+    for pause in company.silences.iter().filter(|one| one.planned) {
+        let _ = write!(
+            text,
+            "\n[[maintenance]]\nfrom = \"{}\"\nto = \"{}\"\nrules = [\"source-silent\"]\nsources = [\"{}\"]\nreason = \"the log moves to another machine\"\n",
+            super::clock::Rfc3339(pause.from),
+            super::clock::Rfc3339(pause.to + super::clock::HOUR),
+            pause.log.name
+        );
+    }
+    for network in company.scanner_networks() {
+        let _ = write!(
+            text,
+            "\n[[allow]]\nrule = \"web-attack\"\nnetwork = \"{network}\"\nuntil = \"{}\"\nreason = \"our own scanner\"\n",
+            &super::clock::Rfc3339(company.plan.end + 366 * super::clock::DAY).to_string()[..10]
         );
     }
     text.push_str("\n[people]\nfile = \"people.csv\"\n\n[honeytokens]\nfile = \"honeytokens.txt\"\n");

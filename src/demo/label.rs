@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::act::{Act, System, Who};
 use super::clock::{Rfc3339, SECOND};
-use super::logs::LOGS;
+use super::logs::{GUEST, LOGS, Log};
 use super::people::Person;
 
 /// Something worth a label, with the deeds it is made of.
@@ -26,10 +26,14 @@ pub struct Incident {
     pub stealth: bool,
     /// Only a city database could tell.
     pub needs_city: bool,
+    /// Only a database of network owners could tell.
+    pub needs_owner: bool,
     /// When it can be known for what it is.
     pub deciding: Millis,
     /// Whom it concerns beside those who act.
     pub victims: Vec<u32>,
+    /// The log that says nothing meanwhile.
+    pub silent: Option<Log>,
     /// The deeds, by time.
     pub acts: Vec<Act>,
     /// An oddity that lies in the ordinary days of people has no deeds of its own, only a time.
@@ -53,8 +57,10 @@ impl Incident {
             severity,
             stealth: false,
             needs_city: false,
+            needs_owner: false,
             deciding,
             victims: Vec::new(),
+            silent: None,
             acts,
             span: None,
         }
@@ -96,6 +102,9 @@ impl Incident {
                 Who::Unknown(number) => {
                     names.entry("user.name").or_default().insert(super::logs::invented(number, act.system));
                 }
+                Who::Guest => {
+                    names.entry("user.name").or_default().insert(GUEST.to_owned());
+                }
                 Who::Nobody => {}
             }
         }
@@ -107,6 +116,10 @@ impl Incident {
             if self.acts.is_empty() {
                 systems.extend(person.systems.iter().copied());
             }
+        }
+        if let Some(log) = self.silent {
+            names.entry("crm.source").or_default().insert(log.name.to_owned());
+            systems.insert(log.system);
         }
         let sources: Vec<&str> = LOGS.iter().filter(|log| systems.contains(&log.system)).map(|log| log.name).collect();
         let (start, end) = self.span();
@@ -121,6 +134,7 @@ impl Incident {
             "severity": self.severity.map(Severity::word),
             "stealth": self.stealth,
             "needs_city": self.needs_city,
+            "needs_owner": self.needs_owner,
             "entity": names,
             "start": Rfc3339(start).to_string(),
             "deciding": Rfc3339(self.deciding.clamp(start, end)).to_string(),

@@ -52,6 +52,17 @@ pub struct Company {
     people: Vec<Person>,
     changes: BTreeMap<(u32, i64), Change>,
     incidents: Vec<Incident>,
+    /// Logs that are not written, from when to when, and whether somebody said so before.
+    silences: Vec<Silence>,
+}
+
+/// A log that is not written for a while.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    log: Log,
+    from: Millis,
+    to: Millis,
+    planned: bool,
 }
 
 impl Company {
@@ -60,9 +71,18 @@ impl Company {
         let days = i64::from(plan.days.max(1));
         let first_day = clock::day_of(plan.end) - days;
         let people = people::hire(plan.seed, plan.users.max(1), first_day, days);
-        let mut company = Company { plan: *plan, people, changes: BTreeMap::new(), incidents: Vec::new() };
+        let mut company =
+            Company { plan: *plan, people, changes: BTreeMap::new(), incidents: Vec::new(), silences: Vec::new() };
         oddities::plan(&mut company);
         attacks::plan(&mut company);
+        company.silences = company
+            .incidents
+            .iter()
+            .filter_map(|incident| {
+                let (from, to) = incident.span();
+                Some(Silence { log: incident.silent?, from, to, planned: incident.severity.is_none() })
+            })
+            .collect();
         company
     }
 
@@ -79,6 +99,22 @@ impl Company {
     /// What was planned beside the ordinary days.
     pub fn incidents(&self) -> &[Incident] {
         &self.incidents
+    }
+
+    /// Whether no log that would tell of it is silent meanwhile, and it silences none that tells of another.
+    fn can_tell(&self, incident: &Incident) -> bool {
+        let hidden = |told: &Incident, silence: &Incident| {
+            let (from, to) = silence.span();
+            silence.silent.is_some_and(|log| {
+                told.acts.iter().any(|act| act.system == log.system && (from..to).contains(&act.time))
+            })
+        };
+        !self.incidents.iter().any(|other| hidden(incident, other) || hidden(other, incident))
+    }
+
+    /// Networks of the company's own scanners.
+    pub fn scanner_networks(&self) -> Vec<String> {
+        vec![format!("{}/32", oddities::scanner_address(self.plan.seed))]
     }
 
     /// Record ids nobody has a reason to touch.

@@ -37,6 +37,10 @@ const KINDS: &[Kind] = &[
     dealing_territories,
     own_token,
     price_list,
+    own_scanner,
+    search_engine,
+    visitors,
+    planned_pause,
 ];
 
 /// Lays everything out, more in a larger company.
@@ -55,7 +59,7 @@ pub fn plan(company: &mut Company) {
                 let Some((mut incident, changes)) = kind(&mut scene) else { continue };
                 incident.acts.sort_by_key(|act| act.time);
                 let (from, to) = incident.span();
-                if from < company.begin() || to >= company.plan.end {
+                if from < company.begin() || to >= company.plan.end || !company.can_tell(&incident) {
                     continue;
                 }
                 incident.deciding = from;
@@ -79,6 +83,8 @@ fn standing(company: &mut Company) {
         ("nightly-integration-job", all(&|person| person.role == Role::Integration)),
         ("month-end-exports", all(&|person| person.role == Role::Finance)),
         ("night-owl", all(&|person| person.owl)),
+        ("private-vpn", all(&|person| person.own_vpn)),
+        ("new-computer", all(&|person| person.new_desk.is_some())),
         ("browser-upgrade", all(&|person| human(person) && person.lag < 10)),
     ];
     for (what, victims) in groups {
@@ -328,4 +334,57 @@ fn price_list(scene: &mut Scene<'_>) -> Option<Laid> {
         script.does(Deed::Share(territory + nth, super::act::Scope::External), &mut scene.rng, 20.0);
     }
     Some((Incident::oddity("offers-shared-with-a-buyer", script.acts), Vec::new()))
+}
+
+/// The company's own scanner, which the configuration allows.
+pub fn scanner_address(seed: u64) -> std::net::IpAddr {
+    let block = places::in_city("Frankfurt am Main", Network::Hosting, &mut Rng::of(seed, &[8]));
+    block.expect("the table has one").host(77)
+}
+
+/// Security tests of one's own: the same requests an attacker sends.
+fn own_scanner(scene: &mut Scene<'_>) -> Option<Laid> {
+    let (at, ip) = (scene.hour(0, 20.0, 22.0), scanner_address(scene.company.plan.seed));
+    let mut script = scene.script(0, System::Portal, ip, super::agents::Device::Program(3), at);
+    script.next.who = Who::Nobody;
+    for number in 0..80 {
+        let answered = scene.rng.chance(0.5);
+        script.does(Deed::Inject { number, answered }, &mut scene.rng, 0.8);
+    }
+    Some((Incident::oddity("own-scanner", script.acts), Vec::new()))
+}
+
+/// A search engine goes through what visitors may see.
+fn search_engine(scene: &mut Scene<'_>) -> Option<Laid> {
+    let (at, ip) = (scene.hour(0, 1.0, 20.0), scene.hosted());
+    let mut script = scene.script(0, System::Gateway, ip, super::agents::CRAWLER, at);
+    script.next.who = Who::Guest;
+    for id in 0..250 {
+        script.does(Deed::View(30_000 + id), &mut scene.rng, 6.0);
+    }
+    Some((Incident::oddity("search-engine", script.acts), Vec::new()))
+}
+
+/// Visitors of the customers' portal, each with a few pages.
+fn visitors(scene: &mut Scene<'_>) -> Option<Laid> {
+    let at = scene.hour(0, 7.0, 20.0);
+    let mut acts = Vec::new();
+    for _ in 0..40 {
+        let (ip, device) = (scene.anywhere(), super::agents::desktop(&mut scene.rng));
+        let begins = at + scene.rng.between(0, 90 * MINUTE);
+        let mut script = scene.script(0, System::Gateway, ip, device, begins);
+        script.next.who = Who::Guest;
+        for _ in 0..scene.rng.between(2, 25) {
+            let id = 30_000 + scene.rng.below(60) as u32;
+            script.does(Deed::View(id), &mut scene.rng, 25.0);
+        }
+        acts.extend(script.acts);
+    }
+    Some((Incident::oddity("portal-visitors", acts), Vec::new()))
+}
+
+/// A log moves to another machine, as announced.
+fn planned_pause(scene: &mut Scene<'_>) -> Option<Laid> {
+    let pause = super::attacks::source_silent::silence(scene, &super::logs::LOGS[1], (9.0, 12.0), 4)?;
+    Some((Incident { severity: None, family: "planned-log-pause", rules: &[], ..pause }, Vec::new()))
 }

@@ -170,6 +170,10 @@ pub struct Person {
     pub desk: Device,
     /// Telephone.
     pub phone: Device,
+    /// At home, works through a VPN bought for oneself, on some days.
+    pub own_vpn: bool,
+    /// From that day on, another computer.
+    pub new_desk: Option<(i64, Device)>,
     /// Days after a release the computer upgrades.
     pub lag: u32,
     home: &'static Block,
@@ -237,6 +241,12 @@ pub fn hire(seed: u64, count: usize, first_day: i64, days: i64) -> Vec<Person> {
             places::in_country(place.country, Network::Mobile, &mut rng).expect("every office's country has one");
         let systems = app.map_or_else(|| systems(role, office, &mut rng), |(_, system)| vec![system]);
         let (exports, rows) = appetite(role);
+        // Of a stream of its own, so that the people are the same with and without.
+        let mut later = Rng::of(seed, &[4, index as u64]);
+        let own_vpn = later.chance(0.03);
+        let changes = later.chance(0.05);
+        let new_desk = (first_day + later.between(days / 3, days), agents::desktop(&mut later));
+        let new_desk = changes.then_some(new_desk);
         people.push(Person {
             index: index as u32,
             email: format!("{local}@{DOMAIN}"),
@@ -264,6 +274,8 @@ pub fn hire(seed: u64, count: usize, first_day: i64, days: i64) -> Vec<Person> {
             vpn: rng.chance(0.12),
             desk: if app.is_some() { Device::Program(rng.between(1, 3) as u8) } else { agents::desktop(&mut rng) },
             phone: agents::phone(&mut rng),
+            own_vpn: own_vpn && app.is_none(),
+            new_desk: new_desk.filter(|_| app.is_none()),
             lag: rng.below(40) as u32,
             home,
             home_number: rng.next(),
@@ -334,6 +346,19 @@ fn standing(role: Role, index: usize, first_day: i64, days: i64, rng: &mut Rng) 
 }
 
 impl Person {
+    /// The computer used on a day.
+    pub fn desk_on(&self, day: i64) -> Device {
+        self.new_desk.filter(|(from, _)| day >= *from).map_or(self.desk, |(_, device)| device)
+    }
+
+    /// Where the VPN bought for oneself comes out: one of a few exits of one provider.
+    pub fn own_vpn_address(&self, rng: &mut Rng) -> IpAddr {
+        let mut provider = Rng::of(self.home_number, &[5]);
+        let block = places::one_of(&mut provider, |block| block.network == Network::Hosting && block.country != "IN")
+            .expect("the table has some");
+        block.host(self.home_number.wrapping_add(rng.below(4)))
+    }
+
     /// The place of work.
     pub fn office(&self) -> &'static Office {
         &OFFICES[self.office]

@@ -146,6 +146,13 @@ impl Block {
     }
 }
 
+/// Whether an address lies in a block of that country.
+pub fn is_in(ip: IpAddr, country: &str) -> bool {
+    let IpAddr::V4(ip) = ip else { return false };
+    let holds = |block: &Block| u32::from(ip) >> (32 - block.bits) == block.base >> (32 - block.bits);
+    BLOCKS.iter().any(|block| block.country == country && holds(block))
+}
+
 /// A block of that city and network.
 pub fn in_city(city: &str, network: Network, rng: &mut Rng) -> Option<&'static Block> {
     one_of(rng, |block| block.city == city && block.network == network)

@@ -147,6 +147,19 @@ impl Scene<'_> {
         block.expect("the table has some").host(self.rng.next())
     }
 
+    /// An address in a data centre that fits.
+    pub fn hosted_where(&mut self, fits: impl Fn(&Block) -> bool) -> Option<IpAddr> {
+        let block = places::one_of(&mut self.rng, |block| {
+            block.network == Network::Hosting && block.city != "Frankfurt am Main" && fits(block)
+        })?;
+        Some(block.host(self.rng.next()))
+    }
+
+    /// Another home line in a country.
+    pub fn line_in(&mut self, country: &str) -> Option<IpAddr> {
+        Some(places::in_country(country, Network::Isp, &mut self.rng)?.host(self.rng.next()))
+    }
+
     /// A home line anywhere, as a botnet has them.
     pub fn anywhere(&mut self) -> IpAddr {
         let block = places::one_of(&mut self.rng, |block| block.network == Network::Isp);

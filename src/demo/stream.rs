@@ -113,7 +113,9 @@ impl Stream {
             }
             Turn::Acts(mut acts) => {
                 let act = acts.pop_front().expect("only non-empty ones are pushed");
-                if act.time >= self.company.begin() {
+                let silent =
+                    |one: &super::Silence| one.log.system == act.system && (one.from..one.to).contains(&act.time);
+                if act.time >= self.company.begin() && !self.company.silences.iter().any(silent) {
                     let ready = &mut self.ready;
                     self.writers.write(&self.company, &act, &mut |line| ready.push_back(line));
                 }

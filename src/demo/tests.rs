@@ -55,7 +55,7 @@ fn every_label_has_lines_of_its_entity_in_its_sources_at_its_times() {
     let mut missing: Vec<(usize, Vec<String>, BTreeSet<String>)> = labels
         .iter()
         .enumerate()
-        .filter(|(_, label)| label.get("attack").is_some())
+        .filter(|(_, label)| label.get("attack").is_some() && label["family"] != "source-silent")
         .map(|(at, label)| {
             let sources =
                 label["sources"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
@@ -83,6 +83,26 @@ fn every_label_has_lines_of_its_entity_in_its_sources_at_its_times() {
     }
     let left: Vec<_> = missing.iter().map(|(at, ..)| &labels[*at]).collect();
     assert!(left.is_empty(), "no lines for {left:#?}");
+}
+
+#[test]
+fn a_log_that_falls_silent_has_no_line_meanwhile_and_only_announced_pauses_are_configured() {
+    let company = Company::new(&plan(4));
+    let silences = company.silences.clone();
+    assert!(silences.iter().any(|one| !one.planned) && silences.iter().any(|one| one.planned));
+    let mut spoke = BTreeMap::new();
+    for line in company.events() {
+        let hidden =
+            silences.iter().find(|one| one.log.name == source_of(line.file) && (one.from..one.to).contains(&line.time));
+        assert!(hidden.is_none(), "{}", line.text);
+        *spoke.entry(source_of(line.file)).or_insert(0) += 1;
+    }
+    assert!(silences.iter().all(|one| spoke.contains_key(one.log.name)));
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &plan(4)).unwrap();
+    let configuration = crate::config::Config::load(&folder.path().join("crmwatch.toml")).unwrap();
+    let planned = silences.iter().filter(|one| one.planned).count();
+    assert_eq!(configuration.allowances.len(), planned + 1, "the pauses, and the company's own scanner");
 }
 
 #[test]

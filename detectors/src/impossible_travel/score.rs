@@ -82,6 +82,8 @@ pub(super) fn means_nothing(here: &Anchor, other: &Anchor, client: &Client, prog
         || program
 }
 
+/// Seconds after which it is known what is usual for somebody.
+const LEARNING: u32 = 2 * DAY;
 /// Seconds after which somebody has arrived.
 const ARRIVED: u32 = 6 * 3_600;
 
@@ -130,17 +132,20 @@ pub(super) fn parts(
 
     add(journey.least_km >= FAR_KM && journey.ratio() >= 2.0, "far beyond any flight", 15.0);
     // Where no database tells the network, that the place is new must stand for it.
-    let fresh_place = strange.asn == 0 && strange.first.saturating_add(DAY) > time;
+    // Of whom nothing is old, nothing is new.
+    let known = user.anchors.iter().any(|anchor| anchor.first.saturating_add(LEARNING) <= time);
+    let fresh_place = known && strange.asn == 0 && strange.first.saturating_add(DAY) > time;
     add(fresh_place, "address new for the user", 10.0);
-    add(strange.asn != 0 && !user.asns.known(strange.asn, time, DAY), "network new for the user", 25.0);
+    add(known && strange.asn != 0 && !user.asns.known(strange.asn, time, DAY), "network new for the user", 25.0);
     add(
-        strange_family != 0 && !user.agents.known(strange_family, time, DAY),
+        known && strange_family != 0 && !user.agents.known(strange_family, time, DAY),
         "device or browser new for the user",
         20.0,
     );
     add(strange.network == Network::Hosting, "hosting network or anonymiser", 20.0);
     // The country of a hosting network is where the machine stands, not where the person sits.
-    let country_new = strange.network != Network::Hosting
+    let country_new = known
+        && strange.network != Network::Hosting
         && strange.country != [0; 2]
         && strange.country != around.home
         && !user.countries.known(strange.country, time, DAY);

@@ -23,7 +23,8 @@ const RULES: &[&str] = &[
 
 fn list(scene: &mut Scene<'_>) -> Option<Incident> {
     let known = accounts(scene, System::Portal, 30);
-    let hit = *known.last()?;
+    let hit = *known.iter().find(|one| !scene.used.contains(one))?;
+    scene.used.insert(hit);
     let (ip, at) = (scene.hosted(), scene.hour(1, 1.0, 22.0));
     let mut script = scene.script(hit, System::Portal, ip, agents::Device::Chrome(0), at);
     for nth in 0..240u32 {

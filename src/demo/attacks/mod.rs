@@ -1,6 +1,7 @@
 //! The attacks: one file for each family, named after the rule that should find it. A new family is a file and a line in
 //! [`FAMILIES`]. Not for the ordinary days around them.
 
+mod anonymiser_login;
 mod api_token;
 mod audit_disabled;
 mod brute_force;
@@ -10,6 +11,7 @@ mod concurrent_sessions;
 mod credential_stuffing;
 mod dormant_account;
 mod first_seen_risk;
+mod guest_enumeration;
 mod honeytoken;
 mod impossible_travel;
 mod integration_network;
@@ -30,7 +32,9 @@ mod record_enumeration;
 mod record_snooping;
 mod session_hijack;
 mod slow_exfiltration;
+pub(super) mod source_silent;
 mod success_after_attack;
+mod web_attack;
 
 use std::collections::BTreeSet;
 
@@ -87,6 +91,10 @@ pub const FAMILIES: &[Family] = &[
     success_after_attack::FAMILY,
     session_hijack::FAMILY,
     concurrent_sessions::FAMILY,
+    anonymiser_login::FAMILY,
+    guest_enumeration::FAMILY,
+    web_attack::FAMILY,
+    source_silent::FAMILY,
 ];
 
 const fn variant(name: &'static str, make: fn(&mut Scene<'_>) -> Option<Incident>) -> Variant {
@@ -144,7 +152,7 @@ pub fn plan(company: &mut Company) {
                 let moment = Moment::Day(rng.between(first, last.max(first)));
                 let Some(incident) = make(company, *variant, moment, rng.next(), &mut used) else { continue };
                 let (from, to) = incident.span();
-                if from >= company.begin() && to < company.plan.end {
+                if from >= company.begin() && to < company.plan.end && company.can_tell(&incident) {
                     company.incidents.push(incident);
                     break;
                 }

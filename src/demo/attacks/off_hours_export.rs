@@ -15,9 +15,9 @@ fn night(scene: &mut Scene<'_>) -> Option<Incident> {
     let fits = |person: &crate::demo::Person| human(person) && measures(person) && !person.owl && person.weekends < 0.1;
     let person = scene.somebody(|person| fits(person) && person.standing == Standing::Active)?;
     scene.used.insert(person);
-    let (office, system, desk) =
-        (scene.person(person).office, scene.person(person).systems[0], scene.person(person).desk);
+    let (office, system) = (scene.person(person).office, scene.person(person).systems[0]);
     let at = scene.hour(office, 2.0, 4.0);
+    let desk = scene.person(person).desk_on(crate::demo::clock::day_of(at));
     let ip = scene.person(person).home_address(crate::demo::clock::day_of(at));
     let mut script = scene.script(person, system, ip, desk, at);
     script.does(Deed::Login, &mut scene.rng, 25.0);

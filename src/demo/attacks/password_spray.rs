@@ -10,7 +10,11 @@ use crate::demo::people::Role;
 use crate::demo::scene::Scene;
 
 /// The ways.
-pub const FAMILY: Family = &[variant("one address", single).live(), variant("many addresses", distributed)];
+pub const FAMILY: Family = &[
+    variant("one address", single).live(),
+    variant("many addresses", distributed),
+    variant("home lines, each once, over hours", trickled),
+];
 
 const RULES: &[&str] = &["password-spray", "credential-stuffing", "brute-force", "success-after-attack"];
 
@@ -60,4 +64,20 @@ fn distributed(scene: &mut Scene<'_>) -> Option<Incident> {
         script.does(Deed::WrongPassword, &mut scene.rng, 10.0);
     }
     Some(Incident::attack("password-spray", RULES, Severity::Medium, script.acts).decided_by(14).stealthy())
+}
+
+/// As bought by the thousand: each try through another home line, minutes apart, always with the same program.
+fn trickled(scene: &mut Scene<'_>) -> Option<Incident> {
+    let victims = accounts(scene, System::M365, 60);
+    if victims.len() < 40 {
+        return None;
+    }
+    let (at, first) = (scene.hour(0, 1.0, 14.0), scene.anywhere());
+    let mut script = scene.script(victims[0], System::M365, first, agents::SCRIPT, at);
+    for victim in victims {
+        script.next.who = crate::demo::act::Who::Person(victim);
+        script.next.ip = scene.anywhere();
+        script.does(Deed::WrongPassword, &mut scene.rng, 120.0);
+    }
+    Some(Incident::attack("password-spray", RULES, Severity::Medium, script.acts).decided_by(24).stealthy())
 }

@@ -27,15 +27,18 @@ fn sprayed(scene: &mut Scene<'_>, moves: bool) -> Option<Incident> {
     if victims.len() < 20 {
         return None;
     }
+    // Somebody to whom nothing else happens.
+    let hit = *victims.iter().find(|victim| !scene.used.contains(victim))?;
+    scene.used.insert(hit);
     let (ip, at) = (scene.hosted(), scene.hour(0, 9.0, 15.0));
     let mut script = scene.script(victims[0], System::M365, ip, agents::SCRIPT, at);
     for victim in &victims {
         script.next.who = Who::Person(*victim);
         script.does(Deed::WrongPassword, &mut scene.rng, 2.0);
     }
-    script.next.who = Who::Person(victims[7]);
+    script.next.who = Who::Person(hit);
     if moves {
-        let country = scene.person(victims[7]).office().country;
+        let country = scene.person(hit).office().country;
         script.next.ip = scene.far(country);
         script.next.device = agents::desktop(&mut scene.rng);
         script.waits(2 * HOUR);

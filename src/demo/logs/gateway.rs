@@ -57,7 +57,7 @@ fn words(deed: Deed) -> (&'static str, &'static str) {
         Deed::Consent(_) => "oauth-grant",
         Deed::Token => "token-create",
         Deed::AuditOff => "audit-disable",
-        Deed::Probe(_) => return ("http-request", "failure"),
+        Deed::Probe(_) | Deed::Inject { .. } => return ("http-request", "failure"),
         Deed::Health => "http-request",
     };
     (action, "success")
@@ -138,6 +138,12 @@ fn detail<F: FnMut(Line)>(page: &Page<'_, F>, text: &mut String) {
             r#""url.path":"{}","http.response.status_code":404,"#,
             super::portal::PROBES[number as usize % super::portal::PROBES.len()]
         ),
+        Deed::Inject { number, answered } => {
+            let target = super::portal::injection(number);
+            let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+            let status = if answered { 500 } else { 400 };
+            write!(text, r#""url.path":"{path}","url.query":"{query}","http.response.status_code":{status},"#)
+        }
         _ => Ok(()),
     };
 }

@@ -105,6 +105,9 @@ pub const LOGS: [Log; 8] = [
     },
 ];
 
+/// The account of those who never log in.
+pub const GUEST: &str = "guest";
+
 /// How many logs are one file that grows.
 pub const PLAIN: usize = 7;
 
@@ -204,6 +207,7 @@ impl<F: FnMut(Line)> Page<'_, F> {
     /// The actor's name in this system; nothing where nobody is logged in.
     fn name(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self.act.who {
+            Who::Guest => Some(GUEST.into()),
             Who::Nobody => None,
             Who::Person(index) => Some(self.company.people[index as usize].name_in(self.act.system).into()),
             Who::Unknown(number) => Some(invented(number, self.act.system).into()),

