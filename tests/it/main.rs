@@ -27,5 +27,5 @@ mod silence;
 mod syslog;
 mod transports;
 mod traps;
-mod verdicts;
 mod twins;
+mod verdicts;
