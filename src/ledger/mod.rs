@@ -107,6 +107,9 @@ const STEPS: &[&str] = &["
 ", "
     -- The operator's rules in force from a batch on; those no batch needs any more are dropped.
     CREATE TABLE rules (batch INTEGER PRIMARY KEY, texts TEXT NOT NULL);
+", "
+    -- Pieces of state on their way to their places; without a value where the key was dropped. They count where meta has snapshot_come.
+    CREATE TABLE state_coming (owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
 "];
 
 /// The ledger's file in the state directory.
