@@ -6,6 +6,7 @@ use crate::finding::{Detection, Severity};
 use crate::habits::{Habits, View};
 use crate::manual::Manual;
 use crate::memory::{self, Shelf};
+use crate::verdict::Verdict;
 
 /// What a detector may know besides the event.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +87,9 @@ pub trait Detector: Send {
     /// Hears that time has passed though nothing may have happened: `now` is no event's time but the pipeline's, and journalled like an
     /// event. What it finds is decided by an event that stands for the silence.
     fn tick(&mut self, _now: Millis, _out: &mut Vec<(Event, Detection)>) {}
+
+    /// Hears what a person said of a finding, for baselines that waited for it. Hearing it again changes nothing more.
+    fn settle(&mut self, _verdict: &Verdict) {}
 
     /// Takes the operator's other Sigma rules over; of interest to one detector only.
     fn reload(&mut self, _rules: &crate::sigma::Texts) -> Result<(), crate::registry::SettingsError> {

@@ -14,6 +14,7 @@ use crate::habits::{self, Habits};
 use crate::memory::{self, Memory, Shelf};
 use crate::registry::{self, SettingsError};
 use crate::sigma::Texts;
+use crate::verdict::Verdict;
 
 const OWNER: &str = "engine";
 
@@ -122,15 +123,20 @@ impl Engine {
                 self.detectors[*index].observe(event, &context, &mut self.found);
             }
         }
+        let mut doubtful = false;
         if !self.found.is_empty() {
             self.allowances.sift(&mut self.found, event);
-            self.told(event);
+            doubtful = self.told(event);
         }
         self.habits.learn(event);
+        // After it is learned: of what the event itself has shown, too.
+        if doubtful {
+            self.habits.doubt(event);
+        }
     }
 
-    /// Lets the detectors hear what was found, and makes findings of it.
-    fn told(&mut self, event: &Event) {
+    /// Lets the detectors hear what was found, and makes findings of it. Whether it casts doubt on what was new at the event.
+    fn told(&mut self, event: &Event) -> bool {
         let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
         for detector in &mut self.detectors {
             if self.found.is_empty() {
@@ -143,12 +149,11 @@ impl Engine {
                 self.found.append(&mut more);
             }
         }
-        if self.found.iter().any(|detection| detection.severity >= Severity::Medium) {
-            self.habits.doubt(event);
-        }
+        let doubtful = self.found.iter().any(|detection| detection.severity >= Severity::Medium);
         for detection in self.found.drain(..) {
             self.episodes.raise(detection, event, &mut self.finished);
         }
+        doubtful
     }
 
     /// Says that it is `now`, for what is decided by the absence of events. The pipeline calls it in event time's stead, journalled.
@@ -160,7 +165,17 @@ impl Engine {
         for (event, detection) in found {
             self.found.push(detection);
             self.allowances.sift(&mut self.found, &event);
-            self.told(&event);
+            if self.told(&event) {
+                self.habits.doubt(&event);
+            }
+        }
+    }
+
+    /// Hears what a person said of a finding; the pipeline calls it between two batches, journalled.
+    pub fn settle(&mut self, verdict: &Verdict) {
+        self.habits.settle(verdict);
+        for detector in &mut self.detectors {
+            detector.settle(verdict);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::field::Field;
 use crate::keyed::{Keyed, Resident};
 use crate::memory::Shelf;
 use crate::place::{self, Network};
+use crate::verdict::Verdict;
 
 /// The name under which habits are saved.
 pub const OWNER: &str = "habits";
@@ -358,6 +359,23 @@ impl Habits {
             let habit = self.entities.touch(&key, event.time);
             for thing in habit.things.iter_mut().filter(|thing| young(thing)) {
                 thing.doubted = minute.saturating_add(DOUBTED);
+            }
+        }
+    }
+
+    /// What was in doubt because of a finding is usual after all, or was the attacker's own.
+    pub(crate) fn settle(&mut self, verdict: &Verdict) {
+        let first = minute_of(verdict.from).saturating_sub(RIPE)..=minute_of(verdict.to);
+        let judged = |thing: &Thing| thing.doubted != 0 && first.contains(&thing.first);
+        for subject in &verdict.subjects {
+            if !self.entities.get(subject).is_some_and(|habit| habit.things.iter().any(judged)) {
+                continue;
+            }
+            let things = &mut self.entities.touch(subject, Millis::MIN).things;
+            if verdict.harmless {
+                things.iter_mut().filter(|thing| judged(thing)).for_each(|thing| thing.doubted = 0);
+            } else {
+                things.retain(|thing| !judged(thing));
             }
         }
     }

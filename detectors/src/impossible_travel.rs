@@ -69,7 +69,7 @@ use egress::{Egress, Organisation, egress_key};
 use presence::{Actor, Presence, actor, presence};
 use report::{Case, detection};
 use score::{Journey, Surroundings, means_nothing, parts, stranger};
-use traveller::{Alerted, Anchor, Client, DAY, Traveller, seconds};
+use traveller::{Alerted, Anchor, Client, DAY, KNOWN_AFTER, Traveller, seconds};
 
 /// The rule's id.
 pub const ID: &str = "impossible-travel";
@@ -271,6 +271,18 @@ impl Detector for ImpossibleTravel {
         }
     }
 
+    fn settle(&mut self, verdict: &crate::Verdict) {
+        if &*verdict.rule != ID {
+            return;
+        }
+        for subject in &verdict.subjects {
+            if self.users.get(subject).is_some_and(|user| !user.alerted.is_empty()) {
+                let user = self.users.touch(subject, Millis::MIN);
+                user.settle(seconds(verdict.from), seconds(verdict.to), verdict.harmless);
+            }
+        }
+    }
+
     fn memory(&mut self) -> Vec<Shelf<'_>> {
         vec![
             Shelf::under("u/", &mut self.users),
@@ -354,8 +366,7 @@ impl ImpossibleTravel {
         // The pair's third leg (back again) is told once, as part of the same finding.
         let returning = here.visits.iter().any(|visit| visit.from < journey.other.from && journey.other.from <= time);
         let known = user.alerted.iter().position(|past| {
-            // Told twice, it is known; whoever has not acted on it by then is not helped by a third time.
-            let repeat = if past.times >= 2 { repeat.max(SUSPECT) } else { repeat };
+            let repeat = if past.times >= KNOWN_AFTER { repeat.max(SUSPECT) } else { repeat };
             past.pair == pair && past.time.abs_diff(time) < repeat
         });
         if let Some(past) = known.map(|past| user.alerted[past])

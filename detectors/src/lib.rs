@@ -12,6 +12,7 @@
 //! | what is usual for whom | [`habits`] |
 //! | sequences: one thing and then another | [`steps`] |
 //! | what the operator allows | [`allowance`] |
+//! | what people said of findings | [`verdict`] |
 //! | sums over time, what is normal, where an address is | [`window`], [`baseline`], [`place`] |
 //! | how figures and times are written in sentences | [`wording`] |
 
@@ -79,6 +80,7 @@ pub mod source_silent;
 pub mod steps;
 pub mod success_after_attack;
 pub mod usual;
+pub mod verdict;
 pub mod watch;
 pub mod web_attack;
 pub mod window;
@@ -90,3 +92,4 @@ pub use event::{Event, EventId, Millis, Origin, Value};
 pub use field::{Field, Kind};
 pub use finding::{Detection, Finding, Identities, Reference, Sentence, Severity};
 pub use person::{Person, Status};
+pub use verdict::Verdict;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Millis};
 use crate::keyed::Resident;
+use crate::verdict::Verdict;
 use crate::window::{Ring, Trail};
 use crate::{Field, finding::Reference};
 
@@ -66,6 +67,16 @@ impl Hours {
     /// An hour and the one before it were reported.
     pub(crate) fn reported(&mut self, number: i64) {
         self.0.iter_mut().filter(|hour| (number - 1..=number).contains(&hour.number)).for_each(|hour| hour.told = true);
+    }
+
+    /// Reported hours are usual after all, or were an attacker's.
+    pub(crate) fn settle(&mut self, verdict: &Verdict) {
+        let judged = |hour: &Hour| hour.told && verdict.touches(hour.number * HOUR, (hour.number + 1) * HOUR - 1);
+        if verdict.harmless {
+            self.0.iter_mut().filter(|hour| judged(hour)).for_each(|hour| hour.told = false);
+        } else {
+            self.0.retain(|hour| !judged(hour));
+        }
     }
 
     fn len(&self) -> usize {
@@ -140,6 +151,11 @@ impl Deeds {
     pub(crate) fn worth_telling(&mut self, event: &Event, amount: &Amount, severity: u8) -> bool {
         self.hours.reported(event.time.div_euclid(HOUR));
         self.told.again(event.time, amount.records, severity)
+    }
+
+    /// See [`Hours::settle`].
+    pub(crate) fn settle(&mut self, verdict: &Verdict) {
+        self.hours.settle(verdict);
     }
 
     /// The events of the hour, but for the deciding one.

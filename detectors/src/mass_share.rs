@@ -32,6 +32,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Sentence, Severity};
 use crate::mass::{Amount, Deeds, HOUR, records};
 use crate::names::who;
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::wording::figure;
 
@@ -104,6 +105,12 @@ impl Watch for MassShare {
             let detection = tell(event, severity, &amount, outside).resting_on(evidence, event.time - HOUR, event.time);
             out.push(Detection { subject: format!("{kind}/{entity}"), ..detection });
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        let kinds = |subject: &String| ["outside", "inside"].map(|kind| format!("{kind}/{subject}"));
+        let judged = Verdict { subjects: verdict.subjects.iter().flat_map(kinds).collect(), ..verdict.clone() };
+        at.each_judged(&judged, |deeds| deeds.settle(verdict));
     }
 }
 

@@ -31,6 +31,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Sentence, Severity};
 use crate::mass::{Amount, Deeds, HOUR, records};
 use crate::names::who;
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::wording::figure;
 
@@ -102,6 +103,10 @@ impl Watch for MassUpdate {
             let evidence = deeds.evidence(event);
             out.push(tell(event, severity, &amount).resting_on(evidence, event.time - HOUR, event.time));
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        at.each_judged(verdict, |deeds| deeds.settle(verdict));
     }
 }
 

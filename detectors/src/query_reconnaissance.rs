@@ -36,6 +36,7 @@ use crate::keyed::Resident;
 use crate::mass::{HOUR, Hours, Told};
 use crate::names::who;
 use crate::sigma::window::Distinct;
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::window::Trail;
 
@@ -179,6 +180,10 @@ impl Watch for QueryReconnaissance {
             let figures = [counted, touched, searched, usual];
             out.push(tell(event, severity, looked, figures).resting_on(evidence, event.time - SPAN, event.time));
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        at.each_judged(verdict, |scout| scout.hours.settle(verdict));
     }
 }
 

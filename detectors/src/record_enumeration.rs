@@ -34,6 +34,7 @@ use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
 use crate::mass::{HOUR, Hours, Told};
 use crate::names::who;
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::window::Trail;
 use crate::wording::figure;
@@ -156,6 +157,10 @@ impl Watch for RecordEnumeration {
             let detection = tell(event, severity, &seen, usual).resting_on(evidence, event.time - HOUR, event.time);
             out.push(Detection { evidence_count: count, ..detection });
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        at.each_judged(verdict, |reader| reader.hours.settle(verdict));
     }
 }
 

@@ -38,6 +38,7 @@ use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
 use crate::mass::Told;
 use crate::names::who;
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::window::Trail;
 use crate::wording::figure;
@@ -161,6 +162,17 @@ impl Watch for RecordSnooping {
             let detection = tell(event, severity, seen, vips, largest).resting_on(evidence, number * DAY, event.time);
             out.push(Detection { evidence_count: seen as u64, ..detection });
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        at.each_judged(verdict, |looks| {
+            let judged = |day: &(i64, f32, bool)| day.2 && verdict.touches(day.0 * DAY, (day.0 + 1) * DAY - 1);
+            if verdict.harmless {
+                looks.days.iter_mut().filter(|day| judged(day)).for_each(|day| day.2 = false);
+            } else {
+                looks.days.retain(|day| !judged(day));
+            }
+        });
     }
 }
 

@@ -39,6 +39,7 @@ use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
 use crate::names::who;
 use crate::steps::{Step, Steps};
+use crate::verdict::Verdict;
 use crate::watch::{Post, Watch};
 use crate::wording::figure;
 
@@ -248,6 +249,20 @@ impl Watch for SlowExfiltration {
             let group = at.states.touch(&group, event.time);
             lessons.into_iter().for_each(|y| group.learn(y));
         }
+    }
+
+    fn settle(at: &mut Post<'_, Self>, verdict: &Verdict) {
+        at.each_judged(verdict, |drip| {
+            // The days that stood out were kept back; they are what the sum has grown by since.
+            let judged = |day: i64| verdict.touches(day * DAY, (day + 1) * DAY - 1);
+            let days: Vec<f64> =
+                drip.recent.iter().filter(|(day, _)| judged(*day)).map(|(_, records)| measure(*records)).collect();
+            if verdict.harmless && drip.sum > 0.0 {
+                days.into_iter().for_each(|y| drip.learn(y));
+            }
+            drip.sum = 0.0;
+            drip.recent.retain(|(day, _)| !judged(*day));
+        });
     }
 }
 

@@ -10,6 +10,7 @@ use crate::finding::{Detection, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
 use crate::memory::Shelf;
+use crate::verdict::Verdict;
 
 /// A rule and how it is decided.
 pub trait Watch: Sized + 'static {
@@ -50,6 +51,9 @@ pub trait Watch: Sized + 'static {
     ) {
     }
 
+    /// See [`Detector::settle`]; heard only of this rule's own findings.
+    fn settle(_at: &mut Post<'_, Self>, _verdict: &Verdict) {}
+
     /// See [`Detector::tick`].
     fn tick(_at: &mut Post<'_, Self>, _now: Millis, _out: &mut Vec<(Event, Detection)>) {}
 }
@@ -60,6 +64,17 @@ pub struct Post<'p, W: Watch> {
     pub settings: &'p W::Settings,
     /// What is remembered.
     pub states: &'p mut Keyed<W::State>,
+}
+
+impl<W: Watch> Post<'_, W> {
+    /// Changes what is remembered of those that a verdict is about, where anything is.
+    pub fn each_judged(&mut self, verdict: &Verdict, mut change: impl FnMut(&mut W::State)) {
+        for subject in &verdict.subjects {
+            if self.states.get(subject).is_some() {
+                change(self.states.touch(subject, Millis::MIN));
+            }
+        }
+    }
 }
 
 /// A watch as a detector.
@@ -117,6 +132,12 @@ impl<W: Watch> Detector for Watching<W> {
 
     fn memory(&mut self) -> Vec<Shelf<'_>> {
         vec![Shelf::of(&mut self.states)]
+    }
+
+    fn settle(&mut self, verdict: &Verdict) {
+        if &*verdict.rule == W::ID {
+            W::settle(&mut self.post(), verdict);
+        }
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

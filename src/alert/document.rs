@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crmwatch_detectors::manual;
+
 use crate::text;
 
 /// Columns of the plain text.
@@ -88,29 +90,10 @@ impl Document {
 
     /// Text with paragraphs and lists as a manual has them: `- item`, `1. item`, blank lines between.
     pub(super) fn prose(&mut self, prose: &str) {
-        let mut items: Vec<String> = Vec::new();
-        let mut paragraph = String::new();
-        for line in prose.lines().chain([""]) {
-            let trimmed = line.trim();
-            let numbered = trimmed.split_once(". ").filter(|(number, _)| number.parse::<u8>().is_ok());
-            let item = trimmed.strip_prefix("- ").or(numbered.map(|(_, text)| text));
-            if let Some(item) = item {
-                items.push(item.to_owned());
-            } else if trimmed.is_empty() {
-                if !items.is_empty() {
-                    self.list(std::mem::take(&mut items));
-                }
-                if !paragraph.is_empty() {
-                    self.paragraph(std::mem::take(&mut paragraph));
-                }
-            } else if let Some(last) = items.last_mut() {
-                last.push(' ');
-                last.push_str(trimmed);
-            } else {
-                if !paragraph.is_empty() {
-                    paragraph.push(' ');
-                }
-                paragraph.push_str(trimmed);
+        for part in manual::parts(prose) {
+            match part {
+                manual::Part::Paragraph(text) => self.paragraph(text),
+                manual::Part::List(points) => self.list(points),
             }
         }
     }

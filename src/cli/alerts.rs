@@ -56,7 +56,8 @@ pub enum Action {
         #[arg(long)]
         note: Option<String>,
     },
-    /// Settle it. What has not been sent about it is dropped.
+    /// Settle it. What has not been sent about it is dropped, and the detectors hear the reason: what was benign or a false positive counts as
+    /// usual from now on, what was a true positive is forgotten. What nobody settles counts as usual after two weeks.
     Close {
         /// Numbers.
         #[arg(required = true)]

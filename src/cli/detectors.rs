@@ -7,11 +7,15 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use crmwatch_detectors::allowance::Allowance;
 use crmwatch_detectors::json::timestamp;
+use crmwatch_detectors::manual::{Part, parts};
 use crmwatch_detectors::{Engine, Millis, Rule, sigma};
 
 use super::{Exit, output};
 use crate::config::{Config, nearest, rule_texts};
-use crate::text::one_line;
+use crate::text::{one_line, wrapped};
+
+/// Columns of running text.
+const COLUMNS: usize = 96;
 
 /// What is watched, with thresholds and reasons.
 #[derive(Debug, Args)]
@@ -115,9 +119,24 @@ fn explain(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}\n", rule.manual.title)?;
     writeln!(out, "Severity: {}   ATT&CK: {}\n", rule.severity.word(), rule.techniques.join(", "))?;
     for (heading, text) in &rule.manual.sections {
-        writeln!(out, "{heading}\n{}\n{text}\n", "-".repeat(heading.chars().count()))?;
+        writeln!(out, "{heading}\n{}", "-".repeat(heading.chars().count()))?;
+        for part in parts(text) {
+            match part {
+                Part::Paragraph(text) => hanging(out, "", &text)?,
+                Part::List(points) => points.iter().try_for_each(|point| hanging(out, "- ", point))?,
+            }
+        }
+        writeln!(out)?;
     }
     writeln!(out, "In force\n--------\n{:#}", rule.settings)
+}
+
+/// Text in lines that are read with ease, the first of them after a mark.
+fn hanging(out: &mut impl Write, mark: &str, text: &str) -> io::Result<()> {
+    for (nth, line) in wrapped(text, COLUMNS).iter().enumerate() {
+        writeln!(out, "{}{line}", if nth == 0 { mark } else { &"  "[..mark.len()] })?;
+    }
+    Ok(())
 }
 
 /// Entries in the order of the file, each with its state at `now`.

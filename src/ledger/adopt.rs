@@ -36,6 +36,7 @@ impl Ledger {
                     .execute((position.generation, text))?;
             }
             super::rules::renumber(transaction)?;
+            super::verdicts::renumber(transaction)?;
             set_meta(transaction, "store_id", adopted.store_id)?;
             set_meta(transaction, "last_batch", &adopted.last.to_string())?;
             set_meta(transaction, "snapshot_batch", &adopted.state.to_string())

@@ -5,7 +5,7 @@ use crmwatch_detectors::{Finding, Millis, Severity};
 use rusqlite::{Connection, Row, Transaction};
 use serde::Serialize;
 
-use super::{FindingRow, Ledger, LedgerError, outbox};
+use super::{FindingRow, Ledger, LedgerError, outbox, verdicts};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$one:meta])* $variant:ident = $word:literal,)* }) => {
@@ -51,6 +51,17 @@ words! {
         FalsePositive = "false-positive",
         /// Nobody could tell.
         Undetermined = "undetermined",
+    }
+}
+
+impl Reason {
+    /// Whether what was found may be learned as usual; nothing where nobody could tell.
+    pub const fn is_harmless(self) -> Option<bool> {
+        match self {
+            Reason::Benign | Reason::FalsePositive => Some(true),
+            Reason::TruePositive => Some(false),
+            Reason::Undetermined => None,
+        }
     }
 }
 
@@ -369,6 +380,11 @@ impl Ledger {
                 .execute((id, state.word(), reason.map(Reason::word), closed, hand, note, now))?;
             if state == IncidentState::Closed {
                 outbox::drop_of(transaction, id, now)?;
+            }
+            if let Settlement::Close(reason) = settlement
+                && let Some(harmless) = reason.is_harmless()
+            {
+                verdicts::say(transaction, id, harmless)?;
             }
             add_history(transaction, now, who, Some(id), &what, note)?;
             Ok(incident_in(transaction, id)?.map(Ok))

@@ -115,7 +115,8 @@ impl Ledger {
                 super::set_meta(transaction, "last_batch", &last.to_string())?;
             }
             transaction.prepare_cached("DELETE FROM batches WHERE number <= ?1")?.execute([up_to])?;
-            super::rules::forget(transaction, up_to)
+            super::rules::forget(transaction, up_to)?;
+            super::verdicts::forget(transaction, up_to)
         })
     }
 

@@ -147,6 +147,7 @@ pub(super) fn absorb(
             turn = around.rulebook.turn();
             rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
         }
+        Inforce::hear(last, &mut ledger, &mut minds.engine)?;
         match batches.recv_timeout(if snapshot.is_busy() { Duration::ZERO } else { NOTHING_COMES }) {
             Ok(read) => {
                 batch_queue.set(batches.len() as i64);

@@ -1,12 +1,12 @@
-//! Which Sigma rules are in force from which batch on: the operator's newest, the ledger's record of them, and the moment between two
-//! batches when one set takes the other's place. So a crash repeats each batch under the rules it was first read under. Not for what
-//! rules mean (`detectors`) nor for reading their files (`config`).
+//! What people change between two batches: which Sigma rules are in force, and what was said of findings. From which batch on is in the ledger,
+//! so that a crash repeats each batch under the rules and verdicts it was first read under. Not for what either means (`detectors`) nor for
+//! reading rule files (`config`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crmwatch_detectors::Engine;
 use crmwatch_detectors::sigma::Texts;
+use crmwatch_detectors::{Engine, Verdict};
 
 use crate::alert::Manuals;
 use crate::config::{Config, DetectionError};
@@ -58,6 +58,8 @@ pub(super) struct Inforce {
     to_come: std::collections::VecDeque<(u64, Texts)>,
     /// Those in force.
     texts: Arc<Texts>,
+    /// Batch and what the detectors heard before it, still to be heard again.
+    to_hear: std::collections::VecDeque<(u64, Verdict)>,
 }
 
 impl Inforce {
@@ -80,19 +82,23 @@ impl Inforce {
                 wanted
             }
         };
+        let to_hear = ledger.heard_verdicts(state)?.into();
         match config.engine_with(&texts) {
-            Ok(engine) => Ok((engine, Inforce { to_come, texts })),
+            Ok(engine) => Ok((engine, Inforce { to_come, texts, to_hear })),
             Err(error) => {
                 let wanted = rulebook.wanted();
                 tracing::warn!(%error, "the rules in force at the last stop are not understood any more; what they had begun to find is begun anew");
                 let engine = config.engine_with(&wanted)?;
-                Ok((engine, Inforce { to_come, texts: wanted }))
+                Ok((engine, Inforce { to_come, texts: wanted, to_hear }))
             }
         }
     }
 
     /// Brings into force what is due by a batch that is about to be read again.
     pub(super) fn before(&mut self, batch: u64, engine: &mut Engine) {
+        while let Some((_, verdict)) = self.to_hear.pop_front_if(|(from, _)| *from <= batch) {
+            engine.settle(&verdict);
+        }
         while let Some((_, texts)) = self.to_come.pop_front_if(|(from, _)| *from <= batch) {
             match engine.reload(&texts) {
                 Ok(()) => self.texts = Arc::new(texts),
@@ -101,6 +107,15 @@ impl Inforce {
                 }
             }
         }
+    }
+
+    /// Lets the detectors hear what people have said of findings, before the batch after `last`.
+    pub(super) fn hear(last: u64, ledger: &mut Ledger, engine: &mut Engine) -> Result<(), LedgerError> {
+        for verdict in ledger.hear_verdicts(last + 1)? {
+            engine.settle(&verdict);
+            tracing::info!(rule = &*verdict.rule, harmless = verdict.harmless, "a verdict is heard by the detectors");
+        }
+        Ok(())
     }
 
     /// Brings the wanted rules into force with the batch after `last`, if they are not; where they cannot be, the old ones stay.

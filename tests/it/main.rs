@@ -27,3 +27,4 @@ mod silence;
 mod syslog;
 mod transports;
 mod traps;
+mod verdicts;

@@ -244,6 +244,23 @@ impl Exporter {
         (lessons, dues)
     }
 
+    /// Windows that raised an alert are to be learned as they are, or not at all. The hours at which something is due again.
+    pub(super) fn settle(&mut self, from: Millis, to: Millis, harmless: bool) -> Vec<u32> {
+        let (from, to) = (hour_of(from), hour_of(to));
+        let judged = |cell: &Cell| cell.alerted && cell.end() > from && cell.start <= to;
+        let mut dues = Vec::new();
+        if harmless {
+            for cell in self.cells.iter_mut().filter(|cell| judged(cell)) {
+                (cell.alerted, cell.held, cell.due) = (false, false, cell.end());
+                dues.push(cell.due);
+            }
+        } else {
+            self.cells.retain(|cell| !judged(cell));
+            self.reported.retain(|one| !(from / 24..=to / 24).contains(&one.day));
+        }
+        dues
+    }
+
     fn routine(&mut self, cell: &Cell) {
         let (hour, day) = ((cell.start % 24) as u8, cell.start / 24);
         match self.slots.iter_mut().find(|slot| slot.hour == hour) {

@@ -169,6 +169,9 @@ pub(super) struct Alerted {
     pub times: u8,
 }
 
+/// Told so often, a pair is known: whoever has not acted on it by then is not helped by another time.
+pub(super) const KNOWN_AFTER: u8 = 2;
+
 /// Everything remembered of one user.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Traveller {
@@ -232,6 +235,26 @@ impl Traveller {
     /// Failed logins in the hour before.
     pub(super) fn failures_before(&self, time: u32) -> usize {
         self.failures.iter().filter(|failed| **failed <= time && time - **failed <= 3_600).count()
+    }
+
+    /// Ways that raised an alert are this user's own after all, or were an attacker's.
+    pub(super) fn settle(&mut self, from: u32, to: u32, harmless: bool) {
+        let judged = |past: &Alerted| (from..=to).contains(&past.time);
+        let pairs: Vec<(u16, u16)> = self.alerted.iter().filter(|past| judged(past)).map(|past| past.pair).collect();
+        // The alert made one place of each pair suspect.
+        let suspect = |anchor: &Anchor| {
+            anchor.suspect_until > 0 && pairs.iter().any(|pair| pair.0 == anchor.id || pair.1 == anchor.id)
+        };
+        if harmless {
+            self.anchors.iter_mut().filter(|anchor| suspect(anchor)).for_each(|anchor| anchor.suspect_until = 0);
+            self.alerted
+                .iter_mut()
+                .filter(|past| judged(past))
+                .for_each(|past| past.times = past.times.max(KNOWN_AFTER));
+        } else {
+            self.anchors.retain(|anchor| !suspect(anchor));
+            self.alerted.retain(|past| !judged(past));
+        }
     }
 
     /// Puts an event at its place, new or known.

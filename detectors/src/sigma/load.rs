@@ -81,6 +81,31 @@ pub enum LoadError {
         /// The id.
         id: String,
     },
+    /// Several documents are wrong.
+    #[error("{}", several(.0))]
+    Several(Vec<LoadError>),
+}
+
+/// So many are told of one by one.
+const TOLD: usize = 20;
+
+fn several(errors: &[LoadError]) -> String {
+    let mut told: Vec<String> = errors.iter().take(TOLD).map(ToString::to_string).collect();
+    if errors.len() > TOLD {
+        told.push(format!("and {} more", errors.len() - TOLD));
+    }
+    told.join("\n")
+}
+
+impl LoadError {
+    /// All of these as one; nothing where there are none.
+    fn of(mut errors: Vec<LoadError>) -> Result<(), LoadError> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(LoadError::Several(errors)),
+        }
+    }
 }
 
 /// What decides a rule.
@@ -139,61 +164,79 @@ fn attributes(
     })
 }
 
-/// The rules of all documents, in the order given; correlations after what they name.
+/// What a document holds, ready to be joined with the others.
+struct Read {
+    rules: Vec<SigmaRule>,
+    correlations: Vec<CorrelationRule>,
+    filters: Vec<FilterRule>,
+}
+
+fn read(document: &Document<'_>, texts: &Texts) -> Result<Read, LoadError> {
+    if document.text.lines().any(|line| line.starts_with("action:")) {
+        return Err(document.refused(Refusal {
+            construct: "`action`".to_owned(),
+            word: "action:".to_owned(),
+            mend: "write each rule out whole",
+        }));
+    }
+    let parse = |text: &str| {
+        let mut parsed = rsigma_parser::parse_sigma_yaml(text).map_err(|error| document.invalid(error.to_string()))?;
+        match parsed.errors.is_empty() {
+            true => Ok(parsed),
+            false => Err(document.invalid(parsed.errors.swap_remove(0))),
+        }
+    };
+    let mut parsed = match aggregation::written_out(document.text) {
+        None => parse(document.text)?,
+        Some(two) => {
+            let mut parsed = parse(&two.counted)?;
+            parsed.correlations = parse(&two.count)?.correlations;
+            parsed
+        }
+    };
+    strict::keys(document)?;
+    let expand = |detections: &mut rsigma_parser::Detections| {
+        detections.named.values_mut().try_for_each(|one| {
+            keywords::inside_values(one);
+            placeholders::expand(one, &texts.placeholders)
+        })
+    };
+    for rule in &mut parsed.rules {
+        unsupported::in_rule(rule).map_err(|refusal| document.refused(refusal))?;
+        expand(&mut rule.detection).map_err(|refusal| document.refused(refusal))?;
+        if let Some(dialect) = Dialect::of(&rule.logsource) {
+            rule.detection.named.values_mut().for_each(|one| dialect.adapt(one));
+        }
+    }
+    for rule in &parsed.correlations {
+        unsupported::in_correlation(rule).map_err(|refusal| document.refused(refusal))?;
+    }
+    for filter in &mut parsed.filters {
+        unsupported::in_filter(filter).map_err(|refusal| document.refused(refusal))?;
+        expand(&mut filter.detection).map_err(|refusal| document.refused(refusal))?;
+    }
+    Ok(Read { rules: parsed.rules, correlations: parsed.correlations, filters: parsed.filters })
+}
+
+/// The rules of all documents, in the order given; correlations after what they name. Every document that is wrong by itself is told of, so that
+/// a folder of public rules is mended in one go.
 pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
     let documents: Vec<Document<'_>> = texts.files.iter().flat_map(|(file, text)| documents(file, text)).collect();
     let mut singles: Vec<(&Document<'_>, SigmaRule)> = Vec::new();
     let mut correlations: Vec<(&Document<'_>, CorrelationRule)> = Vec::new();
     let mut filters: Vec<(&Document<'_>, FilterRule)> = Vec::new();
+    let mut wrong = Vec::new();
     for document in &documents {
-        if document.text.lines().any(|line| line.starts_with("action:")) {
-            return Err(document.refused(Refusal {
-                construct: "`action`".to_owned(),
-                word: "action:".to_owned(),
-                mend: "write each rule out whole",
-            }));
-        }
-        let parse = |text: &str| {
-            let mut parsed =
-                rsigma_parser::parse_sigma_yaml(text).map_err(|error| document.invalid(error.to_string()))?;
-            match parsed.errors.is_empty() {
-                true => Ok(parsed),
-                false => Err(document.invalid(parsed.errors.swap_remove(0))),
+        match read(document, texts) {
+            Ok(read) => {
+                singles.extend(read.rules.into_iter().map(|rule| (document, rule)));
+                correlations.extend(read.correlations.into_iter().map(|rule| (document, rule)));
+                filters.extend(read.filters.into_iter().map(|filter| (document, filter)));
             }
-        };
-        let parsed = match aggregation::written_out(document.text) {
-            None => parse(document.text)?,
-            Some(two) => {
-                let mut parsed = parse(&two.counted)?;
-                parsed.correlations = parse(&two.count)?.correlations;
-                parsed
-            }
-        };
-        strict::keys(document)?;
-        let expand = |detections: &mut rsigma_parser::Detections| {
-            detections.named.values_mut().try_for_each(|one| {
-                keywords::inside_values(one);
-                placeholders::expand(one, &texts.placeholders)
-            })
-        };
-        for mut rule in parsed.rules {
-            unsupported::in_rule(&rule).map_err(|refusal| document.refused(refusal))?;
-            expand(&mut rule.detection).map_err(|refusal| document.refused(refusal))?;
-            if let Some(dialect) = Dialect::of(&rule.logsource) {
-                rule.detection.named.values_mut().for_each(|one| dialect.adapt(one));
-            }
-            singles.push((document, rule));
-        }
-        for rule in parsed.correlations {
-            unsupported::in_correlation(&rule).map_err(|refusal| document.refused(refusal))?;
-            correlations.push((document, rule));
-        }
-        for mut filter in parsed.filters {
-            unsupported::in_filter(&filter).map_err(|refusal| document.refused(refusal))?;
-            expand(&mut filter.detection).map_err(|refusal| document.refused(refusal))?;
-            filters.push((document, filter));
+            Err(error) => wrong.push(error),
         }
     }
+    LoadError::of(wrong)?;
     let mut names = Names::default();
     for (index, (document, rule)) in singles.iter_mut().enumerate() {
         let id = names.add(index, rule.name.as_deref(), rule.id.as_deref(), &rule.title, document)?;
@@ -312,9 +355,8 @@ fn compile(
     prints: &mut [Vec<String>],
 ) -> Result<Vec<CompiledRule>, LoadError> {
     let mut engine = rsigma_eval::Engine::new();
-    if let Some((index, error)) = engine.add_rules(singles.iter().map(|(_, rule)| rule)).into_iter().next() {
-        return Err(singles[index].0.invalid(error.to_string()));
-    }
+    let wrong = engine.add_rules(singles.iter().map(|(_, rule)| rule));
+    LoadError::of(wrong.into_iter().map(|(index, error)| singles[index].0.invalid(error.to_string())).collect())?;
     for (document, filter) in filters {
         if let FilterRuleTarget::Specific(targets) = &mut filter.rules {
             for target in targets {

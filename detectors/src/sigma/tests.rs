@@ -380,6 +380,25 @@ fn what_is_not_supported_is_named_with_its_file_and_line() {
 }
 
 #[test]
+fn every_wrong_document_is_told_of_at_once() {
+    let texts = Texts {
+        files: vec![
+            ("a.yml".to_owned(), "title: [\n".to_owned()),
+            ("b.yml".to_owned(), BASE.to_owned()),
+            (
+                "c.yml".to_owned(),
+                BASE.replace("event.outcome", "event.outcome|soundex").replace("name: failed", "name: c"),
+            ),
+            ("d.yml".to_owned(), "title: X\naction: global\n".to_owned()),
+        ],
+        ..Texts::default()
+    };
+    let text = load(&texts).err().expect("refused").to_string();
+    let places: Vec<&str> = text.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(places, ["a.yml", "c.yml", "d.yml"], "{text}");
+}
+
+#[test]
 fn settings_reach_the_rule_and_wrong_ones_are_refused() {
     let with = |json: serde_json::Value| Engine::new(&Settings::from([("brute-force".to_owned(), json)]));
     let events: Vec<Event> =
