@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use ahash::RandomState;
+use ahash::{AHashSet, RandomState};
 use hashbrown::HashTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,8 +62,8 @@ pub struct Keyed<V> {
     changed: Vec<u32>,
     waiting: Vec<u32>,
     /// Keys dropped in this round, and those to be told of.
-    gone: Vec<Box<str>>,
-    waiting_gone: Vec<Box<str>>,
+    gone: AHashSet<Box<str>>,
+    waiting_gone: std::collections::hash_set::IntoIter<Box<str>>,
     /// Pieces that changed again or went while they waited, as they were.
     kept: Vec<(Box<str>, Vec<u8>)>,
 }
@@ -82,8 +82,8 @@ impl<V: Resident> Keyed<V> {
             round: CLEAN + 1,
             changed: Vec::new(),
             waiting: Vec::new(),
-            gone: Vec::new(),
-            waiting_gone: Vec::new(),
+            gone: AHashSet::new(),
+            waiting_gone: Default::default(),
             kept: Vec::new(),
         }
     }
@@ -101,6 +101,7 @@ impl<V: Resident> Keyed<V> {
     }
 
     fn insert(&mut self, key: &str, last: Millis, returned: bool, value: V) -> u32 {
+        self.gone.remove(key);
         let hash = self.hasher.hash_one(key);
         let at = self.entries.insert(Entry { key: key.into(), hash, last, changed: CLEAN, returned, value });
         let entries = &self.entries;
@@ -154,7 +155,7 @@ impl<V: Resident> Keyed<V> {
         if entry.changed != CLEAN && entry.changed != self.round {
             self.kept.push((entry.key.clone(), entry.piece()));
         }
-        self.gone.push(entry.key);
+        self.gone.insert(entry.key);
     }
 
     /// All keys, in their order.
@@ -209,7 +210,6 @@ impl<V: Resident> Keyed<V> {
             .map_err(|_| RestoreError { owner: self.owner.to_owned(), key: key.to_owned() })?;
         if let Some(at) = self.find(key) {
             self.drop_at(at);
-            self.gone.pop();
         }
         self.insert(key, last, returned, value);
         Ok(())
@@ -227,14 +227,12 @@ impl<V: Resident> Memory for Keyed<V> {
 
     fn mark(&mut self) {
         self.waiting = std::mem::take(&mut self.changed);
-        let mut gone = std::mem::take(&mut self.gone);
-        gone.retain(|key| self.find(key).is_none());
-        self.waiting_gone = gone;
+        self.waiting_gone = std::mem::take(&mut self.gone).into_iter();
         self.round = self.round.wrapping_add(1).max(CLEAN + 1);
     }
 
     fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
-        if let Some(key) = self.waiting_gone.pop() {
+        if let Some(key) = self.waiting_gone.next() {
             give(&key, None);
             return true;
         }
