@@ -391,7 +391,7 @@ mod tests {
             events[..cut].iter().for_each(|event| first.observe(event));
             let mut second = engine();
             for change in first.changes() {
-                second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+                second.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
             }
             events[cut..].iter().for_each(|event| second.observe(event));
             assert_eq!(second.drain(), whole, "cut at {cut}");
