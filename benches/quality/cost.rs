@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use crmwatch::config::Config;
@@ -15,12 +16,15 @@ use crmwatch::pipeline::{followed, once};
 use crmwatch::source::attribute;
 use crmwatch_detectors::detector::{Context, Detector, RestoreError, Rule};
 use crmwatch_detectors::finding::Detection;
+use crmwatch_detectors::memory::Taking;
 use crmwatch_detectors::{Engine, Event, Field, Millis, StateChange};
 
 /// Events of the company that are kept to be shown.
 const KEPT: usize = 500_000;
 /// Shown at once.
 const CHUNK: usize = 64;
+/// Pieces taken at once, as by the pipeline.
+const PIECES: usize = 256;
 /// Events between two snapshots.
 const BETWEEN: usize = 50_000;
 const SHAPE: u32 = 100_000;
@@ -49,11 +53,9 @@ pub fn print(users: usize, many: usize) -> anyhow::Result<()> {
     show(&mut engine, (0..many).map(renamed));
     say("everything, a million users", show(&mut engine, (many..many + many / 4).map(renamed)), 300_000.0);
     println!("memory with {many} users: {} MB", (resident() - before) / 1_000_000);
-    engine.changes();
+    snapshot(&mut engine, "first");
     show(&mut engine, (0..BETWEEN).map(renamed));
-    let start = std::time::Instant::now();
-    let pieces = engine.changes().len();
-    println!("snapshot after {BETWEEN} events: {pieces} pieces in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+    snapshot(&mut engine, &format!("after {BETWEEN} events"));
 
     let login = events.iter().find(|event| event.text(Field::EventAction) == Some("login"));
     let login = login.context("somebody logs in")?;
@@ -109,9 +111,28 @@ fn say(what: &str, nanoseconds: f64, wanted: f64) {
     println!("{what:<34} {nanoseconds:>7.0} ns an event, {speed:>9.0} events/s (wanted {wanted:.0})");
 }
 
+/// Takes what has changed as the pipeline does, and says for how long it holds the stream up at once.
+fn snapshot(engine: &mut Engine, what: &str) {
+    let (start, mut most, mut pieces) = (Instant::now(), Duration::ZERO, 0);
+    let mut taking = Taking::begin(engine.memory());
+    let mark = start.elapsed();
+    while !taking.is_over() {
+        let start = Instant::now();
+        pieces += taking.next(engine.memory(), PIECES).len();
+        most = most.max(start.elapsed());
+    }
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    println!(
+        "snapshot, {what}: marked in {:.1} ms; {pieces} pieces in {:.0} ms, of which {PIECES} take at most {:.1} ms",
+        ms(mark),
+        ms(start.elapsed()),
+        ms(most)
+    );
+}
+
 /// Bytes of saved state, by whom it is about.
 fn kept(engine: &mut Engine, people: usize) {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let changes = engine.changes();
     let pause = start.elapsed().as_secs_f64() * 1e3;
     let sizes = changes.iter().map(|change| change.value.as_ref().map_or(0, Vec::len) + change.key.len());

@@ -33,13 +33,14 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::entity::{entity_key, primary_field};
 use crate::event::{Event, EventId, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::memory::Shelf;
 use crate::sigma::template::list;
 use crate::sigma::traces::{Trace, Traces, identify};
 use crate::usual::UsualAddresses;
@@ -274,8 +275,8 @@ impl Detector for BruteForceSuccess {
         }
     }
 
-    fn changes(&mut self) -> Vec<StateChange> {
-        self.accounts.changes()
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![Shelf::of(&mut self.accounts)]
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
@@ -390,7 +391,7 @@ mod tests {
             events[..cut].iter().for_each(|event| first.observe(event));
             let mut second = engine();
             for change in first.changes() {
-                second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+                second.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
             }
             events[cut..].iter().for_each(|event| second.observe(event));
             assert_eq!(second.drain(), whole, "cut at {cut}");

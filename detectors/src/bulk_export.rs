@@ -53,13 +53,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::stable_hash;
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::entity::{entity_key, primary_field};
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::Keyed;
 use crate::manual::Manual;
+use crate::memory::Shelf;
 use crate::wording::{figure, moment};
 use exporter::{Exporter, Group, HOUR, Told, hour_of};
 use judge::{DAY_WINDOW, Verdict, Windows, judge, prior};
@@ -316,14 +317,8 @@ impl Detector for BulkExport {
         }
     }
 
-    fn changes(&mut self) -> Vec<StateChange> {
-        let prefixed = |prefix: &str, mut changes: Vec<StateChange>| {
-            changes.iter_mut().for_each(|change| change.key.insert_str(0, prefix));
-            changes
-        };
-        let mut all = prefixed("x/", self.exporters.changes());
-        all.extend(prefixed("g/", self.groups.changes()));
-        all
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![Shelf::under("x/", &mut self.exporters), Shelf::under("g/", &mut self.groups)]
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

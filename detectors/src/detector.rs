@@ -5,6 +5,7 @@ use crate::event::{Event, Millis};
 use crate::finding::{Detection, Severity};
 use crate::habits::{Habits, View};
 use crate::manual::Manual;
+use crate::memory::{self, Shelf};
 use crate::verdict::Verdict;
 
 /// What a detector may know besides the event.
@@ -42,7 +43,7 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
     /// The owner: a detector's id, or a part of the engine.
-    pub owner: String,
+    pub owner: &'static str,
     /// The key within the owner.
     pub key: String,
     /// The state's bytes; nothing where the key was dropped.
@@ -95,8 +96,15 @@ pub trait Detector: Send {
         Ok(())
     }
 
-    /// State changed since the last call, in an order that depends on nothing but the state.
-    fn changes(&mut self) -> Vec<StateChange>;
+    /// Everything it remembers.
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        Vec::new()
+    }
+
+    /// What changed of it since the last call, in an order that depends on nothing but the state.
+    fn changes(&mut self) -> Vec<StateChange> {
+        memory::all(self.memory())
+    }
 
     /// Takes back one saved piece of state.
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError>;

@@ -11,6 +11,7 @@ use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Finding, Severity};
 use crate::habits::{self, Habits};
+use crate::memory::{self, Memory, Shelf};
 use crate::registry::{self, SettingsError};
 use crate::sigma::Texts;
 use crate::verdict::Verdict;
@@ -37,8 +38,7 @@ pub struct Engine {
     habits: Habits,
     allowances: Allowances,
     episodes: Episodes,
-    watermark: Millis,
-    watermark_changed: bool,
+    watermark: Watermark,
     found: Vec<Detection>,
     finished: Vec<Finding>,
 }
@@ -75,8 +75,7 @@ impl Engine {
             habits: Habits::default(),
             allowances: Allowances::default(),
             episodes: Episodes::default(),
-            watermark: Millis::MIN,
-            watermark_changed: false,
+            watermark: Watermark::default(),
             found: Vec::new(),
             finished: Vec::new(),
         }
@@ -108,11 +107,8 @@ impl Engine {
             return;
         }
         let watermark = event.time.saturating_sub(event.origin.lateness);
-        if watermark > self.watermark {
-            self.watermark = watermark;
-            self.watermark_changed = true;
-        }
-        let context = Context { watermark: self.watermark, habits: Some(&self.habits) };
+        self.watermark.rise(watermark);
+        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
         let action = event.text(Field::EventAction);
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
         for index in looking {
@@ -141,7 +137,7 @@ impl Engine {
 
     /// Lets the detectors hear what was found, and makes findings of it. Whether it casts doubt on what was new at the event.
     fn told(&mut self, event: &Event) -> bool {
-        let context = Context { watermark: self.watermark, habits: Some(&self.habits) };
+        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
         for detector in &mut self.detectors {
             if self.found.is_empty() {
                 break;
@@ -190,18 +186,18 @@ impl Engine {
         findings
     }
 
-    /// State changed since the last call, to be saved with the number of the batch it belongs to.
+    /// Everything remembered, to be saved with the number of the batch it belongs to.
+    pub fn memory(&mut self) -> Vec<Shelf<'_>> {
+        let mut shelves = vec![self.episodes.memory()];
+        shelves.extend(self.habits.memory());
+        shelves.extend(self.detectors.iter_mut().flat_map(|detector| detector.memory()));
+        shelves.push(Shelf::of(&mut self.watermark));
+        shelves
+    }
+
+    /// What changed of it since the last call, all at once.
     pub fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.episodes.changes();
-        changes.extend(self.habits.changes());
-        for detector in &mut self.detectors {
-            changes.extend(detector.changes());
-        }
-        if std::mem::take(&mut self.watermark_changed) {
-            let value = Some(self.watermark.to_le_bytes().to_vec());
-            changes.push(StateChange { owner: OWNER.to_owned(), key: "watermark".to_owned(), value });
-        }
-        changes
+        memory::all(self.memory())
     }
 
     /// Takes back one saved piece of state. State of a detector that is switched off is passed over.
@@ -209,7 +205,7 @@ impl Engine {
         let damaged = || RestoreError { owner: owner.to_owned(), key: key.to_owned() };
         match owner {
             OWNER => {
-                self.watermark = Millis::from_le_bytes(value.try_into().map_err(|_| damaged())?);
+                self.watermark = Watermark::at(Millis::from_le_bytes(value.try_into().map_err(|_| damaged())?));
                 Ok(())
             }
             episode::OWNER => self.episodes.restore(key, value),
@@ -219,6 +215,50 @@ impl Engine {
                 None => Ok(()),
             },
         }
+    }
+}
+
+/// The time before which no event is expected any more.
+struct Watermark {
+    time: Millis,
+    saved: Millis,
+    waiting: Option<Millis>,
+}
+
+impl Default for Watermark {
+    fn default() -> Self {
+        Watermark::at(Millis::MIN)
+    }
+}
+
+impl Watermark {
+    fn at(time: Millis) -> Watermark {
+        Watermark { time, saved: time, waiting: None }
+    }
+
+    fn rise(&mut self, time: Millis) {
+        self.time = self.time.max(time);
+    }
+}
+
+impl Memory for Watermark {
+    fn owner(&self) -> &'static str {
+        OWNER
+    }
+
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn mark(&mut self) {
+        self.waiting = (self.time != self.saved).then_some(self.time);
+        self.saved = self.time;
+    }
+
+    fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
+        let Some(time) = self.waiting.take() else { return false };
+        give("watermark", Some(time.to_le_bytes().to_vec()));
+        true
     }
 }
 
@@ -244,10 +284,6 @@ mod tests {
 
         fn observe(&mut self, _: &Event, _: &Context, _: &mut Vec<Detection>) {
             self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-
-        fn changes(&mut self) -> Vec<StateChange> {
-            Vec::new()
         }
 
         fn restore(&mut self, _: &str, _: &[u8]) -> Result<(), RestoreError> {

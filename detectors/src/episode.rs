@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{RestoreError, StateChange};
+use crate::detector::RestoreError;
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Finding, Reference, finding_id};
 use crate::keyed::{Keyed, Resident};
+use crate::memory::Shelf;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Episode {
@@ -100,9 +101,9 @@ impl Episodes {
         touched.iter().filter_map(|key| self.open.get(key)?.open.clone()).collect()
     }
 
-    /// See [`Keyed::changes`].
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        self.open.changes()
+    /// Everything remembered of them.
+    pub fn memory(&mut self) -> Shelf<'_> {
+        Shelf::of(&mut self.open)
     }
 
     /// See [`Keyed::restore`].

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::detector::StateChange;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::field::Field;
 use crate::finding::Finding;
+use crate::memory::Taking;
 use crate::person::{Person, Status};
 use crate::scenario::{
     BERLIN, BERLIN_MOBILE, CHROME, DAY, DUBLIN_CLOUD, FIREFOX, HOUR, MUNICH, NEW_YORK_VPN, PARIS, SAO_PAULO, Site,
@@ -209,8 +211,14 @@ fn findings(events: &[Event], cuts: &[usize]) -> Vec<Finding> {
     last.into_values().collect()
 }
 
-fn save(engine: &mut Engine, saved: &mut BTreeMap<(String, String), Vec<u8>>) {
-    for change in engine.changes() {
+type Saved = BTreeMap<(&'static str, String), Vec<u8>>;
+
+fn save(engine: &mut Engine, saved: &mut Saved) {
+    put(engine.changes(), saved);
+}
+
+fn put(changes: Vec<StateChange>, saved: &mut Saved) {
+    for change in changes {
         match change.value {
             Some(value) => saved.insert((change.owner, change.key), value),
             None => saved.remove(&(change.owner, change.key)),
@@ -260,6 +268,33 @@ fn no_outcome_and_no_saved_byte_depends_on_the_order_of_a_map() {
         (found, saved)
     };
     assert!(run() == run());
+}
+
+#[test]
+fn taken_piece_by_piece_while_events_go_on_it_is_the_memory_of_the_moment_it_was_marked() {
+    let small = |id: &str| (id.to_owned(), serde_json::json!({"capacity": 8}));
+    let make = || Engine::new(&[small("bulk-export"), small("impossible-travel")].into()).expect("the settings fit");
+    let (mut one, mut other) = (make(), make());
+    let (mut at_once, mut by_pieces) = (Saved::new(), Saved::new());
+    let mut taking = Taking::default();
+    let mut events = company(9);
+    for (nth, event) in events.iter_mut().enumerate() {
+        // More names than there is room for, so that some go while they wait.
+        if nth % 3 == 0 {
+            event.set(Field::Entity, &format!("user:{}{}", event.text(Field::UserName).unwrap_or("-"), nth / 3 % 20));
+        }
+        if nth % 150 == 0 {
+            while !taking.is_over() {
+                put(taking.next(other.memory(), 100), &mut by_pieces);
+            }
+            assert!(at_once == by_pieces, "as of {} events", nth.saturating_sub(150));
+            save(&mut one, &mut at_once);
+            taking = Taking::begin(other.memory());
+        }
+        one.observe(event);
+        other.observe(event);
+        put(taking.next(other.memory(), nth % 4), &mut by_pieces);
+    }
 }
 
 proptest! {

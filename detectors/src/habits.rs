@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::{mix, stable_hash};
 use crate::brute_force_success::account_key;
-use crate::detector::{RestoreError, StateChange};
+use crate::detector::RestoreError;
 use crate::entity::entity_key;
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::keyed::{Keyed, Resident};
+use crate::memory::Shelf;
 use crate::place::{self, Network};
 use crate::verdict::Verdict;
 
@@ -419,14 +420,8 @@ impl Habits {
         self.common.get(ALL).map_or(0.0, |all| f64::from(minute_of(time).saturating_sub(all.first)) / f64::from(DAY))
     }
 
-    pub(crate) fn changes(&mut self) -> Vec<StateChange> {
-        let prefixed = |prefix: &str, mut changes: Vec<StateChange>| {
-            changes.iter_mut().for_each(|change| change.key.insert_str(0, prefix));
-            changes
-        };
-        let mut all = prefixed(OF_ENTITY, self.entities.changes());
-        all.extend(prefixed(OF_COMMON, self.common.changes()));
-        all
+    pub(crate) fn memory(&mut self) -> [Shelf<'_>; 2] {
+        [Shelf::under(OF_ENTITY, &mut self.entities), Shelf::under(OF_COMMON, &mut self.common)]
     }
 
     pub(crate) fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
@@ -710,11 +705,11 @@ mod tests {
     fn habits_come_back_as_they_were() {
         let mut habits = learned(0..5, "mia");
         let mut back = Habits::default();
-        for change in habits.changes() {
+        for change in crate::memory::all(habits.memory().into()) {
             back.restore(&change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
         assert_eq!(back.entities.get("user:mia"), habits.entities.get("user:mia"));
         assert_eq!(at(&back, 6, MUNICH, CHROME), at(&habits, 6, MUNICH, CHROME));
-        assert!(habits.changes().is_empty());
+        assert!(crate::memory::all(habits.memory().into()).is_empty());
     }
 }

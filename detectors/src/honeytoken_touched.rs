@@ -27,7 +27,7 @@ use std::sync::Arc;
 use ahash::AHashSet;
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::entity::{entity_key, primary_field};
 use crate::event::{Event, Millis};
 use crate::field::Field;
@@ -122,10 +122,6 @@ impl Detector for HoneytokenTouched {
             parts: Vec::new(),
             quiet: QUIET,
         });
-    }
-
-    fn changes(&mut self) -> Vec<StateChange> {
-        Vec::new()
     }
 
     fn restore(&mut self, _key: &str, _value: &[u8]) -> Result<(), RestoreError> {

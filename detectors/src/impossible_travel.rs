@@ -56,7 +56,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::stable_hash;
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::entity::entity_key;
 use crate::event::{Event, Millis};
 use crate::field::Field;
@@ -64,6 +64,7 @@ use crate::finding::{Detection, Severity};
 use crate::guest_enumeration::is_guest;
 use crate::keyed::Keyed;
 use crate::manual::Manual;
+use crate::memory::Shelf;
 use crate::place::{Cidr, Country, Network, Place};
 use egress::{Egress, Organisation, egress_key};
 use presence::{Actor, Presence, actor, presence};
@@ -286,11 +287,12 @@ impl Detector for ImpossibleTravel {
         }
     }
 
-    fn changes(&mut self) -> Vec<StateChange> {
-        let mut all = prefixed("u/", self.users.changes());
-        all.extend(prefixed("e/", self.egresses.changes()));
-        all.extend(prefixed("o/", self.organisations.changes()));
-        all
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![
+            Shelf::under("u/", &mut self.users),
+            Shelf::under("e/", &mut self.egresses),
+            Shelf::under("o/", &mut self.organisations),
+        ]
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
@@ -301,11 +303,6 @@ impl Detector for ImpossibleTravel {
             _ => Err(RestoreError { owner: ID.to_owned(), key: key.to_owned() }),
         }
     }
-}
-
-fn prefixed(prefix: &str, mut changes: Vec<StateChange>) -> Vec<StateChange> {
-    changes.iter_mut().for_each(|change| change.key.insert_str(0, prefix));
-    changes
 }
 
 impl ImpossibleTravel {

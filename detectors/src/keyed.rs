@@ -1,16 +1,21 @@
 //! State per key (person, address, app): bounded, saved piece by piece, brought back exactly. Every detector keeps its state in one of these.
-//! Not for what the state is.
+//! Not for what the state is, nor for what saving asks of it (`memory`).
 //!
 //! Eviction takes the entries of lowest rank first, then those of one day only, then those longest without activity, then by key: a total order that does not
 //! depend on the map's own order, so that the same sequence of events always evicts the same keys. A flood of invented names can
 //! only push out entries of its own rank.
 
-use ahash::{AHashMap, AHashSet};
+use std::cell::Cell;
+
+use ahash::{AHashSet, RandomState};
+use hashbrown::HashTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::detector::{RestoreError, StateChange};
 use crate::event::Millis;
+use crate::memory::Memory;
+use crate::slab::Slab;
 
 const DAY: Millis = 86_400_000;
 
@@ -22,43 +27,108 @@ pub trait Resident: Serialize + DeserializeOwned + Default {
     }
 }
 
+/// Not changed since it was saved.
+const CLEAN: u32 = 0;
+
 struct Entry<V> {
+    key: Box<str>,
+    hash: u64,
     last: Millis,
+    /// The round of saving in which it changed last; those of the round before wait to be saved as they are.
+    changed: u32,
     /// Active on more than one day: an invented name seldom is.
     returned: bool,
-    /// Since the pieces were last asked for. Kept here and not in a set beside: it is asked for at every event.
-    changed: bool,
     value: V,
+}
+
+impl<V: Resident> Entry<V> {
+    fn piece(&self) -> Vec<u8> {
+        postcard::to_allocvec(&(self.last, self.returned, &self.value)).expect("state serialises into memory")
+    }
 }
 
 /// A bounded map of states.
 pub struct Keyed<V> {
     owner: &'static str,
     capacity: usize,
-    entries: AHashMap<Box<str>, Entry<V>>,
-    /// Keys dropped since the pieces were last asked for.
-    gone: AHashSet<Box<str>>,
+    hasher: RandomState,
+    index: HashTable<u32>,
+    entries: Slab<Entry<V>>,
+    /// Where the key asked for last lies: most are asked for several times in a row.
+    latest: Cell<u32>,
     evicted: u64,
+    round: u32,
+    /// What changed in this round, and what waits since the last [`Memory::mark`].
+    changed: Vec<u32>,
+    waiting: Vec<u32>,
+    /// Keys dropped in this round, and those to be told of.
+    gone: AHashSet<Box<str>>,
+    waiting_gone: std::collections::hash_set::IntoIter<Box<str>>,
+    /// Pieces that changed again or went while they waited, as they were.
+    kept: Vec<(Box<str>, Vec<u8>)>,
 }
 
 impl<V: Resident> Keyed<V> {
     /// Room for `capacity` keys; when an eighth more have come, the least worth keeping go.
     pub fn new(owner: &'static str, capacity: usize) -> Keyed<V> {
-        Keyed { owner, capacity: capacity.max(8), entries: AHashMap::new(), gone: AHashSet::new(), evicted: 0 }
+        Keyed {
+            owner,
+            capacity: capacity.max(8),
+            hasher: RandomState::new(),
+            index: HashTable::new(),
+            entries: Slab::default(),
+            latest: Cell::new(u32::MAX),
+            evicted: 0,
+            round: CLEAN + 1,
+            changed: Vec::new(),
+            waiting: Vec::new(),
+            gone: AHashSet::new(),
+            waiting_gone: Default::default(),
+            kept: Vec::new(),
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<u32> {
+        let latest = self.latest.get();
+        if self.entries.get(latest).is_some_and(|entry| *entry.key == *key) {
+            return Some(latest);
+        }
+        let hash = self.hasher.hash_one(key);
+        let found = self.index.find(hash, |at| self.entries.get(*at).is_some_and(|entry| *entry.key == *key));
+        let found = found.copied()?;
+        self.latest.set(found);
+        Some(found)
+    }
+
+    fn insert(&mut self, key: &str, last: Millis, returned: bool, value: V) -> u32 {
+        self.gone.remove(key);
+        let hash = self.hasher.hash_one(key);
+        let at = self.entries.insert(Entry { key: key.into(), hash, last, changed: CLEAN, returned, value });
+        let entries = &self.entries;
+        self.index.insert_unique(hash, at, |at| entries.get(*at).map_or(0, |entry| entry.hash));
+        self.latest.set(at);
+        at
     }
 
     /// The state of a key, made if it is new, marked as changed and active at `time`.
     pub fn touch(&mut self, key: &str, time: Millis) -> &mut V {
-        if !self.entries.contains_key(key) {
-            if self.entries.len() >= self.capacity + self.capacity / 8 {
-                self.evict();
+        let at = match self.find(key) {
+            Some(at) => at,
+            None => {
+                if self.index.len() >= self.capacity + self.capacity / 8 {
+                    self.evict();
+                }
+                self.insert(key, Millis::MIN, false, V::default())
             }
-            self.gone.remove(key);
-            let entry = Entry { last: Millis::MIN, returned: false, changed: true, value: V::default() };
-            self.entries.insert(key.into(), entry);
+        };
+        let entry = self.entries.get_mut(at).expect("found or inserted above");
+        if entry.changed != self.round {
+            if entry.changed != CLEAN {
+                self.kept.push((entry.key.clone(), entry.piece()));
+            }
+            entry.changed = self.round;
+            self.changed.push(at);
         }
-        let entry = self.entries.get_mut(key).expect("inserted above");
-        entry.changed = true;
         entry.returned |=
             entry.last != Millis::MIN && time > entry.last && time.div_euclid(DAY) != entry.last.div_euclid(DAY);
         entry.last = entry.last.max(time);
@@ -67,31 +137,42 @@ impl<V: Resident> Keyed<V> {
 
     /// The state of a key, if there is any.
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.entries.get(key).map(|entry| &entry.value)
+        self.entries.get(self.find(key)?).map(|entry| &entry.value)
     }
 
     /// Drops a key.
     pub fn remove(&mut self, key: &str) {
-        if let Some((key, _)) = self.entries.remove_entry(key) {
-            self.gone.insert(key);
+        if let Some(at) = self.find(key) {
+            self.drop_at(at);
         }
+    }
+
+    fn drop_at(&mut self, at: u32) {
+        let Some(entry) = self.entries.remove(at) else { return };
+        if let Ok(found) = self.index.find_entry(entry.hash, |other| *other == at) {
+            found.remove();
+        }
+        if entry.changed != CLEAN && entry.changed != self.round {
+            self.kept.push((entry.key.clone(), entry.piece()));
+        }
+        self.gone.insert(entry.key);
     }
 
     /// All keys, in their order.
     pub fn keys(&self) -> Vec<Box<str>> {
-        let mut keys: Vec<Box<str>> = self.entries.keys().cloned().collect();
+        let mut keys: Vec<Box<str>> = self.entries.iter().map(|(_, entry)| entry.key.clone()).collect();
         keys.sort_unstable();
         keys
     }
 
     /// How many keys are held.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.index.len()
     }
 
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.index.is_empty()
     }
 
     /// How many were evicted since the start.
@@ -100,42 +181,86 @@ impl<V: Resident> Keyed<V> {
     }
 
     fn evict(&mut self) {
-        let surplus = self.entries.len().saturating_sub(self.capacity);
-        let mut order: Vec<(u8, bool, Millis, &str)> =
-            self.entries.iter().map(|(key, entry)| (entry.value.rank(), entry.returned, entry.last, &**key)).collect();
+        let surplus = self.len().saturating_sub(self.capacity);
+        let entries = &self.entries;
+        let mut order: Vec<(u8, bool, Millis, u32)> =
+            entries.iter().map(|(at, entry)| (entry.value.rank(), entry.returned, entry.last, at)).collect();
+        let key = |at: u32| entries.get(at).map(|entry| &entry.key);
         // Which go is decided by the whole order; the order among them shows nowhere.
         if surplus < order.len() {
-            order.select_nth_unstable(surplus);
+            order.select_nth_unstable_by(surplus, |one, other| {
+                (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)).then_with(|| key(one.3).cmp(&key(other.3)))
+            });
         }
-        let going: Vec<Box<str>> = order.into_iter().take(surplus).map(|(.., key)| key.into()).collect();
-        for key in going {
-            self.entries.remove(&key);
-            self.gone.insert(key);
+        order.truncate(surplus);
+        for (.., at) in order {
+            self.drop_at(at);
             self.evicted += 1;
         }
     }
 
     /// The pieces changed since the last call, by key.
     pub fn changes(&mut self) -> Vec<StateChange> {
-        let owner = self.owner;
-        let piece = |key: &str, value| StateChange { owner: owner.to_owned(), key: key.to_owned(), value };
-        let mut changes: Vec<StateChange> = self.gone.drain().map(|key| piece(&key, None)).collect();
-        for (key, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.changed) {
-            entry.changed = false;
-            let value = postcard::to_allocvec(&(entry.last, entry.returned, &entry.value))
-                .expect("state serialises into memory");
-            changes.push(piece(key, Some(value)));
-        }
-        changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-        changes
+        crate::memory::all(vec![crate::memory::Shelf::of(self)])
     }
 
     /// Takes back one piece.
     pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
         let (last, returned, value) = postcard::from_bytes(value)
             .map_err(|_| RestoreError { owner: self.owner.to_owned(), key: key.to_owned() })?;
-        self.entries.insert(key.into(), Entry { last, returned, changed: false, value });
+        if let Some(at) = self.find(key) {
+            self.drop_at(at);
+        }
+        self.insert(key, last, returned, value);
         Ok(())
+    }
+}
+
+impl<V: Resident> Memory for Keyed<V> {
+    fn owner(&self) -> &'static str {
+        self.owner
+    }
+
+    fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    fn mark(&mut self) {
+        self.waiting = std::mem::take(&mut self.changed);
+        self.waiting_gone = std::mem::take(&mut self.gone).into_iter();
+        self.round = self.round.wrapping_add(1).max(CLEAN + 1);
+    }
+
+    fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
+        if let Some(key) = self.waiting_gone.next() {
+            give(&key, None);
+            return true;
+        }
+        // Several may have gone, or been kept before they changed again.
+        while self.kept.is_empty()
+            && let Some(at) = self.waiting.pop()
+        {
+            self.keep(at);
+        }
+        match self.kept.pop() {
+            Some((key, value)) => {
+                give(&key, Some(value));
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl<V: Resident> Keyed<V> {
+    /// Keeps a piece that waits, as it is.
+    fn keep(&mut self, at: u32) {
+        let round = self.round;
+        let waits = |entry: &&mut Entry<V>| entry.changed != CLEAN && entry.changed != round;
+        if let Some(entry) = self.entries.get_mut(at).filter(waits) {
+            entry.changed = CLEAN;
+            self.kept.push((entry.key.clone(), entry.piece()));
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
 //! | how detections become findings | [`episode`], [`finding`] |
 //! | Sigma rules and correlations | [`sigma`] |
-//! | how state is kept and saved | [`keyed`] |
+//! | how state is kept and saved | [`keyed`], [`memory`] |
 //! | what is usual for whom | [`habits`] |
 //! | sequences: one thing and then another | [`steps`] |
 //! | what the operator allows | [`allowance`] |
@@ -54,6 +54,7 @@ mod mass;
 pub mod mass_delete;
 pub mod mass_share;
 pub mod mass_update;
+pub mod memory;
 pub mod mfa_fatigue;
 pub mod mfa_removed_then_login;
 pub mod names;
@@ -73,6 +74,7 @@ mod scenario;
 pub mod seats;
 pub mod session_hijack;
 pub mod sigma;
+mod slab;
 pub mod slow_exfiltration;
 pub mod source_silent;
 pub mod steps;

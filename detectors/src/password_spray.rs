@@ -51,12 +51,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::stable_hash;
 use crate::brute_force_success::account_key;
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::memory::Shelf;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
 use crate::sigma::window::{Times, trim};
@@ -704,11 +705,8 @@ impl Detector for PasswordSpray {
         }
     }
 
-    fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.addresses.changes();
-        changes.extend(self.homes.changes());
-        changes.extend(self.tenants.changes());
-        changes
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![Shelf::of(&mut self.addresses), Shelf::of(&mut self.homes), Shelf::of(&mut self.tenants)]
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

@@ -260,7 +260,7 @@ fn saved_and_restored_at_any_point_it_finds_the_same() {
         let (mut first, mut second, mut all) = (engine(), engine(), Vec::new());
         collect(&mut first, &events[..cut], &mut all);
         for change in first.changes() {
-            second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+            second.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
         collect(&mut second, &events[cut..], &mut all);
         assert_eq!(all, whole, "cut at {cut}");

@@ -281,7 +281,7 @@ mod tests {
         let told = first.drain();
         let mut second = engine();
         for change in first.changes() {
-            second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+            second.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
         second.tick(START + 6 * 86_400_000 + 6 * HOUR + HOUR / 2);
         assert_eq!((told.len(), second.drain().len()), (1, 0));

@@ -206,7 +206,7 @@ fn tell(event: &Event, severity: Severity, attack: &Attack, step: &Step) -> Dete
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detector::{Detector, RestoreError, Rule, StateChange};
+    use crate::detector::{Detector, RestoreError, Rule};
     use crate::engine::Engine;
     use crate::finding::Finding;
     use crate::scenario::{BERLIN, BRAZIL, DAY, NEW_YORK_VPN, Site, event, failed, fortnight};
@@ -237,8 +237,8 @@ mod tests {
             self.0.observe(event, context, out);
         }
 
-        fn changes(&mut self) -> Vec<StateChange> {
-            self.0.changes()
+        fn memory(&mut self) -> Vec<crate::memory::Shelf<'_>> {
+            self.0.memory()
         }
 
         fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

@@ -77,7 +77,7 @@ mod tests {
         let saved = engine.changes();
         let mut engine = Engine::with(vec![make()]);
         for change in &saved {
-            engine.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+            engine.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
         verdicts.iter().for_each(|verdict| engine.settle(verdict));
         again.iter().for_each(|event| engine.observe(event));

@@ -4,11 +4,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::memory::Shelf;
 use crate::verdict::Verdict;
 
 /// A rule and how it is decided.
@@ -129,14 +130,14 @@ impl<W: Watch> Detector for Watching<W> {
         W::tick(&mut self.post(), now, out);
     }
 
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![Shelf::of(&mut self.states)]
+    }
+
     fn settle(&mut self, verdict: &Verdict) {
         if &*verdict.rule == W::ID {
             W::settle(&mut self.post(), verdict);
         }
-    }
-
-    fn changes(&mut self) -> Vec<StateChange> {
-        self.states.changes()
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

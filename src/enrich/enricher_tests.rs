@@ -211,14 +211,14 @@ proptest! {
         let cut = cut.min(inputs.len());
         let mut whole = enricher();
         let mut before = enricher();
-        let mut saved: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
+        let mut saved: BTreeMap<(&'static str, String), Vec<u8>> = BTreeMap::new();
         for (position, input) in inputs[..cut].iter().enumerate() {
             let (mut one, mut two) = (input.clone(), input.clone());
             whole.enrich(&mut one);
             before.enrich(&mut two);
             prop_assert_eq!(&one, &two);
             if position % every == 0 || position + 1 == cut {
-                for change in before.changes() {
+                for change in crmwatch_detectors::memory::all(before.memory()) {
                     prop_assert!(change.owner.starts_with("enrich."));
                     match change.value {
                         Some(value) => saved.insert((change.owner, change.key), value),

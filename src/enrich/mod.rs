@@ -24,7 +24,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crmwatch_detectors::detector::RestoreError;
-use crmwatch_detectors::{Event, Field, StateChange, Value};
+use crmwatch_detectors::memory::Shelf;
+use crmwatch_detectors::{Event, Field, Value};
 
 pub use geo::Database;
 pub use people_file::{Mistake, PeopleError};
@@ -206,14 +207,13 @@ impl Enricher {
         self.add(event, delivered);
     }
 
-    /// State changed since the last call, to be saved with the number of the batch it belongs to.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.names.changes();
-        changes.extend(self.sessions.changes());
-        changes.extend(self.repeats.changes());
-        changes.extend(self.reports.changes());
-        changes.extend(self.twins.iter_mut().flat_map(twins::Twins::changes));
-        changes
+    /// Everything remembered, to be saved with the number of the batch it belongs to.
+    pub fn memory(&mut self) -> Vec<Shelf<'_>> {
+        let mut shelves = vec![self.names.memory(), Shelf::of(&mut self.repeats)];
+        shelves.extend(self.sessions.memory());
+        shelves.extend(self.reports.memory());
+        shelves.extend(self.twins.iter_mut().map(twins::Twins::memory));
+        shelves
     }
 
     /// Takes back one saved piece; false where it belongs to somebody else.

@@ -3,7 +3,8 @@
 
 use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::keyed::{Keyed, Resident};
-use crmwatch_detectors::{Event, Field, Millis, StateChange};
+use crmwatch_detectors::memory::Shelf;
+use crmwatch_detectors::{Event, Field, Millis};
 use serde::{Deserialize, Serialize};
 
 use super::key;
@@ -75,9 +76,9 @@ impl Names {
         *self.known.touch(key, time) = Learned { name: name.into(), at: time };
     }
 
-    /// What changed since the last call.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        self.known.changes()
+    /// Everything it remembers.
+    pub fn memory(&mut self) -> Shelf<'_> {
+        Shelf::of(&mut self.known)
     }
 
     /// Takes back one piece.
@@ -152,10 +153,10 @@ mod tests {
     fn a_busy_person_is_saved_once_a_day() {
         let mut names = Names::new();
         named(&mut names, line(0, "org", "1", Some("alice")));
-        assert_eq!(names.changes().len(), 1);
+        assert_eq!(names.known.changes().len(), 1);
         named(&mut names, line(REFRESH - 1, "org", "1", Some("alice")));
-        assert_eq!(names.changes().len(), 0);
+        assert_eq!(names.known.changes().len(), 0);
         named(&mut names, line(REFRESH, "org", "1", Some("alice")));
-        assert_eq!(names.changes().len(), 1);
+        assert_eq!(names.known.changes().len(), 1);
     }
 }

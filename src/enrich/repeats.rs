@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use ahash::{AHashMap, AHashSet};
+use crmwatch_detectors::Event;
 use crmwatch_detectors::detector::RestoreError;
-use crmwatch_detectors::{Event, StateChange};
+use crmwatch_detectors::memory::Memory;
 
 /// Whose state this is.
 pub const OWNER: &str = "enrich.deliveries";
@@ -39,6 +40,8 @@ pub struct Repeats {
     next: u64,
     held: usize,
     changed: BTreeMap<u64, Box<str>>,
+    /// Pieces on their way to the disk.
+    waiting: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Repeats {
@@ -48,7 +51,15 @@ impl Repeats {
     }
 
     fn with(limits: Limits) -> Repeats {
-        Repeats { limits, sources: AHashMap::new(), order: BTreeMap::new(), next: 0, held: 0, changed: BTreeMap::new() }
+        Repeats {
+            limits,
+            sources: AHashMap::new(),
+            order: BTreeMap::new(),
+            next: 0,
+            held: 0,
+            changed: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
     }
 
     /// Whether the event is a copy; if not, it is remembered.
@@ -104,18 +115,6 @@ impl Repeats {
         self.changed.insert(number, name);
     }
 
-    /// The pieces changed since the last call.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        std::mem::take(&mut self.changed)
-            .into_iter()
-            .map(|(number, name)| {
-                let piece = self.sources.get(&name).and_then(|source| source.pieces.get(&number));
-                let value = piece.map(|piece| piece.iter().flat_map(|delivery| delivery.to_le_bytes()).collect());
-                StateChange { owner: OWNER.to_owned(), key: format!("{number:016x} {name}"), value }
-            })
-            .collect()
-    }
-
     /// Takes back one piece.
     pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {
         let damaged = || RestoreError { owner: OWNER.to_owned(), key: key.to_owned() };
@@ -137,11 +136,39 @@ impl Repeats {
     }
 }
 
+impl Memory for Repeats {
+    fn owner(&self) -> &'static str {
+        OWNER
+    }
+
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// All together is a few megabytes: it is copied at once.
+    fn mark(&mut self) {
+        let piece = |(number, name): (u64, Box<str>)| {
+            let piece = self.sources.get(&name).and_then(|source| source.pieces.get(&number));
+            let value = piece.map(|piece| piece.iter().flat_map(|delivery| delivery.to_le_bytes()).collect());
+            (format!("{number:016x} {name}"), value)
+        };
+        self.waiting = std::mem::take(&mut self.changed).into_iter().map(piece).collect();
+    }
+
+    fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
+        let Some((key, value)) = self.waiting.pop() else { return false };
+        give(&key, value);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use crmwatch_detectors::Origin;
+
+    use crmwatch_detectors::memory;
 
     use super::*;
 
@@ -191,7 +218,7 @@ mod tests {
             for (position, event) in inputs[..cut].iter().enumerate() {
                 first.is_copy(event);
                 if position % 5 == 0 || position + 1 == cut {
-                    for change in first.changes() {
+                    for change in memory::all(vec![memory::Shelf::of(&mut first)]) {
                         match change.value {
                             Some(value) => saved.insert(change.key, value),
                             None => saved.remove(&change.key),

@@ -7,7 +7,8 @@
 
 use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::keyed::{Keyed, Resident};
-use crmwatch_detectors::{Event, Field, Millis, StateChange};
+use crmwatch_detectors::memory::Shelf;
+use crmwatch_detectors::{Event, Field, Millis};
 use serde::{Deserialize, Serialize};
 
 use super::key;
@@ -123,11 +124,9 @@ impl Reports {
         false
     }
 
-    /// What changed since the last call.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.runs.changes();
-        changes.extend(self.parts.changes());
-        changes
+    /// Everything it remembers.
+    pub fn memory(&mut self) -> [Shelf<'_>; 2] {
+        [Shelf::of(&mut self.runs), Shelf::of(&mut self.parts)]
     }
 
     /// Takes back one piece.

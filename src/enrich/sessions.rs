@@ -4,7 +4,8 @@
 
 use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::keyed::{Keyed, Resident};
-use crmwatch_detectors::{Event, Field, Millis, StateChange};
+use crmwatch_detectors::memory::Shelf;
+use crmwatch_detectors::{Event, Field, Millis};
 use serde::{Deserialize, Serialize};
 
 use super::key;
@@ -213,11 +214,9 @@ impl Sessions {
         }
     }
 
-    /// What changed since the last call.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.sessions.changes();
-        changes.extend(self.addresses.changes());
-        changes
+    /// Everything it remembers.
+    pub fn memory(&mut self) -> [Shelf<'_>; 2] {
+        [Shelf::of(&mut self.sessions), Shelf::of(&mut self.addresses)]
     }
 
     /// Takes back one piece.

@@ -11,7 +11,8 @@
 
 use crmwatch_detectors::detector::RestoreError;
 use crmwatch_detectors::keyed::{Keyed, Resident};
-use crmwatch_detectors::{Event, Field, Millis, StateChange};
+use crmwatch_detectors::memory::Shelf;
+use crmwatch_detectors::{Event, Field, Millis};
 use serde::{Deserialize, Serialize};
 
 use super::key;
@@ -214,9 +215,9 @@ impl Twins {
         }
     }
 
-    /// What changed since the last call.
-    pub fn changes(&mut self) -> Vec<StateChange> {
-        self.recent.changes()
+    /// Everything it remembers.
+    pub fn memory(&mut self) -> Shelf<'_> {
+        Shelf::of(&mut self.recent)
     }
 
     /// Takes back one piece.

@@ -112,6 +112,9 @@ const STEPS: &[&str] = &["
     -- What people said of findings; batch is the first one read after the detectors heard it. Dropped once no earlier batch can be read again.
     CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, body TEXT NOT NULL);
     CREATE INDEX verdicts_waiting ON verdicts (id) WHERE batch IS NULL;
+", "
+    -- Pieces of state on their way to their places; without a value where the key was dropped. They count where meta has snapshot_come.
+    CREATE TABLE state_coming (owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
 "];
 
 /// The ledger's file in the state directory.

@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crmwatch_detectors::detector::RestoreError;
+use crmwatch_detectors::memory::{self, Shelf, Taking};
 use crmwatch_detectors::{Engine, Event, Field, Finding, Millis, StateChange};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::ending::Progress;
 use super::rulebook::{Inforce, Rulebook};
+use super::snapshot::{self, Snapshot};
 use super::spools::Spools;
 use super::{ReadBatch, Recorded};
 use crate::enrich::Enricher;
 use crate::ledger::{Batch, Ledger, LedgerError};
 use crate::metrics::Metrics;
 
-/// How often what detectors and enrichment remember is saved.
-const SNAPSHOT: Duration = Duration::from_secs(10);
-/// How often it is counted, for the metric.
-const COUNT: Duration = Duration::from_secs(60);
+/// How long it is waited for a batch.
+const NOTHING_COMES: Duration = Duration::from_millis(500);
 
 /// Enrichment and detection, with the state they share the fate of.
 pub(crate) struct Minds {
@@ -52,11 +52,36 @@ impl Minds {
             .collect()
     }
 
-    /// State changed since the last call.
+    /// Everything remembered.
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        let mut shelves = self.enricher.memory();
+        shelves.extend(self.engine.memory());
+        shelves
+    }
+
+    /// What changed of it since the last call, all at once.
     pub(crate) fn changes(&mut self) -> Vec<StateChange> {
-        let mut changes = self.enricher.changes();
-        changes.extend(self.engine.changes());
-        changes
+        memory::all(self.memory())
+    }
+
+    /// Marks what has changed, to be taken piece by piece.
+    pub(super) fn mark(&mut self) -> Taking {
+        Taking::begin(self.memory())
+    }
+
+    /// The next pieces of what was marked.
+    pub(super) fn pieces(&mut self, taking: &mut Taking, room: usize) -> Vec<StateChange> {
+        taking.next(self.memory(), room)
+    }
+
+    /// Tells how much is remembered.
+    pub(super) fn count(&mut self, metrics: &Metrics) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        self.memory().iter().for_each(|shelf| *counts.entry(shelf.owner()).or_default() += shelf.len());
+        for (owner, entries) in counts {
+            let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+            metrics.detector_state_entries.with_label_values(&[owner]).set(entries);
+        }
     }
 
     /// Takes back everything the ledger remembers; gives how many pieces of whom cannot be read.
@@ -116,14 +141,14 @@ pub(super) fn absorb(
     let mut last = ledger.last_batch()?;
     let mut turn = around.rulebook.turn();
     rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
-    let mut snapshot = Snapshot { pending: None, taken: Instant::now(), batch: ledger.state_batch()?, counted: None };
+    let mut snapshot = Snapshot::resume(&mut ledger)?;
     loop {
         if turn != around.rulebook.turn() {
             turn = around.rulebook.turn();
             rules.renew(last, around.rulebook, &mut ledger, &mut minds.engine)?;
         }
         Inforce::hear(last, &mut ledger, &mut minds.engine)?;
-        match batches.recv_timeout(Duration::from_millis(500)) {
+        match batches.recv_timeout(if snapshot.is_busy() { Duration::ZERO } else { NOTHING_COMES }) {
             Ok(read) => {
                 batch_queue.set(batches.len() as i64);
                 last = read.batch.number;
@@ -136,15 +161,14 @@ pub(super) fn absorb(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        snapshot.step(last, &mut minds, &mut ledger, around, SNAPSHOT)?;
+        snapshot.step(last, &mut minds, &mut ledger, around, (snapshot::EVERY, snapshot::PATIENCE))?;
     }
     // Nothing more comes: the index commits what it has, then the last state is saved as of the same batch.
     drop(recorded);
     while around.committed.load(Ordering::Acquire) < last && !around.index_ended.load(Ordering::Acquire) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    snapshot.step(last, &mut minds, &mut ledger, around, Duration::ZERO)?;
-    snapshot.step(last, &mut minds, &mut ledger, around, Duration::ZERO)
+    snapshot.step(last, &mut minds, &mut ledger, around, (Duration::ZERO, Duration::MAX))
 }
 
 fn record(
@@ -167,48 +191,6 @@ fn record(
         let _ = around.alert.try_send(());
     }
     Ok(Recorded { number: batch.number, events, positions, forgotten })
-}
-
-/// Saves state as of a batch, but only once the index has that batch: events read again after a crash are then always enriched
-/// from a state no later than they need.
-struct Snapshot {
-    pending: Option<(u64, Vec<StateChange>)>,
-    taken: Instant,
-    batch: u64,
-    counted: Option<Instant>,
-}
-
-impl Snapshot {
-    fn step(
-        &mut self,
-        last: u64,
-        minds: &mut Minds,
-        ledger: &mut Ledger,
-        around: &Surroundings<'_>,
-        every: Duration,
-    ) -> Result<(), LedgerError> {
-        if self.pending.is_none() && self.batch < last && self.taken.elapsed() >= every {
-            self.pending = Some((last, minds.changes()));
-            self.taken = Instant::now();
-        }
-        let committed = around.committed.load(Ordering::Acquire);
-        if let Some((batch, changes)) = self.pending.take_if(|(batch, _)| *batch <= committed) {
-            let timer = around.metrics.snapshot_seconds.start_timer();
-            ledger.save_state(batch, &changes)?;
-            ledger.forget_batches(batch)?;
-            around.spools.release(ledger, around.metrics)?;
-            timer.observe_duration();
-            self.batch = batch;
-            if self.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {
-                self.counted = Some(Instant::now());
-                for (owner, entries) in ledger.state_sizes()? {
-                    let entries = i64::try_from(entries).unwrap_or(i64::MAX);
-                    around.metrics.detector_state_entries.with_label_values(&[&owner]).set(entries);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

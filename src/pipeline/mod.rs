@@ -26,6 +26,7 @@ mod receivers;
 mod recover;
 mod rulebook;
 mod session;
+mod snapshot;
 mod socket;
 mod spools;
 mod tend;

@@ -49,13 +49,14 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use rsigma_parser::LogSource;
 
-use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
+use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::engine::Settings;
 use crate::entity::{self, entity_key};
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Identities};
 use crate::keyed::Keyed;
+use crate::memory::Shelf;
 use crate::registry::SettingsError;
 
 use correlation::{Correlation, Group, Met};
@@ -407,8 +408,8 @@ impl Detector for Sigma {
         Ok(())
     }
 
-    fn changes(&mut self) -> Vec<StateChange> {
-        self.groups.changes()
+    fn memory(&mut self) -> Vec<Shelf<'_>> {
+        vec![Shelf::of(&mut self.groups)]
     }
 
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), RestoreError> {

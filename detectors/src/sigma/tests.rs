@@ -479,7 +479,7 @@ proptest! {
         let mut all = findings(&mut first, &events[..cut]);
         let mut second = engine(&sequence("temporal_ordered"));
         for change in first.changes() {
-            second.restore(&change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
+            second.restore(change.owner, &change.key, change.value.as_deref().expect("kept")).expect("readable");
         }
         for finding in findings(&mut second, &events[cut..]) {
             all.retain(|one| one.id != finding.id);
