@@ -76,10 +76,6 @@ fn detectors_touch_no_clock_file_socket_thread_or_chance() {
     let files = daemon_files("detectors/src");
     assert!(files.len() > 30);
     for path in files {
-        // It measures the others and is built for tests only.
-        if path.ends_with("cost.rs") {
-            continue;
-        }
         let code = code(&path);
         for word in banned {
             assert!(!code.contains(word), "{}: {word}", path.display());
