@@ -108,7 +108,7 @@ impl Engine {
         }
         let watermark = event.time.saturating_sub(event.origin.lateness);
         self.watermark.rise(watermark);
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         let action = event.text(Field::EventAction);
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
         for index in looking {
@@ -137,7 +137,7 @@ impl Engine {
 
     /// Lets the detectors hear what was found, and makes findings of it. Whether it casts doubt on what was new at the event.
     fn told(&mut self, event: &Event) -> bool {
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         for detector in &mut self.detectors {
             if self.found.is_empty() {
                 break;
