@@ -187,6 +187,47 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("分配角色", "permission-change"),
 ];
 
+/// Parts of Chinese phrases, which have no blanks between words, to action; the first that is part of it counts.
+pub(super) const CHINESE: &[(&str, &str)] = &[
+    ("登录", "login"),
+    ("登入", "login"),
+    ("退出", "logout"),
+    ("登出", "logout"),
+    ("注销", "logout"),
+    ("导出", "export"),
+    ("批量删除", "bulk-delete"),
+    ("批量修改", "update"),
+    ("删除成员", "user-delete"),
+    ("添加成员", "user-create"),
+    ("停用成员", "user-disable"),
+    ("删除", "delete"),
+    ("导入", "import"),
+    ("权限", "permission-change"),
+    ("角色", "permission-change"),
+    ("管理员", "permission-change"),
+    ("密码", "password-change"),
+    ("密钥", "token-create"),
+    ("分享", "share"),
+    ("公开", "share"),
+    ("外链", "share"),
+    ("下载", "file-download"),
+    ("打印", "print"),
+    ("恢复", "restore"),
+    ("转移", "ownership-change"),
+    ("新增", "create"),
+    ("添加", "create"),
+    ("创建", "create"),
+    ("提交", "create"),
+    ("修改", "update"),
+    ("编辑", "update"),
+    ("更新", "update"),
+    ("查看", "view"),
+    ("查询", "search"),
+    ("搜索", "search"),
+    ("设置", "settings-change"),
+    ("配置", "settings-change"),
+];
+
 const SUCCESS: &[&str] = &[
     "success",
     "succeeded",
@@ -281,6 +322,10 @@ pub fn action(word: &str) -> Option<&'static str> {
             let (before, last) = word.rsplit_once(separator)?;
             outcome(last)?;
             known(before).or_else(|| before.rsplit_once(separator).and_then(|(_, last)| known(last)))
+        })
+        .or_else(|| {
+            let part = |(part, _): &&(&str, &str)| !word.is_ascii() && word.contains(part);
+            CHINESE.iter().find(part).map(|(_, action)| *action)
         })
 }
 
@@ -445,6 +490,7 @@ mod tests {
             ("bulk_delete", Some("bulk-delete")),
             ("passwordReset", Some("password-reset")),
             ("批量删除", Some("bulk-delete")),
+            ("客户数据导出", Some("export")),
             ("mfa.disable", Some("mfa-removed")),
             ("heartbeat", None),
             ("", None),

@@ -2,6 +2,7 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod actions;
+mod amount;
 mod app_log;
 pub mod auto;
 mod caddy;

@@ -3,6 +3,8 @@
 
 use crmwatch_detectors::{Event, Field, Value};
 
+use crate::parse::amount;
+
 /// Keys of a share's reach; the surer first.
 const SCOPES: [&str; 7] = ["share_scope", "sharing_scope", "sharing", "visibility", "scope", "link_type", "audience"];
 const RECIPIENTS: [&str; 6] = ["recipient", "shared_with", "share_with", "recipient_email", "grantee", "invitee"];
@@ -88,6 +90,7 @@ pub(super) fn tell(event: &mut Event, word: &str) {
     } else if TO_ANOTHER.contains(&action.as_str()) && !event.has(Field::UserTargetId) {
         first_of(event, &TARGETS, Field::UserTargetName);
     }
+    amount::tell(event);
     if !event.has(Field::ObjectType)
         && let Some(kind) = kind_in(word)
     {
