@@ -72,6 +72,10 @@ impl Watch for AuditDisabledThenActivity {
     type Settings = Settings;
     type State = Trace;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * HOUR + BEFORE)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, _: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 
 use crate::allowance::{Allowances, Suppressed};
+use crate::clock::Clock;
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::episode::{self, Episodes};
 use crate::event::{Event, Millis};
@@ -39,6 +40,7 @@ pub struct Engine {
     allowances: Allowances,
     episodes: Episodes,
     watermark: Watermark,
+    clock: Clock,
     found: Vec<Detection>,
     finished: Vec<Finding>,
 }
@@ -76,6 +78,7 @@ impl Engine {
             allowances: Allowances::default(),
             episodes: Episodes::default(),
             watermark: Watermark::default(),
+            clock: Clock::default(),
             found: Vec::new(),
             finished: Vec::new(),
         }
@@ -108,6 +111,9 @@ impl Engine {
         }
         let watermark = event.time.saturating_sub(event.origin.lateness);
         self.watermark.rise(watermark);
+        if let Some(now) = self.clock.hear(event.time, event.origin.lateness) {
+            self.memory().iter_mut().for_each(|shelf| shelf.fade(now));
+        }
         let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
         let action = event.text(Field::EventAction);
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);

@@ -15,12 +15,19 @@ struct Episode {
     quiet: Millis,
 }
 
-impl Resident for Episode {}
+impl Resident for Episode {
+    fn outlast(&mut self) -> bool {
+        // An operator's rule may say otherwise.
+        self.quiet > LONGEST_QUIET
+    }
+}
 
 /// The name under which episodes are saved.
 pub const OWNER: &str = "episodes";
 
 const CAPACITY: usize = 100_000;
+/// No shipped rule's episodes stay open longer without another event.
+const LONGEST_QUIET: Millis = 5 * 86_400_000;
 
 /// Open episodes of all rules.
 pub struct Episodes {
@@ -30,7 +37,7 @@ pub struct Episodes {
 
 impl Default for Episodes {
     fn default() -> Self {
-        Episodes { open: Keyed::new(OWNER, CAPACITY), touched: Vec::new() }
+        Episodes { open: Keyed::new(OWNER, CAPACITY).lasting(LONGEST_QUIET), touched: Vec::new() }
     }
 }
 

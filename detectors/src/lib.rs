@@ -8,7 +8,7 @@
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
 //! | how detections become findings | [`episode`], [`finding`] |
 //! | Sigma rules and correlations | [`sigma`] |
-//! | how state is kept and saved | [`keyed`], [`memory`] |
+//! | how state is kept, saved and let go | [`keyed`], [`memory`], [`clock`] |
 //! | what is usual for whom | [`habits`] |
 //! | sequences: one thing and then another | [`steps`] |
 //! | what the operator allows | [`allowance`] |
@@ -24,6 +24,7 @@ pub mod audit_disabled_then_activity;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
+pub mod clock;
 pub mod codec;
 pub mod concurrent_sessions;
 pub mod credential_stuffing;
@@ -37,6 +38,7 @@ pub mod episode;
 pub mod event;
 #[cfg(test)]
 mod everything;
+mod fading;
 pub mod field;
 pub mod finding;
 pub mod first_seen_risk;

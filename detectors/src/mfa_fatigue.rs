@@ -79,6 +79,10 @@ impl Watch for MfaFatigue {
     type Settings = Settings;
     type State = Account;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(WINDOW + Millis::from(settings.success_minutes) * MINUTE)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let denied = event.text(Field::EventAction) == Some("mfa-denied");
         if !denied && event.text(Field::EventOutcome) != Some("success") {

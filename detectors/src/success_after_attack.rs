@@ -40,6 +40,8 @@ use crate::wording::moment;
 /// The rules whose findings are attacks on passwords.
 const ATTACKS: [&str; 3] = ["brute-force", "password-spray", "credential-stuffing"];
 const HOUR: Millis = 3_600_000;
+/// The longest window of those rules.
+const LONGEST_ATTACK: Millis = 24 * HOUR;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +81,8 @@ impl Resident for Target {
 /// See the file's head.
 pub struct SuccessAfterAttack;
 
+/// How strange a success must be for an attack on its account to count.
+const LEAST_OF_NAME: f64 = 2.0;
 const OF_NAME: &str = "name/";
 const OF_ADDRESS: &str = "address/";
 
@@ -106,6 +110,10 @@ impl Watch for SuccessAfterAttack {
     type Settings = Settings;
     type State = Target;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * HOUR + LONGEST_ATTACK)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) != Some("success") || account_key(event).is_none() {
             return;
@@ -114,7 +122,9 @@ impl Watch for SuccessAfterAttack {
         let within = Millis::from(at.settings.hours) * HOUR;
         let step = Step::of(event, strange, &who(event));
         let address = event.ip(Field::SourceIp).map(|address| format!("{OF_ADDRESS}{address}"));
-        let names = of_actor(event).into_iter().map(|name| format!("{OF_NAME}{name}"));
+        // Under a name only what is judged by it ([`judge`]): of an account nothing is known of, where the attack came from alone counts.
+        let names = if strange >= LEAST_OF_NAME { of_actor(event) } else { Vec::new() };
+        let names = names.into_iter().map(|name| format!("{OF_NAME}{name}"));
         let mut told = false;
         for key in address.into_iter().chain(names) {
             let target = at.states.touch(&key, event.time);
@@ -163,7 +173,7 @@ fn judge(key: &str, attack: &Attack, step: &Step, within: Millis) -> Option<Seve
     match (key.starts_with(OF_ADDRESS), step.amount) {
         (true, _) => Some(Severity::High),
         (false, strange) if strange >= 3.0 => Some(Severity::High),
-        (false, strange) if strange >= 2.0 => Some(Severity::Medium),
+        (false, strange) if strange >= LEAST_OF_NAME => Some(Severity::Medium),
         _ => None,
     }
 }
