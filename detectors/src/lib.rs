@@ -90,7 +90,7 @@ pub mod wording;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;
-pub use event::{Event, EventId, Millis, Origin, Value};
+pub use event::{Event, EventId, Millis, Origin, UnknownName, Value};
 pub use field::{Field, Kind};
 pub use finding::{Detection, Finding, Identities, Reference, Sentence, Severity};
 pub use person::{Person, Status};

@@ -11,6 +11,7 @@ mod clf;
 mod container;
 mod csv;
 mod dataverse;
+mod deeds;
 mod entra;
 mod error_log;
 mod espocrm;
