@@ -113,7 +113,7 @@ fn tell(event: &Event, severity: Severity, cause: &Step, effects: &[&Step]) -> D
     deeds.dedup();
     let deeds = deeds.join(", ");
     let steps = std::iter::once(cause).chain(effects.iter().copied());
-    let evidence = steps.clone().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = steps.clone().map(|step| step.reference).filter(|one| one.id != event.id).collect();
     let from = steps.map(|step| step.time).min().unwrap_or(event.time);
     let at = moment(cause.time);
     let (summary, observed) = if effects.is_empty() {

@@ -7,6 +7,7 @@ use crate::detector::RestoreError;
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Finding, Reference, finding_id};
 use crate::keyed::{Keyed, Resident};
+use crate::mark::Files;
 use crate::memory::Shelf;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ impl Default for Episodes {
 
 impl Episodes {
     /// Opens an episode, or extends the one that is open.
-    pub fn raise(&mut self, detection: Detection, deciding: &Event, finished: &mut Vec<Finding>) {
+    pub fn raise(&mut self, detection: Detection, deciding: &Event, files: &Files, finished: &mut Vec<Finding>) {
         let key = format!("{}\0{}", detection.rule, detection.subject);
         let episode = self.open.touch(&key, deciding.time);
         let last = detection.window.1.max(deciding.time);
@@ -61,7 +62,7 @@ impl Episodes {
             open.observed = detection.observed;
             open.expected = detection.expected;
             open.parts = detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect();
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 open.evidence.add(reference);
             }
             open.evidence.add(Reference::of(deciding));
@@ -90,7 +91,7 @@ impl Episodes {
                 techniques: detection.techniques.into_iter().map(Into::into).collect(),
                 parts: detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect(),
             };
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 finding.evidence.add(reference);
             }
             finding.evidence.add(Reference::of(deciding));

@@ -6,7 +6,7 @@
 //! | what an event is, and its names | [`event`], [`field`] |
 //! | its stored form, its JSON | [`codec`], [`json`] |
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
-//! | how detections become findings | [`episode`], [`finding`] |
+//! | how detections become findings | [`episode`], [`finding`], [`mark`] |
 //! | Sigma rules and correlations | [`sigma`] |
 //! | how state is kept, saved and let go | [`keyed`], [`memory`], [`clock`] |
 //! | what is usual for whom | [`habits`] |
@@ -26,6 +26,7 @@ pub mod brute_force_success;
 pub mod bulk_export;
 pub mod clock;
 pub mod codec;
+mod compact;
 pub mod concurrent_sessions;
 pub mod credential_stuffing;
 pub mod detector;
@@ -52,6 +53,7 @@ pub mod keyed;
 pub mod leaver_export;
 pub mod login_as_then_export;
 pub mod manual;
+pub mod mark;
 mod mass;
 pub mod mass_delete;
 pub mod mass_share;

@@ -137,7 +137,7 @@ impl Watch for MfaFatigue {
 fn tell(event: &Event, severity: Severity, denials: &[&Step], won: Option<&Step>) -> Detection {
     let (who, count) = (who(event), denials.len());
     let from = won.and_then(|won| won.address).map_or("-".to_owned(), |address| address.to_string());
-    let evidence = denials.iter().copied().chain(won).map(|step| step.reference.clone());
+    let evidence = denials.iter().copied().chain(won).map(|step| step.reference);
     let (start, end) = (denials[0].time, won.map_or(event.time, |won| won.time.max(event.time)));
     Detection {
         summary: match won {

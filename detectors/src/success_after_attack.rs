@@ -30,8 +30,9 @@ use crate::brute_force_success::account_key;
 use crate::detector::Context;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Reference, Sentence, Severity};
+use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
+use crate::mark::Mark;
 use crate::names::{of_actor, who};
 use crate::steps::{Step, Steps};
 use crate::watch::{Post, Watch};
@@ -61,7 +62,7 @@ struct Attack {
     rule: Box<str>,
     from: Millis,
     to: Millis,
-    reference: Reference,
+    reference: Mark,
 }
 
 /// What is remembered under a name or an address.
@@ -144,20 +145,20 @@ impl Watch for SuccessAfterAttack {
                 let values = detection.entity.0.get(name).cloned().unwrap_or_default();
                 values.into_iter().map(move |value| format!("{word}{}", value.to_lowercase()))
             };
-            let mut told: Vec<Reference> = Vec::new();
+            let mut told: Vec<Mark> = Vec::new();
             for key in of(Field::SourceIp.name(), OF_ADDRESS).chain(of(Field::UserName.name(), OF_NAME)) {
                 let target = at.states.touch(&key, event.time);
                 let (from, to) = (detection.window.0, detection.window.1.max(event.time));
                 let goes_on = target.attack.as_ref().filter(|attack| from <= attack.to.saturating_add(within));
                 let from = goes_on.map_or(from, |attack| attack.from.min(from));
                 let to = goes_on.map_or(to, |attack| attack.to.max(to));
-                let attack = Attack { rule: (&*detection.rule).into(), from, to, reference: Reference::of(event) };
+                let attack = Attack { rule: (&*detection.rule).into(), from, to, reference: Mark::of(event) };
                 for step in target.successes.between(from, to.saturating_add(within)) {
                     if !told.contains(&step.reference)
                         && let Some(severity) = judge(&key, &attack, step, within)
                     {
                         out.push(tell(event, severity, &attack, step));
-                        told.push(step.reference.clone());
+                        told.push(step.reference);
                     }
                 }
                 target.attack = Some(attack);
