@@ -118,7 +118,7 @@ impl Engine {
         if let Some(now) = self.clock.hear(event.time, event.origin.lateness) {
             self.memory().iter_mut().for_each(|shelf| shelf.fade(now));
         }
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         let action = event.text(Field::EventAction);
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
         for index in looking {
@@ -147,7 +147,7 @@ impl Engine {
 
     /// Lets the detectors hear what was found, and makes findings of it. Whether it casts doubt on what was new at the event.
     fn told(&mut self, event: &Event) -> bool {
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         for detector in &mut self.detectors {
             if self.found.is_empty() {
                 break;

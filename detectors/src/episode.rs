@@ -14,6 +14,9 @@ use crate::memory::Shelf;
 struct Episode {
     open: Option<Finding>,
     quiet: Millis,
+    /// In which round of draining it was opened or extended last.
+    #[serde(skip)]
+    touched: u32,
 }
 
 impl Resident for Episode {
@@ -34,11 +37,12 @@ const LONGEST_QUIET: Millis = 5 * 86_400_000;
 pub struct Episodes {
     open: Keyed<Episode>,
     touched: Vec<String>,
+    round: u32,
 }
 
 impl Default for Episodes {
     fn default() -> Self {
-        Episodes { open: Keyed::new(OWNER, CAPACITY).lasting(LONGEST_QUIET), touched: Vec::new() }
+        Episodes { open: Keyed::new(OWNER, CAPACITY).lasting(LONGEST_QUIET), touched: Vec::new(), round: 1 }
     }
 }
 
@@ -69,7 +73,7 @@ impl Episodes {
             open.evidence.count_at_least(detection.evidence_count);
         } else {
             if let Some(past) = episode.open.take()
-                && self.touched.contains(&key)
+                && episode.touched == self.round
             {
                 finished.push(past);
             }
@@ -98,7 +102,8 @@ impl Episodes {
             finding.evidence.count_at_least(detection.evidence_count);
             episode.open = Some(finding);
         }
-        if !self.touched.contains(&key) {
+        if episode.touched != self.round {
+            episode.touched = self.round;
             self.touched.push(key);
         }
     }
@@ -106,6 +111,7 @@ impl Episodes {
     /// The findings opened or extended since the last call, in the order they were first touched.
     pub fn drain(&mut self) -> Vec<Finding> {
         let touched = std::mem::take(&mut self.touched);
+        self.round = self.round.wrapping_add(1).max(1);
         touched.iter().filter_map(|key| self.open.get(key)?.open.clone()).collect()
     }
 

@@ -190,10 +190,31 @@ pub const IDENTITIES_KEPT: usize = 50;
 impl Identities {
     /// Adds one value of a name, once.
     pub fn add(&mut self, name: &str, value: &str) {
-        let values = self.0.entry(name.to_owned()).or_default();
-        if values.len() < IDENTITIES_KEPT && !values.iter().any(|kept| kept == value) {
-            values.push(value.to_owned());
+        match self.0.get_mut(name) {
+            Some(values) if values.len() >= IDENTITIES_KEPT || values.iter().any(|kept| kept == value) => {}
+            Some(values) => values.push(value.to_owned()),
+            None => {
+                self.0.insert(name.to_owned(), vec![value.to_owned()]);
+            }
         }
+    }
+
+    /// Adds values of a name, each once.
+    pub fn add_all<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
+        let mut met = ahash::AHashSet::new();
+        for value in values {
+            if self.is_full(name) {
+                return;
+            }
+            if met.insert(value) {
+                self.add(name, value);
+            }
+        }
+    }
+
+    /// Whether no further value of that name is kept.
+    pub fn is_full(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|values| values.len() >= IDENTITIES_KEPT)
     }
 
     /// Adds what an event says about who it was: user, person, address, app, session.
@@ -216,8 +237,13 @@ impl Identities {
     /// Adds everything another set has.
     pub fn merge(&mut self, other: &Identities) {
         for (name, values) in &other.0 {
-            for value in values {
-                self.add(name, value);
+            match self.0.get_mut(name) {
+                // What goes on mostly names the same ones again.
+                Some(kept) if kept.len() >= IDENTITIES_KEPT || kept.starts_with(values) => {}
+                Some(_) => values.iter().for_each(|value| self.add(name, value)),
+                None => {
+                    self.0.insert(name.clone(), values.clone());
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::keyed::{Keyed, Resident};
 use crate::memory::Shelf;
-use crate::place::{self, Network};
+use crate::place::{self, Network, Owners};
 use crate::verdict::Verdict;
 
 /// The name under which habits are saved.
@@ -259,6 +259,7 @@ impl Resident for Common {
 pub struct Habits {
     entities: Keyed<Habit>,
     common: Keyed<Common>,
+    owners: Owners,
 }
 
 impl std::fmt::Debug for Habits {
@@ -269,7 +270,7 @@ impl std::fmt::Debug for Habits {
 
 impl Default for Habits {
     fn default() -> Self {
-        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON) }
+        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON), owners: Owners::default() }
     }
 }
 
@@ -289,10 +290,10 @@ fn owner_key(event: &Event) -> Option<std::borrow::Cow<'_, str>> {
 }
 
 /// Weekend or not, and the hour, where the person works; in UTC where that is not known.
-fn own_hour(event: &Event) -> (usize, usize) {
+fn own_hour(time: Millis, zone: Option<chrono_tz::Tz>) -> (usize, usize) {
     use chrono::{Datelike, Timelike};
-    let utc = chrono::DateTime::from_timestamp_millis(event.time).unwrap_or_default();
-    let (weekday, hour) = match event.person.as_ref().and_then(|person| person.timezone) {
+    let utc = chrono::DateTime::from_timestamp_millis(time).unwrap_or_default();
+    let (weekday, hour) = match zone {
         Some(zone) => {
             let own = utc.with_timezone(&zone);
             (own.weekday(), own.hour())
@@ -342,7 +343,7 @@ impl Habits {
         }
         if new_hour {
             habit.hours = habit.hours.saturating_add(1);
-            let (weekend, of_day) = own_hour(event);
+            let (weekend, of_day) = own_hour(event.time, event.person.as_ref().and_then(|person| person.timezone));
             habit.today.push((weekend as u8, of_day as u8, minute));
             habit.count_hours(minute);
         }
@@ -434,7 +435,7 @@ impl Habits {
 }
 
 /// How usual an event's surroundings are for whom it is about.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub struct View<'h> {
     habits: Option<&'h Habits>,
     habit: Option<&'h Habit>,
@@ -442,7 +443,8 @@ pub struct View<'h> {
     exit: Option<u32>,
     minute: u32,
     network: Network,
-    hour: (usize, usize),
+    time: Millis,
+    zone: Option<chrono_tz::Tz>,
     /// The person's own country, by the people file.
     home: Option<u32>,
 }
@@ -451,14 +453,16 @@ impl<'h> View<'h> {
     /// The view of an event.
     pub fn of(habits: Option<&'h Habits>, event: &Event) -> View<'h> {
         let habit = habits.and_then(|habits| habits.entities.get(&owner_key(event)?));
+        let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
         View {
             habits,
             habit,
             at: surroundings(event),
             exit: exit(event),
             minute: minute_of(event.time),
-            network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
-            hour: own_hour(event),
+            network: habits.map_or_else(|| Network::of_owner(owner), |habits| habits.owners.kind(owner)),
+            time: event.time,
+            zone: event.person.as_ref().and_then(|person| person.timezone),
             home: event.person.as_ref().and_then(|person| person.country.as_deref()).and_then(country_number),
         }
     }
@@ -579,7 +583,7 @@ impl<'h> View<'h> {
     /// seen in fewer than 30 hours on five days.
     pub fn hour_share(&self, reach: usize) -> Option<f64> {
         let habit = self.habit.filter(|habit| habit.hours >= 30 && habit.days >= 5)?;
-        let (kind, hour) = self.hour;
+        let (kind, hour) = own_hour(self.time, self.zone);
         let clock = &habit.clock[kind];
         let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
         let cells = around.clone().count() as f64;

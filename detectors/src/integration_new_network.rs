@@ -80,7 +80,7 @@ impl Watch for IntegrationNewNetwork {
     type State = Program;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
-        if crate::guest_enumeration::is_guest(event) {
+        if context.is_guest(event) {
             return;
         }
         let key = entity_key(event);

@@ -7,8 +7,8 @@
 
 use std::cell::Cell;
 
-use ahash::{AHashSet, RandomState};
-use hashbrown::HashTable;
+use ahash::RandomState;
+use hashbrown::{HashTable, hash_table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,8 +16,10 @@ use crate::clock::Now;
 use crate::detector::{RestoreError, StateChange};
 use crate::event::Millis;
 use crate::fading::{self, Fading};
+use crate::key::Key;
 use crate::memory::Memory;
 use crate::slab::Slab;
+use crate::standing::{Ranked, Standings};
 
 const DAY: Millis = 86_400_000;
 /// Keys looked at in one go whether their time is over: more than can have come since the last.
@@ -41,7 +43,7 @@ pub trait Resident: Serialize + DeserializeOwned + Default {
 const CLEAN: u32 = 0;
 
 struct Entry<V> {
-    key: Box<str>,
+    key: Key,
     hash: u64,
     last: Millis,
     /// The round of saving in which it changed last; those of the round before wait to be saved as they are.
@@ -60,6 +62,12 @@ impl<V: Resident> Entry<V> {
     }
 }
 
+impl<V: Resident> Ranked for Entry<V> {
+    fn standing(&self) -> (u8, Millis) {
+        (self.value.rank().min(100) * 2 + u8::from(self.returned), self.last)
+    }
+}
+
 /// A bounded map of states.
 pub struct Keyed<V> {
     owner: &'static str,
@@ -74,9 +82,11 @@ pub struct Keyed<V> {
     /// What changed in this round, and what waits since the last [`Memory::mark`].
     changed: Vec<u32>,
     waiting: Vec<u32>,
-    /// Keys dropped in this round, and those to be told of.
-    gone: AHashSet<Box<str>>,
-    waiting_gone: std::collections::hash_set::IntoIter<Box<str>>,
+    /// Keys dropped in this round, with their hashes, and those to be told of.
+    gone: HashTable<(u64, Key)>,
+    waiting_gone: Option<hash_table::IntoIter<(u64, Key)>>,
+    /// Who would go first, once anybody has gone.
+    standings: Standings,
     /// Pieces that changed again or went while they waited, as they were.
     kept: Vec<(Box<str>, Vec<u8>)>,
     fading: Option<Fading>,
@@ -96,8 +106,9 @@ impl<V: Resident> Keyed<V> {
             round: CLEAN + 1,
             changed: Vec::new(),
             waiting: Vec::new(),
-            gone: AHashSet::new(),
-            waiting_gone: Default::default(),
+            gone: HashTable::new(),
+            waiting_gone: None,
+            standings: Standings::default(),
             kept: Vec::new(),
             fading: None,
         }
@@ -111,19 +122,21 @@ impl<V: Resident> Keyed<V> {
 
     fn find(&self, key: &str) -> Option<u32> {
         let latest = self.latest.get();
-        if self.entries.get(latest).is_some_and(|entry| *entry.key == *key) {
+        if self.entries.get(latest).is_some_and(|entry| entry.key.is(key)) {
             return Some(latest);
         }
         let hash = self.hasher.hash_one(key);
-        let found = self.index.find(hash, |at| self.entries.get(*at).is_some_and(|entry| *entry.key == *key));
+        let found = self.index.find(hash, |at| self.entries.get(*at).is_some_and(|entry| entry.key.is(key)));
         let found = found.copied()?;
         self.latest.set(found);
         Some(found)
     }
 
     fn insert(&mut self, key: &str, last: Millis, returned: bool, value: V) -> u32 {
-        self.gone.remove(key);
         let hash = self.hasher.hash_one(key);
+        if let Ok(came_again) = self.gone.find_entry(hash, |gone| gone.1.is(key)) {
+            came_again.remove();
+        }
         let entry = Entry {
             key: key.into(),
             hash,
@@ -138,6 +151,7 @@ impl<V: Resident> Keyed<V> {
         let entries = &self.entries;
         self.index.insert_unique(hash, at, |at| entries.get(*at).map_or(0, |entry| entry.hash));
         self.latest.set(at);
+        self.standings.changed(at);
         at
     }
 
@@ -171,11 +185,12 @@ impl<V: Resident> Keyed<V> {
         let Some(entry) = self.entries.get_mut(at) else { return };
         if entry.changed != self.round {
             if entry.changed != CLEAN {
-                self.kept.push((entry.key.clone(), entry.piece()));
+                self.kept.push((entry.key.clone().into_boxed(), entry.piece()));
             }
             entry.changed = self.round;
             self.changed.push(at);
         }
+        self.standings.changed(at);
     }
 
     /// The state of a key, if there is any.
@@ -196,14 +211,15 @@ impl<V: Resident> Keyed<V> {
             found.remove();
         }
         if entry.changed != CLEAN && entry.changed != self.round {
-            self.kept.push((entry.key.clone(), entry.piece()));
+            self.kept.push((entry.key.clone().into_boxed(), entry.piece()));
         }
-        self.gone.insert(entry.key);
+        self.standings.left(at);
+        self.gone.insert_unique(entry.hash, (entry.hash, entry.key), |gone| gone.0);
     }
 
     /// All keys, in their order.
     pub fn keys(&self) -> Vec<Box<str>> {
-        let mut keys: Vec<Box<str>> = self.entries.iter().map(|(_, entry)| entry.key.clone()).collect();
+        let mut keys: Vec<Box<str>> = self.entries.iter().map(|(_, entry)| entry.key.as_str().into()).collect();
         keys.sort_unstable();
         keys
     }
@@ -226,17 +242,8 @@ impl<V: Resident> Keyed<V> {
     fn evict(&mut self) {
         let surplus = self.len().saturating_sub(self.capacity);
         let entries = &self.entries;
-        let mut order: Vec<(u8, bool, Millis, u32)> =
-            entries.iter().map(|(at, entry)| (entry.value.rank(), entry.returned, entry.last, at)).collect();
-        let key = |at: u32| entries.get(at).map(|entry| &entry.key);
-        // Which go is decided by the whole order; the order among them shows nowhere.
-        if surplus < order.len() {
-            order.select_nth_unstable_by(surplus, |one, other| {
-                (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)).then_with(|| key(one.3).cmp(&key(other.3)))
-            });
-        }
-        order.truncate(surplus);
-        for (.., at) in order {
+        let key = |at: u32| entries.get(at).map_or("", |entry| entry.key.as_str());
+        for at in self.standings.first(surplus, entries, key) {
             self.drop_at(at);
             self.evicted += 1;
         }
@@ -292,7 +299,7 @@ impl<V: Resident> Memory for Keyed<V> {
 
     fn mark(&mut self) {
         self.waiting = std::mem::take(&mut self.changed);
-        self.waiting_gone = std::mem::take(&mut self.gone).into_iter();
+        self.waiting_gone = Some(std::mem::take(&mut self.gone).into_iter());
         self.round = self.round.wrapping_add(1).max(CLEAN + 1);
     }
 
@@ -308,10 +315,11 @@ impl<V: Resident> Memory for Keyed<V> {
     }
 
     fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
-        if let Some(key) = self.waiting_gone.next() {
-            give(&key, None);
+        if let Some((_, key)) = self.waiting_gone.as_mut().and_then(Iterator::next) {
+            give(key.as_str(), None);
             return true;
         }
+        self.waiting_gone = None;
         // Several may have gone, or been kept before they changed again.
         while self.kept.is_empty()
             && let Some(at) = self.waiting.pop()
@@ -335,7 +343,7 @@ impl<V: Resident> Keyed<V> {
         let waits = |entry: &&mut Entry<V>| entry.changed != CLEAN && entry.changed != round;
         if let Some(entry) = self.entries.get_mut(at).filter(waits) {
             entry.changed = CLEAN;
-            self.kept.push((entry.key.clone(), entry.piece()));
+            self.kept.push((entry.key.clone().into_boxed(), entry.piece()));
         }
     }
 }

@@ -57,6 +57,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::mark::Mark;
 use crate::memory::Shelf;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
@@ -199,16 +200,16 @@ impl Resident for Tenant {}
 
 /// What an address or a tenant shows within a window.
 #[derive(Debug, Default)]
-struct Seen {
-    accounts: Vec<Box<str>>,
+struct Seen<'s> {
+    accounts: Vec<&'s str>,
     addresses: Vec<IpAddr>,
     tries: u64,
-    got_in: Vec<Box<str>>,
+    got_in: Vec<&'s str>,
     from: Millis,
     to: Millis,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// A quarter of an hour, or as long as it took.
     fn span(&self) -> Millis {
         (self.to - self.from).max(WIDE)
@@ -252,7 +253,7 @@ impl PasswordSpray {
         // An address nobody fails at needs no state.
         if self.addresses.get(&key).is_some() {
             let state = self.addresses.touch(&key, event.time);
-            let touch = state.touched.entry(account.into()).or_default();
+            let touch = of_account(&mut state.touched, account);
             touch.succeeded = touch.succeeded.max(Some(event.time));
             touch.at_home |= at_home;
             bound(&mut state.touched);
@@ -298,7 +299,7 @@ impl PasswordSpray {
         if !at_home {
             let key = format!("{AT}{address}");
             let state = self.addresses.touch(&key, event.time);
-            let touch = state.touched.entry(account.into()).or_default();
+            let touch = of_account(&mut state.touched, account);
             // Tries a day apart are two attempts of a slow list, not many tries; a stamp far ahead is not believed for long.
             match touch.failed {
                 Some(failed) if failed.abs_diff(event.time) <= DAY.unsigned_abs() => {
@@ -353,18 +354,19 @@ impl PasswordSpray {
     }
 
     /// What an address shows around a time, if that is a spray, with the window's length.
-    fn at_address(&self, key: &str, time: Millis) -> Option<(Seen, Millis)> {
+    fn at_address(&self, key: &str, time: Millis) -> Option<(Seen<'_>, Millis)> {
         let state = self.addresses.get(key)?;
         let settings = &self.settings;
         if state.touched.len() < SOME_ACCOUNTS.min(settings.accounts_in_5_minutes).min(settings.accounts_in_a_day) {
             return None;
         }
-        let quick = || state.within(time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account);
-        let slow = || state.within(time, DAY, settings.accounts_in_a_day, settings.tries_per_account);
+        let touched: Vec<Touched<'_>> = state.touched.iter().map(|(account, touch)| (&**account, touch)).collect();
+        let quick = || within(&touched, time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account);
+        let slow = || within(&touched, time, DAY, settings.accounts_in_a_day, settings.tries_per_account);
         let few = || {
             let tries = settings.tries_at_few_accounts.min(FAILURES_HELD);
             let held = state.failures.fullest(time, SOME, tries).filter(|found| found.amount >= tries as f64);
-            held.and_then(|_| state.within(time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE))
+            held.and_then(|_| within(&touched, time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE))
         };
         quick()
             .map(|seen| (seen, FAST))
@@ -373,7 +375,7 @@ impl PasswordSpray {
     }
 
     /// What a tenant shows around a time, if that is a distributed spray.
-    fn across(&self, key: &str, time: Millis) -> Option<Seen> {
+    fn across(&self, key: &str, time: Millis) -> Option<Seen<'_>> {
         let settings = &self.settings;
         let state = self.tenants.get(key)?;
         let first = state.tries.partition_point(|one| one.time < time.saturating_sub(WIDE));
@@ -414,16 +416,16 @@ impl PasswordSpray {
         let mixed = one_program || roaming * 2 >= of_account.len() || trying * 2 >= of_address.len();
         let outage = at_home.len() >= of_account.len() || recovered.len() * 5 >= of_account.len() * 2;
         (enough && mixed && !outage).then(|| Seen {
-            accounts: of_account.keys().map(|account| (*account).into()).collect(),
+            accounts: of_account.keys().copied().collect(),
             addresses: of_address.keys().copied().collect(),
             tries: abroad.len() as u64,
-            got_in: recovered.into_iter().map(Into::into).collect(),
+            got_in: recovered.into_iter().collect(),
             from: abroad.first().map_or(end, |one| one.time),
             to: end,
         })
     }
 
-    fn tell_address(&self, event: &Event, address: IpAddr, key: &str, seen: &Seen, span: Millis) -> Detection {
+    fn tell_address(&self, event: &Event, address: IpAddr, key: &str, seen: &Seen<'_>, span: Millis) -> Detection {
         let mut entity = Identities::default();
         entity.add(Field::SourceIp.name(), &address.to_string());
         let count = seen.accounts.len();
@@ -444,12 +446,12 @@ impl PasswordSpray {
             format!("{within_zh}内，一个地址上失败的陌生账户少于 {least} 个"),
         );
         let state = self.addresses.get(key);
-        let traces = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
-        self.tell(event, entity, Field::SourceIp.name(), key, seen, summary, expected, traces)
+        let evidence = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
+        self.tell(event, entity, Field::SourceIp.name(), key, seen, summary, expected, evidence)
     }
 
     /// What one program that the accounts do not use tried within a day, minutes apart and from ever new addresses.
-    fn trickled(&self, key: &str, time: Millis, program: u32) -> Option<Seen> {
+    fn trickled(&self, key: &str, time: Millis, program: u32) -> Option<Seen<'_>> {
         let settings = &self.settings;
         let state = self.tenants.get(key)?;
         let first = state.tries.partition_point(|one| one.time < time.saturating_sub(DAY));
@@ -465,16 +467,16 @@ impl PasswordSpray {
         let enough = accounts.len() >= settings.accounts_in_5_minutes && addresses.len() >= settings.addresses;
         // People with a new computer mistype, too, and then get in.
         (enough && got_in.len() * 5 < accounts.len() * 2).then(|| Seen {
-            accounts: accounts.into_iter().map(Into::into).collect(),
+            accounts: accounts.into_iter().collect(),
             addresses: addresses.into_iter().collect(),
             tries: tries.len() as u64,
-            got_in: got_in.into_iter().map(Into::into).collect(),
+            got_in: got_in.into_iter().collect(),
             from: tries.first().map_or(time, |one| one.time),
             to: time,
         })
     }
 
-    fn tell_tenant(&self, event: &Event, key: &str, seen: &Seen) -> Detection {
+    fn tell_tenant(&self, event: &Event, key: &str, seen: &Seen<'_>) -> Detection {
         let mut entity = Identities::default();
         let primary = match event.text(Field::OrganizationId) {
             Some(organization) => {
@@ -508,30 +510,28 @@ impl PasswordSpray {
             format!("15 分钟内来自账户不常用地址的失败约 {normal:.1} 次"),
         );
         let state = self.tenants.get(key);
-        let traces = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
-        self.tell(event, entity, primary, key, seen, summary, expected, traces)
+        let evidence = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
+        self.tell(event, entity, primary, key, seen, summary, expected, evidence)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one finding, said once for either kind")]
-    fn tell(
+    fn tell<'a>(
         &self,
         event: &Event,
         mut entity: Identities,
         primary: &'static str,
         key: &str,
-        seen: &Seen,
+        seen: &Seen<'a>,
         summary: Sentence,
         expected: Sentence,
-        traces: Vec<Trace>,
+        evidence: Vec<Mark>,
     ) -> Detection {
-        let names = |accounts: &[Box<str>]| -> Vec<String> {
-            accounts.iter().map(|key| key.split_once(':').map_or(&**key, |(_, name)| name).to_owned()).collect()
+        let names = |accounts: &[&'a str]| -> Vec<&'a str> {
+            accounts.iter().map(|key| key.split_once(':').map_or(*key, |(_, name)| name)).collect()
         };
         let (tried, got_in) = (names(&seen.accounts), names(&seen.got_in));
         // Those who got in first: the list is bounded and they matter most.
-        for name in got_in.iter().chain(&tried) {
-            entity.add(Field::UserName.name(), name);
-        }
+        entity.add_all(Field::UserName.name(), got_in.iter().chain(&tried).copied());
         let observed = if got_in.is_empty() {
             Sentence::new(
                 format!("{} failures, among the accounts {}; none got in", seen.tries, list(&tried, false)),
@@ -553,11 +553,7 @@ impl PasswordSpray {
             observed,
             expected,
             window: (seen.from, seen.to),
-            evidence: traces
-                .into_iter()
-                .map(|trace| trace.reference)
-                .filter(|reference| reference.id != event.id)
-                .collect(),
+            evidence: evidence.into_iter().filter(|reference| reference.id != event.id).collect(),
             evidence_count: seen.tries,
             techniques: TECHNIQUES.to_vec(),
             parts: vec![
@@ -570,46 +566,52 @@ impl PasswordSpray {
     }
 }
 
-impl Address {
-    /// The accounts that failed here within the window around a time, if they make a spray.
-    fn within(&self, time: Millis, span: Millis, least: usize, few_tries: u32) -> Option<Seen> {
-        let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
-        let end = self.touched.values().filter_map(|touch| near(touch.failed)).max()?;
-        let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
-        let failed: Vec<(&Box<str>, &Touch)> = self.touched.iter().filter(|(_, touch)| inside(touch.failed)).collect();
-        if failed.len() < least {
-            return None;
+/// An account at an address, with what it did there.
+type Touched<'t> = (&'t str, &'t Touch);
+
+/// The accounts that failed at an address within the window around a time, if they make a spray.
+fn within<'t>(touched: &[Touched<'t>], time: Millis, span: Millis, least: usize, few_tries: u32) -> Option<Seen<'t>> {
+    let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
+    let end = touched.iter().filter_map(|(_, touch)| near(touch.failed)).max()?;
+    let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
+    let (mut failed, mut few, mut recovered, mut came_in, mut tries, mut from) = (0, 0, 0, 0, 0u64, end);
+    for (_, touch) in touched {
+        if inside(touch.failed) {
+            failed += 1;
+            few += usize::from(touch.tries <= few_tries);
+            recovered += usize::from(touch.recovered());
+            tries += u64::from(touch.tries);
+            from = touch.failed.map_or(from, |at| at.min(from));
+        } else if touch.failed.is_none() {
+            came_in += usize::from(touch.succeeded.is_some_and(|at| at.abs_diff(end) <= span.unsigned_abs()));
         }
-        let few = failed.iter().filter(|(_, touch)| touch.tries <= few_tries).count();
-        let recovered = failed.iter().filter(|(_, touch)| touch.recovered()).count();
-        let came_in = self
-            .touched
-            .values()
-            .filter(|touch| touch.failed.is_none())
-            .filter(|touch| touch.succeeded.is_some_and(|at| at.abs_diff(end) <= span.unsigned_abs()))
-            .count();
-        let shared_exit = came_in >= failed.len() && failed.len() < least * 3;
-        if few * 5 < failed.len() * 4 || recovered * 5 >= failed.len() * 2 || shared_exit {
-            return None;
-        }
-        let from = failed.iter().filter_map(|(_, touch)| touch.failed).min().unwrap_or(end);
-        // A right guess at the first try has no failure before it; before the spray began, a success was somebody's own.
-        let got_in = self
-            .touched
-            .iter()
-            .filter(|(_, touch)| {
-                !touch.at_home && touch.succeeded.is_some_and(|at| at >= from && at <= end.saturating_add(QUIET))
-            })
-            .map(|(account, _)| account.clone());
-        Some(Seen {
-            got_in: got_in.collect(),
-            tries: failed.iter().map(|(_, touch)| u64::from(touch.tries)).sum(),
-            accounts: failed.into_iter().map(|(account, _)| account.clone()).collect(),
-            addresses: Vec::new(),
-            from,
-            to: end,
-        })
     }
+    let shared_exit = came_in >= failed && failed < least * 3;
+    if failed < least || few * 5 < failed * 4 || recovered * 5 >= failed * 2 || shared_exit {
+        return None;
+    }
+    // A right guess at the first try has no failure before it; before the spray began, a success was somebody's own.
+    let got_in = |touch: &Touch| {
+        !touch.at_home && touch.succeeded.is_some_and(|at| at >= from && at <= end.saturating_add(QUIET))
+    };
+    let those = |which: &dyn Fn(&Touch) -> bool| {
+        touched.iter().filter(|(_, touch)| which(touch)).map(|(account, _)| *account).collect()
+    };
+    Some(Seen {
+        got_in: those(&got_in),
+        tries,
+        accounts: those(&|touch| inside(touch.failed)),
+        addresses: Vec::new(),
+        from,
+        to: end,
+    })
+}
+
+fn of_account<'t>(touched: &'t mut BTreeMap<Box<str>, Touch>, account: &str) -> &'t mut Touch {
+    if !touched.contains_key(account) {
+        touched.insert(account.into(), Touch::default());
+    }
+    touched.get_mut(account).expect("inserted where it was not there")
 }
 
 /// Keeps the accounts of one address within bounds: those longest without activity go.
@@ -655,10 +657,10 @@ fn just_told(found: Option<Millis>, time: Millis) -> bool {
 }
 
 /// The events of a window that a finding which goes on does not have yet.
-fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen) -> Vec<Trace> {
+fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Mark> {
     let goes_on = found.filter(|found| seen.to <= found.saturating_add(QUIET));
     let from = goes_on.map_or(seen.from, |found| found.max(seen.from));
-    traces.between(from, seen.to).cloned().collect()
+    traces.between(from, seen.to).map(|trace| trace.reference).collect()
 }
 
 fn tenant_key(event: &Event) -> String {

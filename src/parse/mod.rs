@@ -30,6 +30,7 @@ mod jiandaoyun;
 mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod klog;
 mod leef;
 mod logfmt;
 mod login_history;
@@ -37,6 +38,7 @@ mod login_history;
 mod long_lines;
 pub mod m365;
 mod odoo;
+mod odoo_object;
 pub mod own;
 mod pairs;
 mod proxy_manager;
@@ -187,6 +189,7 @@ pub const FORMATS: &[Format] = &[
     leef::FORMAT,
     iis::FORMAT,
     haproxy::FORMAT,
+    klog::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
     civicrm::FORMAT,

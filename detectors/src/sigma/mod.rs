@@ -206,6 +206,7 @@ impl Sigma {
         let Logic::Correlation(correlation) = &rule.logic else { return };
         let Some(values) = correlation.group(arrival.input, view) else { return };
         let key = Correlation::key(&rule.id, &values);
+        let finds = self.finds(arrival.rule);
         let group = self.groups.touch(&key, arrival.at);
         for trace in arrival.traces {
             group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
@@ -213,21 +214,28 @@ impl Sigma {
         let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else { return };
         let quiet = correlation.span.max(LEAST_QUIET);
         let earliest = met.found.from.saturating_sub(correlation.reach);
-        let held: Vec<Trace> = group.traces.between(earliest, met.found.to).cloned().collect();
-        met.found.from = held.first().map_or(met.found.from, |trace| trace.time.min(met.found.from));
-        let open = group.episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
+        let Group { traces, episode, .. } = group;
+        let held = traces.between(earliest, met.found.to);
+        met.found.from = held.clone().next().map_or(met.found.from, |trace| trace.time.min(met.found.from));
+        let open = episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
         let (last, total) = match open {
             Some((last, total)) => (last.max(met.found.to), total + 1),
-            None => (met.found.to, counted(correlation, &met).max(held.len() as u64)),
+            None => (met.found.to, counted(correlation, &met).max(held.clone().count() as u64)),
         };
-        group.episode = Some((last, total));
-        let fresh: Vec<Trace> = if open.is_some() { vec![Trace::of(event)] } else { held.clone() };
+        *episode = Some((last, total));
+        // What goes on rests on one event more.
+        let fresh = || if open.is_some() { vec![Trace::of(event)] } else { held.clone().cloned().collect() };
         for (parent, input) in &rule.feeds {
-            waiting.push(Arrival { rule: *parent, input: *input, at: met.found.met, traces: fresh.clone() });
+            waiting.push(Arrival { rule: *parent, input: *input, at: met.found.met, traces: fresh() });
         }
-        if !self.finds(arrival.rule) {
+        if !finds {
             return;
         }
+        let evidence = if open.is_some() {
+            Vec::new()
+        } else {
+            held.clone().map(|trace| &trace.reference).filter(|one| one.id != event.id).cloned().collect()
+        };
         let mut entity = Identities::default();
         let mut primary = None;
         for (name, value) in correlation.group_names.iter().zip(&values) {
@@ -237,7 +245,7 @@ impl Sigma {
             primary = primary.or_else(|| Field::from_name(name).map(Field::name));
         }
         let grouped = values.first().cloned();
-        traces::identify(held.iter(), &mut entity);
+        traces::identify(held, &mut entity);
         entity.add_event(event);
         let who = grouped.unwrap_or_else(|| entity_key(event).into_owned());
         let who = entity_parts(&who).1.to_owned();
@@ -261,11 +269,7 @@ impl Sigma {
             observed: template::fill(&voice.observed, &figures),
             expected: template::fill(&voice.expected, &figures),
             window: (met.found.from, met.found.to),
-            evidence: fresh
-                .into_iter()
-                .filter(|trace| trace.reference.id != event.id)
-                .map(|trace| trace.reference)
-                .collect(),
+            evidence,
             evidence_count: total,
             techniques: voice.techniques.clone(),
             parts: vec![("count", met.found.amount)],

@@ -90,8 +90,8 @@ fn shorten(text: &str) -> String {
 }
 
 /// The first few of several values, and how many more there are.
-pub fn list(values: &[String], chinese: bool) -> String {
-    let shown: Vec<String> = values.iter().take(VALUES_SHOWN).map(|value| shorten(value)).collect();
+pub fn list<T: AsRef<str>>(values: &[T], chinese: bool) -> String {
+    let shown: Vec<String> = values.iter().take(VALUES_SHOWN).map(|value| shorten(value.as_ref())).collect();
     let more = values.len().saturating_sub(VALUES_SHOWN);
     match (more, chinese) {
         (0, false) => shown.join(", "),

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use ahash::AHashSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::compact;
@@ -86,19 +87,42 @@ impl Traces {
     }
 
     /// Those from `from` to `to`.
-    pub fn between(&self, from: Millis, to: Millis) -> impl Iterator<Item = &Trace> {
+    pub fn between(&self, from: Millis, to: Millis) -> impl Iterator<Item = &Trace> + Clone {
         self.0.iter().filter(move |trace| trace.time >= from && trace.time <= to)
     }
 }
 
-/// Adds what traces say about who it was.
+/// Adds what traces say about who it was. Those of one attack mostly name the same one, or the same few, over and over.
 pub fn identify<'t>(traces: impl Iterator<Item = &'t Trace>, entity: &mut Identities) {
+    let (users, addresses) = (Field::UserName.name(), Field::SourceIp.name());
+    let (mut named, mut used) = (Met::default(), Met::default());
+    let mut full = (entity.is_full(users), entity.is_full(addresses));
     for trace in traces {
-        if let Some(user) = &trace.user {
-            entity.add(Field::UserName.name(), user);
+        if let Some(user) = trace.user.as_deref().filter(|user| !full.0 && named.is_new(*user)) {
+            entity.add(users, user);
+            full.0 = entity.is_full(users);
         }
-        if let Some(address) = trace.address {
-            entity.add(Field::SourceIp.name(), &address.to_string());
+        if let Some(address) = trace.address.filter(|address| !full.1 && used.is_new(*address)) {
+            entity.add(addresses, &address.to_string());
+            full.1 = entity.is_full(addresses);
         }
+    }
+}
+
+/// Those met so far, the last one known without asking.
+struct Met<T> {
+    last: Option<T>,
+    all: AHashSet<T>,
+}
+
+impl<T> Default for Met<T> {
+    fn default() -> Met<T> {
+        Met { last: None, all: AHashSet::new() }
+    }
+}
+
+impl<T: Copy + Eq + std::hash::Hash> Met<T> {
+    fn is_new(&mut self, one: T) -> bool {
+        self.last.replace(one) != Some(one) && self.all.insert(one)
     }
 }

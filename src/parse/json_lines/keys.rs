@@ -170,13 +170,14 @@ const FIELDS: &[(Field, Keys)] = &[
             "cs_username",
             "src_user",
             "authentication_info.principal_email",
+            "source_user_name",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
     (Field::UserId, &["user_id", "uid", "actor_id", "actor.id", "usr.id", "enduser.id"]),
     (Field::UserFullName, &["full_name", "display_name"]),
     (Field::UserRoles, &["role", "roles", "user_role"]),
-    (Field::UserTargetName, &["target_user", "target_username"]),
+    (Field::UserTargetName, &["target_user", "target_username", "destination_user_name"]),
     (
         Field::SourceIp,
         &[
@@ -264,9 +265,22 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
     (Field::LogLevel, &["level", "lvl", "severity", "log_level", "severity_text", "level_name"]),
     (Field::LogLogger, &["logger", "channel"]),
-    (Field::Message, &["msg", "message", "text", "short_message", "@m", "text_payload", "body", "body.string_value"]),
+    (
+        Field::Message,
+        &[
+            "msg",
+            "message",
+            "text",
+            "short_message",
+            "@m",
+            "text_payload",
+            "body",
+            "body.string_value",
+            "syslog_message",
+        ],
+    ),
     (Field::UrlQuery, &["query_string", "request_query", "args", "cs_uri_query"]),
-    (Field::HostName, &["hostname"]),
+    (Field::HostName, &["hostname", "computer"]),
     (Field::ProcessName, &["syslog_identifier"]),
     (Field::ProcessPid, &["pid", "process_id"]),
     (Field::ServiceName, &["service", "app", "application"]),
@@ -303,7 +317,8 @@ const SINGLE: &[(Keys, Target)] = &[
     (FORWARDED, Target::Forwarded),
     (REAL_IP, Target::RealIp),
     (&["verb"], Target::Verb),
-    (&["line", "raw", "_raw"], Target::Line),
+    // Azure's tables of whole lines call them so.
+    (&["line", "raw", "_raw", "raw_data"], Target::Line),
 ];
 
 /// What programs put around the keys of a record: Elasticsearch, Splunk, Google Cloud, Datadog, Filebeat 6, Monolog, Azure.
