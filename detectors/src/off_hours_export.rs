@@ -101,7 +101,7 @@ impl Watch for OffHoursExport {
             return;
         }
         let strange = view.mature() && view.strange_network();
-        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
         // One list finished late is overtime; a session of taking out is not.
         let exports = window.iter().filter(|step| step.amount >= at.settings.records / 4.0).count();

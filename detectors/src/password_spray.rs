@@ -54,9 +54,10 @@ use crate::brute_force_success::account_key;
 use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Identities, Reference, Sentence, Severity};
+use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::mark::Mark;
 use crate::memory::Shelf;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
@@ -523,7 +524,7 @@ impl PasswordSpray {
         seen: &Seen<'a>,
         summary: Sentence,
         expected: Sentence,
-        evidence: Vec<Reference>,
+        evidence: Vec<Mark>,
     ) -> Detection {
         let names = |accounts: &[&'a str]| -> Vec<&'a str> {
             accounts.iter().map(|key| key.split_once(':').map_or(*key, |(_, name)| name)).collect()
@@ -656,10 +657,10 @@ fn just_told(found: Option<Millis>, time: Millis) -> bool {
 }
 
 /// The events of a window that a finding which goes on does not have yet.
-fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Reference> {
+fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Mark> {
     let goes_on = found.filter(|found| seen.to <= found.saturating_add(QUIET));
     let from = goes_on.map_or(seen.from, |found| found.max(seen.from));
-    traces.between(from, seen.to).map(|trace| trace.reference.clone()).collect()
+    traces.between(from, seen.to).map(|trace| trace.reference).collect()
 }
 
 fn tenant_key(event: &Event) -> String {

@@ -250,7 +250,7 @@ impl Watch for SlowExfiltration {
             if drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst) {
                 drip.told = Some((today, severity as u8));
                 let from = run.since * DAY;
-                let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
+                let steps = drip.steps.between(from, event.time).map(|step| step.reference);
                 let evidence = steps.filter(|one| one.id != event.id).collect();
                 out.push(tell(event, severity, &run, today, drip.usual).resting_on(evidence, from, event.time));
             }
