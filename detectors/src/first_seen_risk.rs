@@ -236,4 +236,18 @@ mod tests {
         let events = story(SAO_PAULO, FIREFOX).split_off(14 * 4 - 8);
         assert_eq!(play_all(&make, events).len(), 0);
     }
+
+    #[test]
+    fn a_stranger_s_computer_from_the_own_city_at_night_is_medium_of_somebody_of_few_hours_and_low_by_day() {
+        let neighbour: Site = ("203.0.140.9", BERLIN.1, BERLIN.2, BERLIN.3, BERLIN.4, BERLIN.5, BERLIN.6, BERLIN.7);
+        let at = |hour: i64| {
+            let work = crate::scenario::office(0..9, "mia", BERLIN, 180);
+            let work = work.into_iter().map(|event| with(event, Field::UserAgent, CHROME));
+            let login = event(9 * DAY + hour * 60, "mia", neighbour, "login", -1);
+            let events = work.chain([with(login, Field::UserAgent, FIREFOX)]).collect();
+            worst(&play_all(&make, events))
+        };
+        assert_eq!(at(2), Some(Severity::Medium));
+        assert!(at(11) < Some(Severity::Medium));
+    }
 }
