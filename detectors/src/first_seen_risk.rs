@@ -137,11 +137,11 @@ impl Watch for FirstSeenRisk {
         if !view.mature() || view.days() < LEAST_DAYS || !strange {
             return;
         }
-        let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
+        let network = probability(view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
         // Whoever comes home from abroad, or is new at his desk, is in no strange country.
         let network = if view.at_home() { network.min(HOME_CAP) } else { network };
         let network = network.max(NEW_LINE);
-        let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
+        let program = probability(view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
         let hosting = f64::from(u8::from(view.hosting()));
         let hour = view
             .hour_share(1)
@@ -162,7 +162,7 @@ impl Watch for FirstSeenRisk {
         if severity >= Severity::Medium {
             told.note(what, event.time);
         }
-        out.push(tell(event, severity, &view, [network, program, hosting, hour]));
+        out.push(tell(event, severity, view, [network, program, hosting, hour]));
     }
 }
 
