@@ -11,8 +11,8 @@
 //! network by prefix (0.6), owner (0.3) and country (0.1), the program by its whole text (0.54) and by browser and system (0.46). On each level the
 //! probability is the share of the account's active hours with this value, where what is common in the organisation counts as one
 //! hour more. The negative decimal logarithms of both are added (1 for any new line up to 4, at home 2, and up to 2.5; for the program no more than the logarithm
-//! of how often logins here come with a new one, but 1.2), up to 2.5 in the same way for an hour at which the account
-//! never works, and one point for a data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
+//! of how often logins here come with a new one, but 1.2), up to 3 in the same way for an hour in the midst of the account's night
+//! and up to 1.2 at the edges of its day (five hours after the last and two before the first in which it ever worked), and one point for a data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
 //! new computer at the own desk has up to 2.5, a journey with the own computer up to 4, a stranger 6 to 8. Only accounts seen on five days are judged, and only
 //! values known for a day count as the account's own. What was medium on two days of a fortnight, with the same browser from the same country, is low from then on.
 //!
@@ -49,8 +49,13 @@ const HOME_CAP: f64 = 2.0;
 const NEW_LINE: f64 = 1.0;
 /// From so many points on the program is another.
 const OTHER_PROGRAM: f64 = 0.75;
-/// And an hour at which the account never works.
-const HOUR_CAP: f64 = 2.5;
+/// And an hour at which the account never works: in the midst of its night, and at the edges of its day.
+const HOUR_CAP: f64 = 3.0;
+const EDGE_CAP: f64 = 1.2;
+const NIGHT: f64 = 0.75;
+/// The edges: so many hours after the last in which it ever worked, and before the first.
+const HOURS_LATE: usize = 5;
+const HOURS_EARLY: usize = 2;
 /// Fewer log in at an hour than are active in it: what is only begun is rarer by this.
 const OTHER_HOUR: f64 = 0.5;
 const RARE_HOUR: f64 = 0.01;
@@ -189,7 +194,12 @@ impl Watch for FirstSeenRisk {
         let hour = view
             .hour_share(1)
             .filter(|share| *share < RARE_HOUR)
-            .map_or(0.0, |share| (OTHER_HOUR + surprise(share / ANY_HOUR, HOUR_CAP)).min(HOUR_CAP));
+            .map_or(0.0, |share| OTHER_HOUR + surprise(share / ANY_HOUR, HOUR_CAP));
+        // Late or early at the edge of the day is everybody now and then; in the midst of his night nobody is.
+        let hour = match view.active_around(HOURS_LATE, HOURS_EARLY) {
+            Some(false) => (hour + NIGHT).min(HOUR_CAP),
+            _ => hour.min(EDGE_CAP),
+        };
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
             // With the computer it always comes with, it is a journey.

@@ -592,6 +592,15 @@ impl<'h> View<'h> {
         Some((near, habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum()))
     }
 
+    /// Whether the entity was ever active, on this kind of day, in this hour, in so many before it or in so many after it. Whoever stays late is
+    /// in no other part of the day; nothing as in [`View::hours_near`].
+    pub fn active_around(&self, before: usize, after: usize) -> Option<bool> {
+        let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
+        let (kind, hour) = own_hour(self.time, self.zone);
+        let mut around = (hour + 24 - before.min(11)..=hour + 24 + after.min(11)).map(|one| one % 24);
+        Some(around.any(|one| habit.clock[kind][one] > 0))
+    }
+
     /// How probable it is that the entity works within so many hours of this one, on this kind of day, as if one hour more had been spread over
     /// all 48 kinds of hour: of few hours it says little.
     pub fn hour_share(&self, reach: usize) -> Option<f64> {
