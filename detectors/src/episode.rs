@@ -7,6 +7,7 @@ use crate::detector::RestoreError;
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Finding, Reference, finding_id};
 use crate::keyed::{Keyed, Resident};
+use crate::mark::Files;
 use crate::memory::Shelf;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -18,12 +19,19 @@ struct Episode {
     touched: u32,
 }
 
-impl Resident for Episode {}
+impl Resident for Episode {
+    fn outlast(&mut self) -> bool {
+        // An operator's rule may say otherwise.
+        self.quiet > LONGEST_QUIET
+    }
+}
 
 /// The name under which episodes are saved.
 pub const OWNER: &str = "episodes";
 
 const CAPACITY: usize = 100_000;
+/// No shipped rule's episodes stay open longer without another event.
+const LONGEST_QUIET: Millis = 5 * 86_400_000;
 
 /// Open episodes of all rules.
 pub struct Episodes {
@@ -34,13 +42,13 @@ pub struct Episodes {
 
 impl Default for Episodes {
     fn default() -> Self {
-        Episodes { open: Keyed::new(OWNER, CAPACITY), touched: Vec::new(), round: 1 }
+        Episodes { open: Keyed::new(OWNER, CAPACITY).lasting(LONGEST_QUIET), touched: Vec::new(), round: 1 }
     }
 }
 
 impl Episodes {
     /// Opens an episode, or extends the one that is open.
-    pub fn raise(&mut self, detection: Detection, deciding: &Event, finished: &mut Vec<Finding>) {
+    pub fn raise(&mut self, detection: Detection, deciding: &Event, files: &Files, finished: &mut Vec<Finding>) {
         let key = format!("{}\0{}", detection.rule, detection.subject);
         let episode = self.open.touch(&key, deciding.time);
         let last = detection.window.1.max(deciding.time);
@@ -58,7 +66,7 @@ impl Episodes {
             open.observed = detection.observed;
             open.expected = detection.expected;
             open.parts = detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect();
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 open.evidence.add(reference);
             }
             open.evidence.add(Reference::of(deciding));
@@ -87,7 +95,7 @@ impl Episodes {
                 techniques: detection.techniques.into_iter().map(Into::into).collect(),
                 parts: detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect(),
             };
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 finding.evidence.add(reference);
             }
             finding.evidence.add(Reference::of(deciding));

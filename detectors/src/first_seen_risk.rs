@@ -137,11 +137,11 @@ impl Watch for FirstSeenRisk {
         if !view.mature() || view.days() < LEAST_DAYS || !strange {
             return;
         }
-        let network = probability(&view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
+        let network = probability(view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
         // Whoever comes home from abroad, or is new at his desk, is in no strange country.
         let network = if view.at_home() { network.min(HOME_CAP) } else { network };
         let network = network.max(NEW_LINE);
-        let program = probability(&view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
+        let program = probability(view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
         let hosting = f64::from(u8::from(view.hosting()));
         let hour = view
             .hour_share(1)
@@ -162,7 +162,7 @@ impl Watch for FirstSeenRisk {
         if severity >= Severity::Medium {
             told.note(what, event.time);
         }
-        out.push(tell(event, severity, &view, [network, program, hosting, hour]));
+        out.push(tell(event, severity, view, [network, program, hosting, hour]));
     }
 }
 
@@ -235,5 +235,19 @@ mod tests {
     fn an_account_of_a_few_days_is_not_judged() {
         let events = story(SAO_PAULO, FIREFOX).split_off(14 * 4 - 8);
         assert_eq!(play_all(&make, events).len(), 0);
+    }
+
+    #[test]
+    fn a_stranger_s_computer_from_the_own_city_at_night_is_medium_of_somebody_of_few_hours_and_low_by_day() {
+        let neighbour: Site = ("203.0.140.9", BERLIN.1, BERLIN.2, BERLIN.3, BERLIN.4, BERLIN.5, BERLIN.6, BERLIN.7);
+        let at = |hour: i64| {
+            let work = crate::scenario::office(0..9, "mia", BERLIN, 180);
+            let work = work.into_iter().map(|event| with(event, Field::UserAgent, CHROME));
+            let login = event(9 * DAY + hour * 60, "mia", neighbour, "login", -1);
+            let events = work.chain([with(login, Field::UserAgent, FIREFOX)]).collect();
+            worst(&play_all(&make, events))
+        };
+        assert_eq!(at(2), Some(Severity::Medium));
+        assert!(at(11) < Some(Severity::Medium));
     }
 }

@@ -33,6 +33,8 @@ const RIPE: u32 = DAY;
 const DOUBTED: u32 = 14 * DAY;
 /// From so many entities on, for a day or longer, a network is the organisation's.
 const SHARED_BY: u32 = 3;
+/// Active hours below which nothing is said of somebody's hours.
+const LEAST_HOURS: u32 = 12;
 /// Minutes within which the file of an export is fetched.
 const FILE_FOLLOWS: u32 = 10;
 /// No network has such a number: what stands for the owner is a city.
@@ -579,17 +581,22 @@ impl<'h> View<'h> {
         self.habits.map_or(0.0, |habits| habits.age_days(Millis::from(self.minute) * MINUTE))
     }
 
-    /// How probable it is that the entity works within so many hours of this one, on this kind of day; nothing where it has been
-    /// seen in fewer than 30 hours on five days.
-    pub fn hour_share(&self, reach: usize) -> Option<f64> {
-        let habit = self.habit.filter(|habit| habit.hours >= 30 && habit.days >= 5)?;
+    /// Active hours that lie within so many hours of this one, on this kind of day, and all of them; nothing where the entity has been
+    /// seen in fewer than a dozen on five days. Whoever asks says how many are enough to conclude from what was never seen.
+    pub fn hours_near(&self, reach: usize) -> Option<(f64, f64)> {
+        let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
         let (kind, hour) = own_hour(self.time, self.zone);
         let clock = &habit.clock[kind];
         let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
-        let cells = around.clone().count() as f64;
-        let near: f64 = around.map(|one| f64::from(clock[one])).sum();
-        let total: f64 = habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum();
-        // As if one hour had been spread over all 48 kinds of hour.
+        let near = around.map(|one| f64::from(clock[one])).sum();
+        Some((near, habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum()))
+    }
+
+    /// How probable it is that the entity works within so many hours of this one, on this kind of day, as if one hour more had been spread over
+    /// all 48 kinds of hour: of few hours it says little.
+    pub fn hour_share(&self, reach: usize) -> Option<f64> {
+        let (near, total) = self.hours_near(reach)?;
+        let cells = (2 * reach.min(11) + 1) as f64;
         Some((near + cells / 48.0) / (total + 1.0))
     }
 

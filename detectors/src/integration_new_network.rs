@@ -107,7 +107,7 @@ impl Watch for IntegrationNewNetwork {
         if told {
             return;
         }
-        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
         out.push(tell(event, severity, records, at.settings.records).resting_on(evidence, from, event.time));
         program.told = Some((event.time, severity as u8));

@@ -12,20 +12,30 @@ use hashbrown::{HashTable, hash_table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock::Now;
 use crate::detector::{RestoreError, StateChange};
 use crate::event::Millis;
+use crate::fading::{self, Fading};
 use crate::key::Key;
 use crate::memory::Memory;
 use crate::slab::Slab;
 use crate::standing::{Ranked, Standings};
 
 const DAY: Millis = 86_400_000;
+/// Keys looked at in one go whether their time is over: more than can have come since the last.
+const AT_ONCE: usize = 2_048;
 
 /// State that can live in a [`Keyed`].
 pub trait Resident: Serialize + DeserializeOwned + Default {
     /// How much it is worth keeping; lower goes first. A name that never did anything successful should rank 0.
     fn rank(&self) -> u8 {
         1
+    }
+
+    /// Nobody has touched it for as long as the map's keys last ([`Keyed::lasting`]): lets go of what no longer matters. Whether anything is left
+    /// that does.
+    fn outlast(&mut self) -> bool {
+        false
     }
 }
 
@@ -40,6 +50,9 @@ struct Entry<V> {
     changed: u32,
     /// Active on more than one day: an invented name seldom is.
     returned: bool,
+    /// The generation it lies in, and the one in which it was touched last.
+    lies: u16,
+    touched: u16,
     value: V,
 }
 
@@ -76,6 +89,7 @@ pub struct Keyed<V> {
     standings: Standings,
     /// Pieces that changed again or went while they waited, as they were.
     kept: Vec<(Box<str>, Vec<u8>)>,
+    fading: Option<Fading>,
 }
 
 impl<V: Resident> Keyed<V> {
@@ -96,7 +110,14 @@ impl<V: Resident> Keyed<V> {
             waiting_gone: None,
             standings: Standings::default(),
             kept: Vec::new(),
+            fading: None,
         }
+    }
+
+    /// The same, whose keys matter for so long after they were touched, and as much longer as events may be late.
+    #[must_use]
+    pub fn lasting(self, lasting: Millis) -> Keyed<V> {
+        Keyed { fading: Some(Fading::new(lasting)), ..self }
     }
 
     fn find(&self, key: &str) -> Option<u32> {
@@ -116,7 +137,17 @@ impl<V: Resident> Keyed<V> {
         if let Ok(came_again) = self.gone.find_entry(hash, |gone| gone.1.is(key)) {
             came_again.remove();
         }
-        let at = self.entries.insert(Entry { key: key.into(), hash, last, changed: CLEAN, returned, value });
+        let entry = Entry {
+            key: key.into(),
+            hash,
+            last,
+            changed: CLEAN,
+            returned,
+            lies: fading::NONE,
+            touched: fading::NONE,
+            value,
+        };
+        let at = self.entries.insert(entry);
         let entries = &self.entries;
         self.index.insert_unique(hash, at, |at| entries.get(*at).map_or(0, |entry| entry.hash));
         self.latest.set(at);
@@ -135,7 +166,23 @@ impl<V: Resident> Keyed<V> {
                 self.insert(key, Millis::MIN, false, V::default())
             }
         };
+        self.change(at);
         let entry = self.entries.get_mut(at).expect("found or inserted above");
+        if let Some(fading) = &mut self.fading {
+            entry.touched = fading.newest();
+            if entry.lies == fading::NONE {
+                entry.lies = fading.put(entry.touched, at);
+            }
+        }
+        entry.returned |=
+            entry.last != Millis::MIN && time > entry.last && time.div_euclid(DAY) != entry.last.div_euclid(DAY);
+        entry.last = entry.last.max(time);
+        &mut entry.value
+    }
+
+    /// Marks an entry as changed; where it waits to be saved, it is kept as it was.
+    fn change(&mut self, at: u32) {
+        let Some(entry) = self.entries.get_mut(at) else { return };
         if entry.changed != self.round {
             if entry.changed != CLEAN {
                 self.kept.push((entry.key.clone().into_boxed(), entry.piece()));
@@ -143,11 +190,7 @@ impl<V: Resident> Keyed<V> {
             entry.changed = self.round;
             self.changed.push(at);
         }
-        entry.returned |=
-            entry.last != Millis::MIN && time > entry.last && time.div_euclid(DAY) != entry.last.div_euclid(DAY);
-        entry.last = entry.last.max(time);
         self.standings.changed(at);
-        &mut entry.value
     }
 
     /// The state of a key, if there is any.
@@ -218,8 +261,30 @@ impl<V: Resident> Keyed<V> {
         if let Some(at) = self.find(key) {
             self.drop_at(at);
         }
-        self.insert(key, last, returned, value);
+        let at = self.insert(key, last, returned, value);
+        if let (Some(fading), Some(entry)) = (&mut self.fading, self.entries.get_mut(at)) {
+            entry.touched = fading.newest();
+            entry.lies = fading.put(entry.touched, at);
+        }
         Ok(())
+    }
+
+    /// Looks at one key whose time may be over; whether there was any.
+    fn fade_one(&mut self) -> bool {
+        let Some(fading) = &mut self.fading else { return false };
+        let Some((generation, at)) = fading.due() else { return false };
+        // Where the key has gone since, another may lie in its place.
+        let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.lies == generation) else { return true };
+        if entry.touched != generation {
+            entry.lies = fading.put(entry.touched, at);
+            return true;
+        }
+        entry.lies = fading::NONE;
+        self.change(at);
+        if self.entries.get_mut(at).is_some_and(|entry| !entry.value.outlast()) {
+            self.drop_at(at);
+        }
+        true
     }
 }
 
@@ -236,6 +301,17 @@ impl<V: Resident> Memory for Keyed<V> {
         self.waiting = std::mem::take(&mut self.changed);
         self.waiting_gone = Some(std::mem::take(&mut self.gone).into_iter());
         self.round = self.round.wrapping_add(1).max(CLEAN + 1);
+    }
+
+    fn fade(&mut self, now: Now) {
+        if let Some(fading) = &mut self.fading {
+            fading.turn(now);
+        }
+        for _ in 0..AT_ONCE {
+            if !self.fade_one() {
+                return;
+            }
+        }
     }
 
     fn take(&mut self, give: &mut dyn FnMut(&str, Option<Vec<u8>>)) -> bool {
@@ -330,5 +406,32 @@ mod tests {
         map.remove("b");
         assert_eq!(map.changes()[0].value, None);
         assert!(back.restore("c", &[0xff; 3]).is_err());
+    }
+
+    #[test]
+    fn what_nobody_touches_for_its_time_goes_and_what_is_touched_stays() {
+        const HOUR: Millis = 3_600_000;
+        let mut map: Keyed<Seen> = Keyed::new("test", 100).lasting(2 * HOUR);
+        let mut told = Vec::new();
+        for hour in 0..12 {
+            // Late or forged stamps make no difference: a key lasts from its touch on.
+            map.touch("busy", if hour % 2 == 0 { DAY } else { -DAY });
+            if hour < 2 {
+                map.touch("idle", 90 * DAY);
+            }
+            map.fade(Now { time: hour * HOUR, lateness: HOUR });
+            told.push(map.get("idle").is_some());
+            if hour == 2 {
+                map.changes();
+            }
+        }
+        assert!(map.get("busy").is_some());
+        assert!(told[..5].iter().all(|there| *there) && !told[8], "{told:?}");
+        let changes = map.changes();
+        assert!(changes.iter().any(|change| change.key == "idle" && change.value.is_none()), "{changes:?}");
+        // A silence that is over takes nothing that was touched just before it was noticed.
+        map.touch("late", 0);
+        map.fade(Now { time: 1_000 * HOUR, lateness: HOUR });
+        assert!(map.get("late").is_some());
     }
 }

@@ -9,7 +9,8 @@
 //! # How it decides
 //! For each person the hours of the day with activity are counted, weekdays and weekends apart, in the zone of the people file (in UTC without one:
 //! one's own habit shifts with it). An hour is foreign where it and the three hours before and after it together hold less than four in a thousand of the
-//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes thirty active hours on five days to know. Exports, downloads and reads by program within
+//! person's active hours, so working late is not foreign, and who has once worked at that time is not found. It takes thirty active hours on five days to know that of
+//! an hour; of the dead of night, where the people file tells the person's zone, twelve: that a person sleeps then is known beforehand. Exports, downloads and reads by program within
 //! the hour are added up; from `records` on it is low on an evening or a weekend's day, medium at night (22 to 6) if it is more than one export or three times `records`, and high from a network that is strange to the person. Programs work at night and are
 //! left out.
 //!
@@ -40,6 +41,9 @@ use crate::wording::figure;
 const HOUR: Millis = 3_600_000;
 /// A foreign hour and those around it hold less of the active hours than this: of two hundred hours not one.
 const RARE: f64 = 0.004;
+
+/// Active hours from which on it is known of any hour that it is foreign.
+const ENOUGH_HOURS: f64 = 30.0;
 
 /// So many times the limit is much, at once or not.
 const MUCH: f64 = 3.0;
@@ -86,7 +90,13 @@ impl Watch for OffHoursExport {
             return;
         };
         let view = context.view(event);
-        let Some(share) = view.hour_share(3).filter(|share| *share < RARE) else { return };
+        let Some((near, hours)) = view.hours_near(3) else { return };
+        let share = near / hours.max(1.0);
+        // Of somebody whose zone is not known any hour may be night, and of an evening nobody knows beforehand.
+        let asleep = is_night(event) && event.person.as_ref().is_some_and(|person| person.timezone.is_some());
+        if share >= RARE || (hours < ENOUGH_HOURS && !asleep) {
+            return;
+        }
         // An account that has only come with scripts is a program, whatever the people file says.
         if matches!(event.text(Field::UserAgentDevice), Some("script")) && !view.new_agent() {
             return;
@@ -101,7 +111,7 @@ impl Watch for OffHoursExport {
             return;
         }
         let strange = view.mature() && view.strange_network();
-        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
         // One list finished late is overtime; a session of taking out is not.
         let exports = window.iter().filter(|step| step.amount >= at.settings.records / 4.0).count();
@@ -189,5 +199,23 @@ mod tests {
     #[test]
     fn in_the_first_days_nobody_s_hours_are_known() {
         assert_eq!(play_all(&make, story(2, BERLIN, &[5_000]).split_off(40)).len(), 0);
+    }
+
+    #[test]
+    fn of_somebody_seen_for_few_hours_the_dead_of_night_is_foreign_where_his_zone_is_known() {
+        let zoned = |mut event: Event, zone: Option<chrono_tz::Tz>| {
+            event.person =
+                Some(std::sync::Arc::new(crate::Person { user: "mia".into(), timezone: zone, ..Default::default() }));
+            event
+        };
+        let night = |zone| {
+            // Two hours on each of nine days.
+            let work = crate::scenario::office(0..9, "mia", BERLIN, 240);
+            let exports = (0..2).map(|nth| event(9 * DAY + 120 + nth * 5, "mia", BERLIN, "export", 900));
+            let events: Vec<Event> = work.into_iter().chain(exports).map(|event| zoned(event, zone)).collect();
+            worst(&play_all(&make, events))
+        };
+        assert_eq!(night(Some(chrono_tz::Europe::Berlin)), Some(Severity::Medium));
+        assert_eq!(night(None), None, "any hour may be the night of somebody whose zone is not known");
     }
 }

@@ -55,9 +55,10 @@ use crate::brute_force_success::account_key;
 use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, IDENTITIES_KEPT, Identities, Reference, Sentence, Severity};
+use crate::finding::{Detection, IDENTITIES_KEPT, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::mark::Mark;
 use crate::memory::Shelf;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
@@ -550,7 +551,7 @@ impl PasswordSpray {
         seen: &Seen<'a>,
         summary: Sentence,
         expected: Sentence,
-        evidence: Vec<Reference>,
+        evidence: Vec<Mark>,
     ) -> Detection {
         let name = |key: &'a str| key.split_once(':').map_or(key, |(_, name)| name);
         let names = |accounts: &[&'a str]| -> Vec<&'a str> { accounts.iter().map(|key| name(key)).collect() };
@@ -736,9 +737,9 @@ fn told_until(found: Option<Millis>, seen: &Seen<'_>) -> Option<Millis> {
 }
 
 /// The events of a window that a finding which goes on does not have yet.
-fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Reference> {
+fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Mark> {
     let from = told_until(found, seen).map_or(seen.from, |found| found.max(seen.from));
-    traces.between(from, seen.to).map(|trace| trace.reference.clone()).collect()
+    traces.between(from, seen.to).map(|trace| trace.reference).collect()
 }
 
 fn tenant_key(event: &Event) -> String {

@@ -187,10 +187,13 @@ impl Cef {
         // Most values hold no escape: only those between the first and the last are looked through.
         let escapes = Escapes::of(extension);
         let zone = said.zone.and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
+        let named = said.actor.is_some() || said.target.is_some() || found.iter().any(|(key, _)| *key == "suid");
         let values = found.iter().map(|(key, value)| {
             let name = known(key).unwrap_or_else(|| {
                 // `cs1` is called what `cs1Label` says.
                 let own = label(&labels, key).unwrap_or(key);
+                // Who acted has keys of the standard's; an `Account` beside them is what it was done to.
+                let own = if named && names_somebody(own) { key } else { own };
                 // A key that is called like a field of ours was typed into a value rather than written by the product.
                 if Field::from_name(own).is_some() { "" } else { own }
             });
@@ -292,6 +295,13 @@ impl<'l> Said<'l> {
 /// The standard knows a few dozen.
 const MOST_LABELS: usize = 64;
 
+/// Whether a label would name the actor, were there none.
+fn names_somebody(label: &str) -> bool {
+    ["account", "user", "username", "user name", "login", "actor", "principal"]
+        .iter()
+        .any(|name| label.eq_ignore_ascii_case(name))
+}
+
 fn is_label(key: &str) -> bool {
     matches!(key.as_bytes(), [_, .., b'L', b'a', b'b', b'e', b'l'])
 }
@@ -385,6 +395,16 @@ mod tests {
         let found = event((FORMAT.grammar)(&Options::default()), record);
         holds(&found, expected, record);
         found
+    }
+
+    #[test]
+    fn a_label_called_account_names_nobody_beside_the_standard_s_own_keys() {
+        let line = "CEF:0|Acme|audit|1.0|audit:accessed|AuditLogs|INFO|end=1772442847250 suid=mia flexString1=Contact flexString1Label=Account act=CREATE";
+        let found = event((FORMAT.grammar)(&Options::default()), line);
+        holds(&found, &[(Field::UserId, "mia"), (Field::UserName, ""), (Field::EventAction, "create")], line);
+        let line = "CEF:0|Acme|audit|1.0|1|Export|INFO|rt=1772442847250 cs1=mia cs1Label=Account act=export";
+        let found = event((FORMAT.grammar)(&Options::default()), line);
+        holds(&found, &[(Field::UserName, "mia")], line);
     }
 
     #[test]

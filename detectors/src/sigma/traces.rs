@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use ahash::AHashSet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::compact;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{EVIDENCE_KEPT, IDENTITIES_KEPT, Identities, Reference};
+use crate::finding::{EVIDENCE_KEPT, IDENTITIES_KEPT, Identities};
+use crate::mark::Mark;
 
 const ROOM: usize = 2 * EVIDENCE_KEPT;
 
@@ -19,7 +21,7 @@ pub struct Trace {
     /// When.
     pub time: Millis,
     /// Where it lies.
-    pub reference: Reference,
+    pub reference: Mark,
     /// Whom it named.
     pub user: Option<Box<str>>,
     /// From where.
@@ -31,7 +33,7 @@ impl Trace {
     pub fn of(event: &Event) -> Trace {
         Trace {
             time: event.time,
-            reference: Reference::of(event),
+            reference: Mark::of(event),
             user: event.text(Field::UserName).map(Into::into),
             address: event.ip(Field::SourceIp),
         }
@@ -39,8 +41,22 @@ impl Trace {
 }
 
 /// Traces in the order of time.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Traces(VecDeque<Trace>);
+
+impl Serialize for Traces {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        compact::in_order(&self.0, |trace| (trace.time, (trace.reference, &trace.user, trace.address)), out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Traces {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Traces, D::Error> {
+        type Saved = (Mark, Option<Box<str>>, Option<IpAddr>);
+        let whole = |time, (reference, user, address): Saved| Trace { time, reference, user, address };
+        compact::from_order(input, whole).map(Traces)
+    }
+}
 
 impl Traces {
     /// Puts one in its place. Without room, what lies beyond the window goes first, then the middle.

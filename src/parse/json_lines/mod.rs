@@ -3,6 +3,7 @@
 //! Not for vendors' records with a meaning of their own; each has its format.
 
 mod keys;
+mod particulars;
 mod record;
 mod wrapped;
 
@@ -74,12 +75,55 @@ impl JsonLines {
         Ok((rest, verdict))
     }
 
+    /// The lines of a stream as they are pushed to Loki, `{"stream":{"app":"crm"},"values":[["1772442847000000000","line"],...]}`: each as
+    /// if a collector had put it into an object with the stream's labels. Nothing where the object has facts of its own.
+    fn pushed(&mut self, object: &str, before: usize, events: &mut Vec<Event>) -> Option<Verdict> {
+        let [event] = &events[before..] else { return None };
+        if OWN.iter().any(|field| event.has(*field)) || memchr::memmem::find(object.as_bytes(), b"\"values\"").is_none()
+        {
+            return None;
+        }
+        let (mut labels, mut lines) = (None, None);
+        each_object_value(&mut Reader::default(), object, |key, value| match (key, value) {
+            ("stream", Value::Raw(inside)) => labels = inside.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')),
+            ("values", Value::Raw(list)) if list.starts_with('[') => lines = Some(list),
+            _ => {}
+        })
+        .ok()?;
+        let (labels, lines) = (labels?, lines?);
+        events.truncate(before);
+        let (mut entries, mut inner) = (Reader::default(), Reader::default());
+        let read = each_item(&mut entries, lines, |entry| {
+            let Value::Raw(entry) = entry else { return };
+            let mut parts = Vec::with_capacity(3);
+            if each_item(&mut inner, entry, |part| parts.push(part.held())).is_err() || parts.len() < 2 {
+                return;
+            }
+            let comma = if labels.trim_ascii().is_empty() { "" } else { "," };
+            let whole = format!("{{{labels}{comma}\"time\":{:?},\"log\":{}}}", parts[0], serde_json::json!(parts[1]));
+            let first = events.len();
+            // Labels that are no JSON leave nothing to read the line by.
+            let _ = self.object(entry, &whole, events);
+            if let [event] = &mut events[first..]
+                && event.others().any(|(name, _)| name == "log")
+            {
+                // Of no format: a message.
+                event.remove_other("log");
+                event.set_part(Field::Message, entry, &parts[1]);
+            }
+        });
+        Some(if read.is_ok() && events.len() > before { Verdict::Parsed } else { Verdict::Skipped })
+    }
+
     /// All values of a text. Only an object that stands alone has the whole record as its raw text.
     fn values(&mut self, record: &str, text: &str, depth: u8, events: &mut Vec<Event>) -> Result<Verdict, Fault> {
         let before = events.len();
         if text.starts_with('{') {
             let (after, verdict) = self.object(record, text, events)?;
             if between(after).is_empty() {
+                if let Some(verdict) = self.pushed(text, before, events) {
+                    return Ok(verdict);
+                }
                 let Some(inside) = enveloped(text, depth, &events[before..]) else { return Ok(verdict) };
                 events.truncate(before);
                 return self.values(inside, inside, depth + 1, events);
@@ -106,7 +150,9 @@ impl JsonLines {
         for object in objects {
             let before = events.len();
             let mut one = self.object(object, object, events)?.1;
-            if let Some(inside) = enveloped(object, depth, &events[before..]) {
+            if let Some(lines) = self.pushed(object, before, events) {
+                one = lines;
+            } else if let Some(inside) = enveloped(object, depth, &events[before..]) {
                 events.truncate(before);
                 one = self.values(inside, inside, depth + 1, events)?;
             }
@@ -193,7 +239,7 @@ impl Fault {
 }
 
 /// What APIs call the list of their records.
-const ENVELOPES: [&str; 12] = [
+const ENVELOPES: [&str; 13] = [
     "records",
     "value",
     "results",
@@ -202,6 +248,8 @@ const ENVELOPES: [&str; 12] = [
     "data",
     "rows",
     "hits",
+    // Loki's.
+    "streams",
     // CloudWatch's subscriptions, and OpenTelemetry's.
     "logEvents",
     "resourceLogs",

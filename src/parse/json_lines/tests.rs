@@ -217,3 +217,36 @@ fn the_same_native_id_is_the_same_delivery() {
     assert_eq!(delivery_of(r#"{"event_id":"4624"}"#), None);
     assert_eq!(delivery("abc"), 0xba78_16bf_8f01_cfea);
 }
+
+#[test]
+fn lines_pushed_to_loki_are_read_each_with_its_labels() {
+    let record = r#"{"streams":[{"stream":{"job":"crm","host":"web1"},"values":[["1772442847000000000","Hello there, all"],["1772442848000000000","2026-03-02 09:14:07,644 1 INFO crm odoo.addons.base.models.res_users: Login failed for db:crm login:eve from 203.0.113.7",{"trace":"a"}]]},{"stream":{},"values":[["1772442849000000000","level=info msg=x user=mia action=export"]]}]}"#;
+    let (verdict, events) = with(&Options::default(), record);
+    assert_eq!((verdict, events.len()), (Verdict::Parsed, 3));
+    assert_eq!((events[0].time, events[0].text(Field::Message)), (1_772_442_847_000, Some("Hello there, all")));
+    assert_eq!(events[0].text(Field::HostName), Some("web1"));
+    assert_eq!((events[1].text(Field::EventAction), events[1].text(Field::UserName)), (Some("login"), Some("eve")));
+    assert_eq!((events[2].text(Field::EventAction), events[2].text(Field::UserName)), (Some("export"), Some("mia")));
+    for nothing in [
+        r#"{"streams":[]}"#,
+        r#"{"streams":[{"stream":{},"values":[]}]}"#,
+        r#"{"stream":{},"values":[[1]]}"#,
+        r#"{"stream":{"a":1},"values":[["1",2,3],"x",{}]}"#,
+    ] {
+        with(&Options::default(), nothing);
+    }
+}
+
+#[test]
+fn rows_of_azure_s_tables_are_read_by_their_names_and_times() {
+    let line = r#"203.0.113.7 - mia [02/Mar/2026:09:14:07 +0000] \"GET /crm HTTP/1.1\" 200 5 \"-\" \"x\""#;
+    let record =
+        format!(r#"{{"TimeGenerated [UTC]":"3/2/2026, 9:15:00.000 AM","Computer":"web1","RawData":"{line}\n"}}"#);
+    let event = with(&Options::default(), &record).1.remove(0);
+    assert_eq!((event.time, event.text(Field::UserName)), (1_772_442_847_000, Some("mia")));
+    assert_eq!((event.text(Field::HostName), event.text(Field::UrlPath)), (Some("web1"), Some("/crm")));
+    check(
+        r#"{"TimeGenerated [UTC]":"3/2/2026, 9:14:07.000 AM","Computer":"web1","SyslogMessage":"a remark of no format","SourceIP":"203.0.113.7","SourceUserName":"mia"}"#,
+        json!({"@timestamp": "2026-03-02T09:14:07.000Z", "user.name": "mia", "message": "a remark of no format"}),
+    );
+}
