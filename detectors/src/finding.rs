@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use ahash::AHashSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -199,22 +200,24 @@ impl Identities {
         }
     }
 
-    /// Adds values of a name, each once.
+    /// Adds values of a name, each once, as long as there is room.
     pub fn add_all<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
-        let mut met = ahash::AHashSet::new();
+        let mut met = AHashSet::new();
+        let mut room = self.room_for(name);
         for value in values {
-            if self.is_full(name) {
+            if room == 0 {
                 return;
             }
             if met.insert(value) {
                 self.add(name, value);
+                room = self.room_for(name);
             }
         }
     }
 
-    /// Whether no further value of that name is kept.
-    pub fn is_full(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|values| values.len() >= IDENTITIES_KEPT)
+    /// How many more values of that name are kept.
+    pub fn room_for(&self, name: &str) -> usize {
+        IDENTITIES_KEPT.saturating_sub(self.0.get(name).map_or(0, Vec::len))
     }
 
     /// Adds what an event says about who it was: user, person, address, app, session.

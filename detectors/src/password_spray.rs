@@ -47,6 +47,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::stable_hash;
@@ -54,7 +55,7 @@ use crate::brute_force_success::account_key;
 use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Identities, Sentence, Severity};
+use crate::finding::{Detection, IDENTITIES_KEPT, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
 use crate::mark::Mark;
@@ -148,6 +149,15 @@ impl Touch {
         self.failed.max(self.succeeded).unwrap_or(Millis::MIN)
     }
 
+    /// Tries a day apart are two attempts of a slow list, not many tries; a stamp far ahead is not believed for long.
+    fn fail(&mut self, time: Millis) {
+        match self.failed {
+            Some(failed) if failed.abs_diff(time) <= DAY.unsigned_abs() => self.failed = Some(failed.max(time)),
+            _ => (self.failed, self.tries) = (Some(time), 0),
+        }
+        self.tries = self.tries.saturating_add(1);
+    }
+
     /// Got in soon after failing.
     fn recovered(&self) -> bool {
         matches!((self.failed, self.succeeded), (Some(failed), Some(succeeded)) if succeeded >= failed && succeeded.saturating_sub(failed) <= SOON)
@@ -202,6 +212,8 @@ impl Resident for Tenant {}
 #[derive(Debug, Default)]
 struct Seen<'s> {
     accounts: Vec<&'s str>,
+    /// Those the finding is to name, as far as it has not yet.
+    named: Vec<&'s str>,
     addresses: Vec<IpAddr>,
     tries: u64,
     got_in: Vec<&'s str>,
@@ -253,14 +265,15 @@ impl PasswordSpray {
         // An address nobody fails at needs no state.
         if self.addresses.get(&key).is_some() {
             let state = self.addresses.touch(&key, event.time);
-            let touch = of_account(&mut state.touched, account);
-            touch.succeeded = touch.succeeded.max(Some(event.time));
-            touch.at_home |= at_home;
+            change(&mut state.touched, account, |touch| {
+                touch.succeeded = touch.succeeded.max(Some(event.time));
+                touch.at_home |= at_home;
+            });
             bound(&mut state.touched);
             let sprayed = state.found.is_some_and(|found| event.time.abs_diff(found) <= QUIET.unsigned_abs());
             if sprayed
                 && !at_home
-                && let Some((seen, span)) = self.at_address(&key, event.time)
+                && let Some((seen, span)) = self.at_address(&key, event.time, account)
             {
                 out.push(self.tell_address(event, address, &key, &seen, span));
                 self.addresses.touch(&key, event.time).found = Some(event.time);
@@ -299,20 +312,12 @@ impl PasswordSpray {
         if !at_home {
             let key = format!("{AT}{address}");
             let state = self.addresses.touch(&key, event.time);
-            let touch = of_account(&mut state.touched, account);
-            // Tries a day apart are two attempts of a slow list, not many tries; a stamp far ahead is not believed for long.
-            match touch.failed {
-                Some(failed) if failed.abs_diff(event.time) <= DAY.unsigned_abs() => {
-                    touch.failed = Some(failed.max(event.time))
-                }
-                _ => (touch.failed, touch.tries) = (Some(event.time), 0),
-            }
-            touch.tries = touch.tries.saturating_add(1);
+            change(&mut state.touched, account, |touch| touch.fail(event.time));
             bound(&mut state.touched);
             state.failures.insert(event.time, FAILURES_HELD);
             state.traces.add(Trace::of(event), FAST);
             if !just_told(state.found, event.time)
-                && let Some((seen, span)) = self.at_address(&key, event.time)
+                && let Some((seen, span)) = self.at_address(&key, event.time, account)
             {
                 out.push(self.tell_address(event, address, &key, &seen, span));
                 self.addresses.touch(&key, event.time).found = Some(event.time);
@@ -354,19 +359,20 @@ impl PasswordSpray {
     }
 
     /// What an address shows around a time, if that is a spray, with the window's length.
-    fn at_address(&self, key: &str, time: Millis) -> Option<(Seen<'_>, Millis)> {
+    fn at_address(&self, key: &str, time: Millis, account: &str) -> Option<(Seen<'_>, Millis)> {
         let state = self.addresses.get(key)?;
         let settings = &self.settings;
         if state.touched.len() < SOME_ACCOUNTS.min(settings.accounts_in_5_minutes).min(settings.accounts_in_a_day) {
             return None;
         }
+        let told = Told { found: state.found, by: account };
         let touched: Vec<Touched<'_>> = state.touched.iter().map(|(account, touch)| (&**account, touch)).collect();
-        let quick = || within(&touched, time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account);
-        let slow = || within(&touched, time, DAY, settings.accounts_in_a_day, settings.tries_per_account);
+        let quick = || within(&touched, time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account, told);
+        let slow = || within(&touched, time, DAY, settings.accounts_in_a_day, settings.tries_per_account, told);
         let few = || {
             let tries = settings.tries_at_few_accounts.min(FAILURES_HELD);
             let held = state.failures.fullest(time, SOME, tries).filter(|found| found.amount >= tries as f64);
-            held.and_then(|_| within(&touched, time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE))
+            held.and_then(|_| within(&touched, time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE, told))
         };
         quick()
             .map(|seen| (seen, FAST))
@@ -387,23 +393,39 @@ impl PasswordSpray {
         let end = state.tries.range(first..after).map(|one| one.time).max()?;
         let window: Vec<&Try> =
             state.tries.range(first..after).filter(|one| one.time >= end.saturating_sub(WIDE)).collect();
-        let mut per_account: BTreeMap<&str, u32> = BTreeMap::new();
+        // Numbers for names: they are compared a few hundred times at every failure. Mostly one comes after the same.
+        let mut numbers: AHashMap<&str, usize> = AHashMap::new();
+        let mut tried: Vec<u32> = Vec::new();
+        let mut before: Option<(&str, usize)> = None;
+        let mut counted: Vec<(&Try, usize)> = Vec::with_capacity(window.len());
         for one in window.iter().filter(|one| !one.at_home) {
-            *per_account.entry(&one.account).or_default() += 1;
+            let number = match before {
+                Some((account, number)) if *account == *one.account => number,
+                _ => {
+                    let next = numbers.len();
+                    *numbers.entry(&one.account).or_insert(next)
+                }
+            };
+            before = Some((&one.account, number));
+            tried.resize(numbers.len(), 0);
+            tried[number] += 1;
+            counted.push((one, number));
         }
-        per_account.retain(|_, tries| *tries <= settings.tries_per_account);
-        let abroad: Vec<&Try> =
-            window.iter().filter(|one| !one.at_home && per_account.contains_key(&*one.account)).copied().collect();
-        let mut of_address: BTreeMap<IpAddr, BTreeSet<&str>> = BTreeMap::new();
-        let mut of_account: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+        if tried.iter().filter(|tries| **tries <= settings.tries_per_account).count() < settings.accounts {
+            return None;
+        }
+        let few = |(_, number): &&(&Try, usize)| tried[*number] <= settings.tries_per_account;
+        let abroad: Vec<&Try> = counted.iter().filter(few).map(|(one, _)| *one).collect();
+        let mut of_address: AHashMap<IpAddr, Several<&str>> = AHashMap::new();
+        let mut of_account: AHashMap<&str, Several<IpAddr>> = AHashMap::new();
         for one in &abroad {
-            of_address.entry(one.address).or_default().insert(&one.account);
-            of_account.entry(&one.account).or_default().insert(one.address);
+            of_address.entry(one.address).or_default().add(&one.account);
+            of_account.entry(&one.account).or_default().add(one.address);
         }
-        let at_home: BTreeSet<&str> = window.iter().filter(|one| one.at_home).map(|one| &*one.account).collect();
+        let at_home: AHashSet<&str> = window.iter().filter(|one| one.at_home).map(|one| &*one.account).collect();
         let recovered: BTreeSet<&str> = abroad.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
-        let roaming = of_account.values().filter(|addresses| addresses.len() > 1).count();
-        let trying = of_address.values().filter(|accounts| accounts.len() > 1).count();
+        let roaming = of_account.values().filter(|addresses| addresses.more).count();
+        let trying = of_address.values().filter(|accounts| accounts.more).count();
         // One program that none of the accounts uses, at all of these addresses: that is no bad morning of many.
         let mut programs: BTreeMap<u32, usize> = BTreeMap::new();
         abroad.iter().filter_map(|one| one.foreign).for_each(|program| *programs.entry(program).or_default() += 1);
@@ -416,8 +438,9 @@ impl PasswordSpray {
         let mixed = one_program || roaming * 2 >= of_account.len() || trying * 2 >= of_address.len();
         let outage = at_home.len() >= of_account.len() || recovered.len() * 5 >= of_account.len() * 2;
         (enough && mixed && !outage).then(|| Seen {
-            accounts: of_account.keys().copied().collect(),
-            addresses: of_address.keys().copied().collect(),
+            named: first_named(&recovered, sorted(of_account.keys().copied())),
+            accounts: sorted(of_account.keys().copied()),
+            addresses: sorted(of_address.keys().copied()),
             tries: abroad.len() as u64,
             got_in: recovered.into_iter().collect(),
             from: abroad.first().map_or(end, |one| one.time),
@@ -461,13 +484,17 @@ impl PasswordSpray {
         if tries.len() < settings.tries {
             return None;
         }
-        let accounts: BTreeSet<&str> = tries.iter().map(|one| &*one.account).collect();
+        let accounts: AHashSet<&str> = tries.iter().map(|one| &*one.account).collect();
+        if accounts.len() < settings.accounts_in_5_minutes {
+            return None;
+        }
         let addresses: BTreeSet<IpAddr> = tries.iter().map(|one| one.address).collect();
         let got_in: BTreeSet<&str> = tries.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
-        let enough = accounts.len() >= settings.accounts_in_5_minutes && addresses.len() >= settings.addresses;
+        let enough = addresses.len() >= settings.addresses;
         // People with a new computer mistype, too, and then get in.
         (enough && got_in.len() * 5 < accounts.len() * 2).then(|| Seen {
-            accounts: accounts.into_iter().collect(),
+            named: first_named(&got_in, sorted(accounts.iter().copied())),
+            accounts: sorted(accounts.into_iter()),
             addresses: addresses.into_iter().collect(),
             tries: tries.len() as u64,
             got_in: got_in.into_iter().collect(),
@@ -526,12 +553,10 @@ impl PasswordSpray {
         expected: Sentence,
         evidence: Vec<Mark>,
     ) -> Detection {
-        let names = |accounts: &[&'a str]| -> Vec<&'a str> {
-            accounts.iter().map(|key| key.split_once(':').map_or(*key, |(_, name)| name)).collect()
-        };
+        let name = |key: &'a str| key.split_once(':').map_or(key, |(_, name)| name);
+        let names = |accounts: &[&'a str]| -> Vec<&'a str> { accounts.iter().map(|key| name(key)).collect() };
         let (tried, got_in) = (names(&seen.accounts), names(&seen.got_in));
-        // Those who got in first: the list is bounded and they matter most.
-        entity.add_all(Field::UserName.name(), got_in.iter().chain(&tried).copied());
+        entity.add_all(Field::UserName.name(), seen.named.iter().map(|key| name(key)));
         let observed = if got_in.is_empty() {
             Sentence::new(
                 format!("{} failures, among the accounts {}; none got in", seen.tries, list(&tried, false)),
@@ -566,11 +591,46 @@ impl PasswordSpray {
     }
 }
 
+/// Whether there was more than one of something.
+#[derive(Debug)]
+struct Several<T> {
+    first: Option<T>,
+    more: bool,
+}
+
+impl<T> Default for Several<T> {
+    fn default() -> Several<T> {
+        Several { first: None, more: false }
+    }
+}
+
+impl<T: PartialEq> Several<T> {
+    fn add(&mut self, one: T) {
+        match &self.first {
+            Some(first) => self.more |= *first != one,
+            None => self.first = Some(one),
+        }
+    }
+}
+
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all
+}
+
 /// An account at an address, with what it did there.
 type Touched<'t> = (&'t str, &'t Touch);
 
 /// The accounts that failed at an address within the window around a time, if they make a spray.
-fn within<'t>(touched: &[Touched<'t>], time: Millis, span: Millis, least: usize, few_tries: u32) -> Option<Seen<'t>> {
+fn within<'t>(
+    touched: &[Touched<'t>],
+    time: Millis,
+    span: Millis,
+    least: usize,
+    few_tries: u32,
+    told: Told<'_>,
+) -> Option<Seen<'t>> {
     let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
     let end = touched.iter().filter_map(|(_, touch)| near(touch.failed)).max()?;
     let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
@@ -594,24 +654,39 @@ fn within<'t>(touched: &[Touched<'t>], time: Millis, span: Millis, least: usize,
     let got_in = |touch: &Touch| {
         !touch.at_home && touch.succeeded.is_some_and(|at| at >= from && at <= end.saturating_add(QUIET))
     };
-    let those = |which: &dyn Fn(&Touch) -> bool| {
-        touched.iter().filter(|(_, touch)| which(touch)).map(|(account, _)| *account).collect()
+    let those = |which: &dyn Fn(&Touch) -> bool| -> Vec<Touched<'t>> {
+        touched.iter().filter(|(_, touch)| which(touch)).copied().collect()
     };
-    Some(Seen {
-        got_in: those(&got_in),
-        tries,
-        accounts: those(&|touch| inside(touch.failed)),
-        addresses: Vec::new(),
-        from,
-        to: end,
-    })
+    let (got_in, accounts) = (those(&got_in), those(&|touch| inside(touch.failed)));
+    let since = told.found.filter(|found| end <= found.saturating_add(QUIET));
+    let mut met = AHashSet::new();
+    let first = got_in.iter().chain(&accounts).filter(|(account, _)| met.insert(*account)).take(IDENTITIES_KEPT);
+    // Of a finding that goes on the others were named before.
+    let news = first.filter(|(account, touch)| since.is_none_or(|since| touch.last() >= since) || *account == told.by);
+    let named = news.map(|(account, _)| *account).collect();
+    let names = |those: Vec<Touched<'t>>| those.into_iter().map(|(account, _)| account).collect();
+    Some(Seen { got_in: names(got_in), tries, accounts: names(accounts), named, addresses: Vec::new(), from, to: end })
 }
 
-fn of_account<'t>(touched: &'t mut BTreeMap<Box<str>, Touch>, account: &str) -> &'t mut Touch {
-    if !touched.contains_key(account) {
-        touched.insert(account.into(), Touch::default());
+/// Those who got in first: the list is bounded and they matter most.
+fn first_named<'s>(got_in: &BTreeSet<&'s str>, tried: Vec<&'s str>) -> Vec<&'s str> {
+    let others = tried.into_iter().filter(|account| !got_in.contains(account));
+    got_in.iter().copied().chain(others).take(IDENTITIES_KEPT).collect()
+}
+
+/// When a finding was last told, and whose event is to be told.
+#[derive(Clone, Copy)]
+struct Told<'t> {
+    found: Option<Millis>,
+    by: &'t str,
+}
+
+/// Changes what an account did at an address.
+fn change(touched: &mut BTreeMap<Box<str>, Touch>, account: &str, how: impl FnOnce(&mut Touch)) {
+    match touched.get_mut(account) {
+        Some(touch) => how(touch),
+        None => how(touched.entry(account.into()).or_default()),
     }
-    touched.get_mut(account).expect("inserted where it was not there")
 }
 
 /// Keeps the accounts of one address within bounds: those longest without activity go.
@@ -656,10 +731,14 @@ fn just_told(found: Option<Millis>, time: Millis) -> bool {
     found.is_some_and(|found| time >= found && time.saturating_sub(found) < AGAIN)
 }
 
+/// Until when it was told, where the finding goes on.
+fn told_until(found: Option<Millis>, seen: &Seen<'_>) -> Option<Millis> {
+    found.filter(|found| seen.to <= found.saturating_add(QUIET))
+}
+
 /// The events of a window that a finding which goes on does not have yet.
 fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Mark> {
-    let goes_on = found.filter(|found| seen.to <= found.saturating_add(QUIET));
-    let from = goes_on.map_or(seen.from, |found| found.max(seen.from));
+    let from = told_until(found, seen).map_or(seen.from, |found| found.max(seen.from));
     traces.between(from, seen.to).map(|trace| trace.reference).collect()
 }
 

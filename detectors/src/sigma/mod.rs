@@ -67,7 +67,7 @@ use load::{Loaded, Logic};
 use record::Record;
 use template::Figures;
 pub use texts::Texts;
-use traces::Trace;
+use traces::{Named, Trace};
 
 /// The name under which the windows are saved.
 pub const OWNER: &str = "sigma";
@@ -208,13 +208,17 @@ impl Sigma {
         let key = Correlation::key(&rule.id, &values);
         let finds = self.finds(arrival.rule);
         let group = self.groups.touch(&key, arrival.at);
+        let alone = arrival.traces.iter().all(|trace| trace.reference.id == event.id);
         for trace in arrival.traces {
             group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
         }
-        let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else { return };
+        let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else {
+            group.told = false;
+            return;
+        };
         let quiet = correlation.span.max(LEAST_QUIET);
         let earliest = met.found.from.saturating_sub(correlation.reach);
-        let Group { traces, episode, .. } = group;
+        let Group { traces, episode, told, .. } = group;
         let held = traces.between(earliest, met.found.to);
         met.found.from = held.clone().next().map_or(met.found.from, |trace| trace.time.min(met.found.from));
         let open = episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
@@ -245,8 +249,21 @@ impl Sigma {
             primary = primary.or_else(|| Field::from_name(name).map(Field::name));
         }
         let grouped = values.first().cloned();
-        traces::identify(held, &mut entity);
-        entity.add_event(event);
+        let voice = &rule.voice;
+        let by_group = voice.primary.or(primary).is_some_and(|name| entity.first(name).is_some());
+        let mut named = Named::by(held);
+        let told_before = std::mem::replace(told, true);
+        let leading = entity.clone();
+        if open.is_some() && alone && by_group && told_before {
+            // Everybody else was named before: only what is new is said again.
+            entity.add_event(event);
+            named.drop_beyond(&leading, &mut entity);
+        } else {
+            named.add_to(&mut entity);
+            named = Named::default();
+            entity.add_event(event);
+        }
+        let leading = if named.is_empty() { &entity } else { &leading };
         let who = grouped.unwrap_or_else(|| entity_key(event).into_owned());
         let who = entity_parts(&who).1.to_owned();
         let figures = Figures {
@@ -256,10 +273,11 @@ impl Sigma {
             span: correlation.span,
             threshold: correlation.threshold(),
             who: &who,
+            leading,
+            named: &named,
             entity: &entity,
             event,
         };
-        let voice = &rule.voice;
         let detection = Detection {
             rule: Arc::clone(&rules.ids[arrival.rule]),
             severity: voice.severity,
@@ -291,6 +309,8 @@ impl Sigma {
             span: 0,
             threshold: 1,
             who: entity_parts(&subject).1,
+            leading: &entity,
+            named: &Named::default(),
             entity: &entity,
             event,
         };

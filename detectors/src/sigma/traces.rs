@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::compact;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{EVIDENCE_KEPT, Identities};
+use crate::finding::{EVIDENCE_KEPT, IDENTITIES_KEPT, Identities};
 use crate::mark::Mark;
 
 const ROOM: usize = 2 * EVIDENCE_KEPT;
@@ -92,20 +92,64 @@ impl Traces {
     }
 }
 
-/// Adds what traces say about who it was. Those of one attack mostly name the same one, or the same few, over and over.
+/// Adds what traces say about who it was.
 pub fn identify<'t>(traces: impl Iterator<Item = &'t Trace>, entity: &mut Identities) {
-    let (users, addresses) = (Field::UserName.name(), Field::SourceIp.name());
-    let (mut named, mut used) = (Met::default(), Met::default());
-    let mut full = (entity.is_full(users), entity.is_full(addresses));
-    for trace in traces {
-        if let Some(user) = trace.user.as_deref().filter(|user| !full.0 && named.is_new(*user)) {
-            entity.add(users, user);
-            full.0 = entity.is_full(users);
+    Named::by(traces).add_to(entity);
+}
+
+/// Whom traces name, each once and in the order of their times, as many as a finding keeps. Those of one attack mostly name the same one, or
+/// the same few, over and over.
+#[derive(Default)]
+pub struct Named<'t> {
+    /// The users.
+    pub users: Vec<&'t str>,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl<'t> Named<'t> {
+    /// Those of these traces.
+    pub fn by(traces: impl Iterator<Item = &'t Trace>) -> Named<'t> {
+        let mut named = Named::default();
+        let (mut users, mut addresses) = (Met::default(), Met::default());
+        for trace in traces {
+            let room = [named.users.len() < IDENTITIES_KEPT, named.addresses.len() < IDENTITIES_KEPT];
+            if room == [false; 2] {
+                break;
+            }
+            named.users.extend(trace.user.as_deref().filter(|user| room[0] && users.is_new(*user)));
+            named.addresses.extend(trace.address.filter(|address| room[1] && addresses.is_new(*address)));
         }
-        if let Some(address) = trace.address.filter(|address| !full.1 && used.is_new(*address)) {
-            entity.add(addresses, &address.to_string());
-            full.1 = entity.is_full(addresses);
-        }
+        named
+    }
+
+    /// Takes away what a finding that has all of these would not keep any more: what stands behind `leading` and is not among them.
+    pub fn drop_beyond(&self, leading: &Identities, entity: &mut Identities) {
+        entity.0.retain(|name, values| {
+            let first = leading.0.get(name).map_or(0, Vec::len);
+            let (full, among): (bool, &dyn Fn(&str) -> bool) = if name == Field::UserName.name() {
+                (self.users.len() >= IDENTITIES_KEPT, &|value| self.users.contains(&value))
+            } else if name == Field::SourceIp.name() {
+                let among = |value: &str| value.parse().is_ok_and(|address| self.addresses.contains(&address));
+                (self.addresses.len() >= IDENTITIES_KEPT, &{ among })
+            } else {
+                (false, &|_| true)
+            };
+            let own = values.split_off(first);
+            values.extend(own.into_iter().filter(|value| !full || among(value)));
+            !values.is_empty()
+        });
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.addresses.is_empty()
+    }
+
+    /// Adds them, as far as there is room.
+    pub fn add_to(&self, entity: &mut Identities) {
+        entity.add_all(Field::UserName.name(), self.users.iter().copied());
+        self.addresses.iter().for_each(|address| entity.add(Field::SourceIp.name(), &address.to_string()));
     }
 }
 
