@@ -33,6 +33,7 @@ const RIPE: u32 = DAY;
 const DOUBTED: u32 = 14 * DAY;
 /// From so many entities on, for a day or longer, a network is the organisation's.
 const SHARED_BY: u32 = 3;
+const FORTNIGHT: u32 = 14 * DAY;
 /// Active hours below which nothing is said of somebody's hours.
 const LEAST_HOURS: u32 = 12;
 /// Minutes within which the file of an export is fetched.
@@ -445,6 +446,8 @@ pub struct View<'h> {
     minute: u32,
     network: Network,
     hour: (usize, usize),
+    /// Whether the hour is that of the person's own zone.
+    zoned: bool,
     /// The person's own country, by the people file.
     home: Option<u32>,
 }
@@ -461,6 +464,7 @@ impl<'h> View<'h> {
             minute: minute_of(event.time),
             network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
             hour: own_hour(event),
+            zoned: event.person.as_ref().is_some_and(|person| person.timezone.is_some()),
             home: event.person.as_ref().and_then(|person| person.country.as_deref()).and_then(country_number),
         }
     }
@@ -575,6 +579,16 @@ impl<'h> View<'h> {
     /// For how many days the organisation has been watched.
     pub fn organisation_days(&self) -> f64 {
         self.habits.map_or(0.0, |habits| habits.age_days(Millis::from(self.minute) * MINUTE))
+    }
+
+    /// Whether it is between ten in the evening and six in the morning where the person works; nothing where that is not known.
+    pub fn night(&self) -> Option<bool> {
+        self.zoned.then(|| !(6..22).contains(&self.hour.1))
+    }
+
+    /// Whether it is a weekend's day, and the entity is not known for two weekends yet.
+    pub fn strange_weekend(&self) -> bool {
+        self.hour.0 == 1 && self.habit.is_none_or(|habit| habit.first.saturating_add(FORTNIGHT) > self.minute)
     }
 
     /// Active hours that lie within so many hours of this one, on this kind of day, and all of them; nothing where the entity has been
