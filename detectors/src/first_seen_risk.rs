@@ -1,7 +1,8 @@
-//! A login in surroundings that are all new for the account: country, network, browser.
+//! A login, or calls with a token, in surroundings that are all new for the account: country, network, browser.
 //!
 //! # What it finds
-//! A successful login whose network and program are, taken together, very improbable for this account.
+//! A successful login whose network and program are, taken together, very improbable for this account; or calls of a script in a person's name, which
+//! need no login where a token has been stolen.
 //!
 //! # Why it matters
 //! A password that works for a stranger shows in nothing but the surroundings: he comes from elsewhere, with another machine.
@@ -12,9 +13,11 @@
 //! probability is the share of the account's active hours with this value, where what is common in the organisation counts as one
 //! hour more. The negative decimal logarithms of both are added (1 for any new line up to 4, at home 2, and up to 2.5; for the program no more than the logarithm
 //! of how often logins here come with a new one, but 1.2), up to 3 in the same way for an hour in the midst of the account's night
-//! and up to 1.2 at the edges of its day (five hours after the last and two before the first in which it ever worked), and one point for a data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
+//! and up to 1.2 at the edges of its day (five hours after the last and two before the first in which it ever worked; of few hours or weekends only the night counts), and one point for a
+//! data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
 //! new computer at the own desk has up to 2.5, a journey with the own computer up to 4, a stranger 6 to 8. Only accounts seen on five days are judged, and only
-//! values known for a day count as the account's own. What was medium on two days of a fortnight, with the same browser from the same country, is low from then on.
+//! values known for a day count as the account's own. Calls are looked at where
+//! no browser made them, no app is named (see integration-new-network) and both the network and the program are new. What was medium on two days of a fortnight, with the same browser from the same country, is low from then on.
 //!
 //! # False positives
 //! A new computer taken into use abroad.
@@ -59,6 +62,8 @@ const HOURS_EARLY: usize = 2;
 /// Fewer log in at an hour than are active in it: what is only begun is rarer by this.
 const OTHER_HOUR: f64 = 0.5;
 const RARE_HOUR: f64 = 0.01;
+/// Active hours from which on any hour may be known to be foreign; before, only the night where the person works.
+const ENOUGH_HOURS: f64 = 30.0;
 /// The share of an hour and its neighbours, if all hours of weekdays and weekends were alike.
 const ANY_HOUR: f64 = 3.0 / 48.0;
 const LEAST_DAYS: u32 = 5;
@@ -165,24 +170,28 @@ impl Watch for FirstSeenRisk {
     const SOURCE: &'static str = include_str!("first_seen_risk.rs");
     const SEVERITY: Severity = Severity::Medium;
     const TECHNIQUES: &'static [&'static str] = &["T1078"];
-    const ACTIONS: &'static [&'static str] = &["login"];
+    const ACTIONS: &'static [&'static str] = &["login", "api-call", "bulk-api"];
     type Settings = Settings;
     type State = Told;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
-        if event.text(Field::EventOutcome) != Some("success") || account_key(event).is_none() {
+        let login = event.text(Field::EventAction) == Some("login");
+        if (login && event.text(Field::EventOutcome) != Some("success")) || (!login && !with_a_token(event)) {
             return;
         }
+        let Some(key) = account_key(event) else { return };
         let view = context.view(event);
         // In the own city a new line is everyday; with another browser on another system it is judged, too.
         let strange = view.strange_network() || (view.new_line() && view.new_agent());
+        let elsewhere = login || (view.strange_network() && view.new_agent());
         if !view.mature() || view.days() < LEAST_DAYS {
             return;
         }
-        let all = at.states.touch(ORGANISATION, event.time);
-        let novelty = all.novelty();
-        all.count(view.new_agent());
-        if !strange {
+        let novelty = at.states.get(ORGANISATION).map_or(PROGRAM_CAP, Told::novelty);
+        if login {
+            at.states.touch(ORGANISATION, event.time).count(view.new_agent());
+        }
+        if !strange || !elsewhere {
             return;
         }
         let network = probability(view, &NETWORK).map_or(0.0, |p| surprise(p, NETWORK_CAP));
@@ -191,14 +200,18 @@ impl Watch for FirstSeenRisk {
         let network = network.max(NEW_LINE);
         let program = probability(view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP)).min(novelty);
         let hosting = f64::from(u8::from(view.hosting()));
+        // Of few hours, or of weekends none of which was seen, only the night is known to be nobody's.
+        let enough = view.hours_near(1).is_some_and(|(_, hours)| hours >= ENOUGH_HOURS) && !view.strange_weekend();
         let hour = view
             .hour_share(1)
             .filter(|share| *share < RARE_HOUR)
             .map_or(0.0, |share| OTHER_HOUR + surprise(share / ANY_HOUR, HOUR_CAP));
         // Late or early at the edge of the day is everybody now and then; in the midst of his night nobody is.
-        let hour = match view.active_around(HOURS_LATE, HOURS_EARLY) {
-            Some(false) => (hour + NIGHT).min(HOUR_CAP),
-            _ => hour.min(EDGE_CAP),
+        let far = view.active_around(HOURS_LATE, HOURS_EARLY) == Some(false) && !view.strange_weekend();
+        let hour = match far || view.night() == Some(true) {
+            true if hour > 0.0 => (hour + NIGHT).min(HOUR_CAP),
+            false if enough => hour.min(EDGE_CAP),
+            _ => 0.0,
         };
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
@@ -207,7 +220,6 @@ impl Watch for FirstSeenRisk {
             over if over >= -0.5 => Severity::Low,
             _ => return,
         };
-        let Some(key) = account_key(event) else { return };
         let agent = event.text(Field::UserAgentName).or_else(|| event.text(Field::UserAgent)).unwrap_or_default();
         let what = stable_hash(agent) ^ u32::from(u16::from_be_bytes(country(event)));
         let told = at.states.touch(&key, event.time);
@@ -217,6 +229,14 @@ impl Watch for FirstSeenRisk {
         }
         out.push(tell(event, severity, view, [network, program, hosting, hour]));
     }
+}
+
+/// Whether a script calls in a person's name and for no app: what a stolen token is good for.
+fn with_a_token(event: &Event) -> bool {
+    event.text(Field::EventOutcome) != Some("failure")
+        && !matches!(event.text(Field::UserAgentDevice), Some("desktop" | "mobile"))
+        && ![Field::OauthClientId, Field::OauthClientName].iter().any(|app| event.has(*app))
+        && !event.person.as_ref().is_some_and(|person| person.is_program())
 }
 
 fn tell(event: &Event, severity: Severity, view: &View<'_>, parts: [f64; 4]) -> Detection {
@@ -235,10 +255,13 @@ fn tell(event: &Event, severity: Severity, view: &View<'_>, parts: [f64; 4]) -> 
         }
     }
     let (new, new_zh) = (new.join(", "), new_zh.join("、"));
+    let login = event.text(Field::EventAction) == Some("login");
+    let (did, did_zh) =
+        if login { ("logged in", "登录") } else { ("called the interface by a script", "用脚本调用接口") };
     Detection {
         summary: Sentence::new(
-            format!("{who} logged in from {place} in surroundings the account never had: new {new}"),
-            format!("{who} 从 {place} 登录，环境对该账户全新：{new_zh}"),
+            format!("{who} {did} from {place} in surroundings the account never had: new {new}"),
+            format!("{who} 从 {place} {did_zh}，环境对该账户全新：{new_zh}"),
         ),
         observed: Sentence::new(format!("new for the account: {new}"), format!("对该账户全新：{new_zh}")),
         expected: Sentence::new(
@@ -323,10 +346,32 @@ mod tests {
             let work = crate::scenario::office(0..9, "mia", BERLIN, 180);
             let work = work.into_iter().map(|event| with(event, Field::UserAgent, CHROME));
             let login = event(9 * DAY + hour * 60, "mia", neighbour, "login", -1);
-            let events = work.chain([with(login, Field::UserAgent, FIREFOX)]).collect();
+            let mut events: Vec<Event> = work.chain([with(login, Field::UserAgent, FIREFOX)]).collect();
+            let zone = Some(chrono_tz::Europe::Berlin);
+            let mia = std::sync::Arc::new(crate::Person { user: "mia".into(), timezone: zone, ..Default::default() });
+            events.iter_mut().for_each(|event| event.person = Some(std::sync::Arc::clone(&mia)));
             worst(&play_all(&make, events))
         };
         assert_eq!(at(2), Some(Severity::Medium));
-        assert!(at(11) < Some(Severity::Medium));
+        // By day, and on a first Saturday's noon, it may be a new computer.
+        assert!(at(11) < Some(Severity::Medium) && at(-4 * 24 + 12) < Some(Severity::Medium));
+    }
+
+    #[test]
+    fn a_stolen_token_needs_no_login_and_the_own_script_at_the_own_desk_and_an_app_are_left_alone() {
+        let call = |site: Site, agent: &str| {
+            let call = with(event(15 * DAY + 600, "mia", site, "api-call", 200), Field::UserAgent, agent);
+            with(call, Field::UserAgentDevice, "script")
+        };
+        let after = |call: Event| worst(&play_all(&make, fortnight("mia").into_iter().chain([call]).collect()));
+        let script = "python-requests/2.32.3";
+        assert_eq!(after(call(crate::scenario::DUBLIN_CLOUD, script)), Some(Severity::Medium));
+        assert_eq!(after(call(BERLIN, script)), None);
+        assert_eq!(after(with(call(crate::scenario::DUBLIN_CLOUD, script), Field::OauthClientId, "loader")), None);
+        let found = kept_promises(
+            &make,
+            fortnight("mia").into_iter().chain([call(crate::scenario::DUBLIN_CLOUD, script)]).collect(),
+        );
+        assert!(found[0].summary.en.contains("called the interface by a script"), "{}", found[0].summary.en);
     }
 }

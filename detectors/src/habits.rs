@@ -33,6 +33,7 @@ const RIPE: u32 = DAY;
 const DOUBTED: u32 = 14 * DAY;
 /// From so many entities on, for a day or longer, a network is the organisation's.
 const SHARED_BY: u32 = 3;
+const FORTNIGHT: u32 = 14 * DAY;
 /// Active hours below which nothing is said of somebody's hours.
 const LEAST_HOURS: u32 = 12;
 /// Minutes within which the file of an export is fetched.
@@ -579,6 +580,17 @@ impl<'h> View<'h> {
     /// For how many days the organisation has been watched.
     pub fn organisation_days(&self) -> f64 {
         self.habits.map_or(0.0, |habits| habits.age_days(Millis::from(self.minute) * MINUTE))
+    }
+
+    /// Whether it is between ten in the evening and six in the morning where the person works; nothing where that is not known.
+    pub fn night(&self) -> Option<bool> {
+        self.zone.is_some().then(|| !(6..22).contains(&own_hour(self.time, self.zone).1))
+    }
+
+    /// Whether it is a weekend's day, and the entity is not known for two weekends yet.
+    pub fn strange_weekend(&self) -> bool {
+        own_hour(self.time, self.zone).0 == 1
+            && self.habit.is_none_or(|habit| habit.first.saturating_add(FORTNIGHT) > self.minute)
     }
 
     /// Active hours that lie within so many hours of this one, on this kind of day, and all of them; nothing where the entity has been

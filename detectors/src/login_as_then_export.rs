@@ -164,4 +164,10 @@ mod tests {
         assert_eq!(play_all(&make, vec![login_as(0), event(10, "ben", BERLIN, "view", 1)]).len(), 0);
         assert_eq!(play_all(&make, vec![login_as(0), event(180, "ben", BERLIN, "export", 9_000)]).len(), 0);
     }
+
+    #[test]
+    fn an_export_whose_size_no_log_tells_is_an_export() {
+        let found = play_all(&make, vec![login_as(0), event(10, "ben", BERLIN, "export", -1)]);
+        assert_eq!(worst(&found), Some(Severity::Medium));
+    }
 }
