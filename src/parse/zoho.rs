@@ -12,7 +12,9 @@ pub const FORMAT: Format = Format {
     name: SHEET.name,
     about: "Zoho CRM audit log, CSV export",
     // Headings with 操作人 are those of other products, too.
-    sniff: |record| sheet::sniff(&SHEET, record, if record.contains("操作人") || record.contains("操作者") { 91 } else { 93 }),
+    sniff: |record| {
+        sheet::sniff(&SHEET, record, if record.contains("操作人") || record.contains("操作者") { 91 } else { 93 })
+    },
     grammar: |options| sheet::grammar(&SHEET, options),
 };
 
@@ -283,7 +285,11 @@ mod tests {
                 "2026-03-02 10:15,王芳,导出,联系人,全部联系人",
                 ["export", "王芳", "联系人", "全部联系人"],
             ),
-            ("时间,操作人,操作,模块,记录名称", "2026-03-02 10:15,王芳,已删除,线索,李明", ["delete", "王芳", "线索", "李明"]),
+            (
+                "时间,操作人,操作,模块,记录名称",
+                "2026-03-02 10:15,王芳,已删除,线索,李明",
+                ["delete", "王芳", "线索", "李明"],
+            ),
         ] {
             let mut grammar = (FORMAT.grammar)(&Options::default());
             assert!((FORMAT.sniff)(header) > 90, "{header}");
