@@ -71,6 +71,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("userloggedin", "login"),
     ("authenticate", "login"),
     ("authentication", "login"),
+    ("auth", "login"),
     ("loginsuccess", "login"),
     ("loginsucceeded", "login"),
     ("loginsuccessful", "login"),
@@ -263,6 +264,7 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["signed", "out"], "logout"),
     (&["logout"], "logout"),
     (&["logoff"], "logout"),
+    (&["logged", "off"], "logout"),
     (&["log", "off"], "logout"),
     (&["logged", "in"], "login"),
     (&["signed", "in"], "login"),
@@ -278,6 +280,11 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["download"], "file-download"),
     (&["password", "changed"], "password-change"),
     (&["password", "reset"], "password-reset"),
+    (&["invalid", "password"], "login"),
+    (&["wrong", "password"], "login"),
+    (&["incorrect", "password"], "login"),
+    (&["invalid", "username"], "login"),
+    (&["invalid", "credentials"], "login"),
     (&["user", "created"], "user-create"),
     (&["user", "added"], "user-create"),
     (&["add", "user"], "user-create"),
@@ -321,7 +328,7 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
     let (mut good, mut before, mut entered) = (None, ["", ""], false);
     for word in words(phrase) {
         // `User signed in`; not `must be signed in`.
-        entered |= ["in", "out"].iter().any(|way| word.eq_ignore_ascii_case(way))
+        entered |= ["in", "out", "off"].iter().any(|way| word.eq_ignore_ascii_case(way))
             && ["logged", "signed"].iter().any(|done| before[1].eq_ignore_ascii_case(done))
             && !NOT_YET.iter().any(|held| before[0].eq_ignore_ascii_case(held));
         before = [before[1], word];

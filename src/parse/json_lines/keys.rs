@@ -129,6 +129,7 @@ const URL: Keys = &[
     "request.path",
     "request_url",
     "cs_uri_stem",
+    "http.request.uri",
 ];
 const METHOD: Keys = &[
     "request_method",
@@ -171,6 +172,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "src_user",
             "authentication_info.principal_email",
             "source_user_name",
+            // Grafana's.
+            "uname",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
@@ -204,6 +207,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.ip",
             "c_ip",
             "request_metadata.caller_ip",
+            "http.request.remoteaddr",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
@@ -224,6 +228,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.user_agent",
             "cs_user_agent",
             "request_metadata.caller_supplied_user_agent",
+            "http.request.useragent",
         ],
     ),
     (
