@@ -73,6 +73,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("userloggedin", "login"),
     ("authenticate", "login"),
     ("authentication", "login"),
+    ("auth", "login"),
     ("loginsuccess", "login"),
     ("loginsucceeded", "login"),
     ("loginsuccessful", "login"),
@@ -335,6 +336,7 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["signed", "out"], "logout"),
     (&["logout"], "logout"),
     (&["logoff"], "logout"),
+    (&["logged", "off"], "logout"),
     (&["log", "off"], "logout"),
     (&["logged", "in"], "login"),
     (&["signed", "in"], "login"),
@@ -350,6 +352,11 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["download"], "file-download"),
     (&["password", "changed"], "password-change"),
     (&["password", "reset"], "password-reset"),
+    (&["invalid", "password"], "login"),
+    (&["wrong", "password"], "login"),
+    (&["incorrect", "password"], "login"),
+    (&["invalid", "username"], "login"),
+    (&["invalid", "credentials"], "login"),
     (&["user", "created"], "user-create"),
     (&["user", "added"], "user-create"),
     (&["add", "user"], "user-create"),
@@ -390,8 +397,13 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
     if phrase.len() > 400 {
         return None;
     }
-    let mut good = None;
+    let (mut good, mut before, mut entered) = (None, ["", ""], false);
     for word in words(phrase) {
+        // `User signed in`; not `must be signed in`.
+        entered |= ["in", "out", "off"].iter().any(|way| word.eq_ignore_ascii_case(way))
+            && ["logged", "signed"].iter().any(|done| before[1].eq_ignore_ascii_case(done))
+            && !NOT_YET.iter().any(|held| before[0].eq_ignore_ascii_case(held));
+        before = [before[1], word];
         match outcome(word) {
             Some("failure") if !word.eq_ignore_ascii_case("no") && !word.bytes().all(|byte| byte.is_ascii_digit()) => {
                 return Some("failure");
@@ -400,8 +412,11 @@ pub fn outcome_of_phrase(phrase: &str) -> Option<&'static str> {
             _ => {}
         }
     }
-    good
+    good.or(entered.then_some("success"))
 }
+
+/// Before `logged in` and `signed in` these say that nobody was let in.
+const NOT_YET: [&str; 8] = ["not", "never", "be", "been", "t", "is", "are", "isn"];
 
 /// The outcome that is part of an action's word (`login_failed`, `UserLoginFailed`).
 pub fn outcome_in(word: &str) -> Option<&'static str> {
@@ -512,6 +527,16 @@ mod tests {
             ("7", None),
         ] {
             assert_eq!(outcome(word), expected, "{word}");
+        }
+        for (sentence, expected) in [
+            ("User signed in", Some("success")),
+            ("mia logged out.", Some("success")),
+            ("Mia was not logged in", None),
+            ("you must be logged in", None),
+            ("signed in with an invalid token", Some("failure")),
+            ("Login of mia", None),
+        ] {
+            assert_eq!(outcome_of_phrase(sentence), expected, "{sentence}");
         }
         assert_eq!(outcome_in("UserLoginFailed"), Some("failure"));
         assert_eq!(outcome_in("login"), None);

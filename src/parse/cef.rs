@@ -189,7 +189,9 @@ impl Cef {
         let zone = said.zone.and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
         let named = said.actor.is_some() || said.target.is_some() || found.iter().any(|(key, _)| *key == "suid");
         let values = found.iter().map(|(key, value)| {
-            let name = known(key).unwrap_or_else(|| {
+            // Some write the content's type there instead of the page before.
+            let page = *key != "requestContext" || value.contains("://") || value.starts_with('/');
+            let name = known(key).filter(|_| page).unwrap_or_else(|| {
                 // `cs1` is called what `cs1Label` says.
                 let own = label(&labels, key).unwrap_or(key);
                 // Who acted has keys of the standard's; an `Account` beside them is what it was done to.
@@ -459,6 +461,17 @@ mod tests {
             assert_eq!(moment(text, Tz::UTC), Some(1_772_442_847_000), "{text}");
         }
         assert_eq!(moment("soon", Tz::UTC), None);
+    }
+
+    #[test]
+    fn who_signed_in_was_let_in_and_a_content_s_type_is_no_page() {
+        let record = "CEF:0|Acme|Suite|1|7|User Signed In|3|rt=1772442847250 suser=mia requestContext=application/json";
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, &[(Field::EventAction, "login"), (Field::EventOutcome, "success")], record);
+        assert!(!found.has(Field::HttpReferrer));
+        let record = "CEF:0|Acme|Suite|1|7|User not logged in|3|suser=mia requestContext=https://crm.example.com/a";
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, &[(Field::EventOutcome, "unknown"), (Field::HttpReferrer, "https://crm.example.com/a")], record);
     }
 
     #[test]

@@ -100,6 +100,7 @@ impl Grammar for HaProxy {
                 return Verdict::Rejected("no connection and no notice of HAProxy");
             }
             actions::set(&mut event, "info");
+            event.set(Field::EventOutcome, "unknown");
             event.set_part(Field::Message, record, line);
             if let Some(client) = line.strip_prefix("Connect from ").and_then(|rest| rest.split(' ').next()) {
                 ip::set_source(&mut event, record, client);

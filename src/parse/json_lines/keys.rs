@@ -143,6 +143,7 @@ const URL: Keys = &[
     "request.path",
     "request_url",
     "cs_uri_stem",
+    "http.request.uri",
 ];
 const METHOD: Keys = &[
     "request_method",
@@ -190,6 +191,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "操作人",
             "操作者",
             "账号",
+            // Grafana's.
+            "uname",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
@@ -226,6 +229,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.ip",
             "c_ip",
             "request_metadata.caller_ip",
+            "http.request.remoteaddr",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
@@ -267,6 +271,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.user_agent",
             "cs_user_agent",
             "request_metadata.caller_supplied_user_agent",
+            "http.request.useragent",
         ],
     ),
     (

@@ -205,6 +205,10 @@ impl<'r, 'a> Record<'r, 'a> {
                 Some((address, _port)) => self.event.set_ip(field, address),
                 None => return false,
             },
+            // `service=18ms` is how long one took.
+            _ if field == Field::ServiceName && text.ends_with("ms") && text.as_bytes()[0].is_ascii_digit() => {
+                return false;
+            }
             _ if listed && before == rank => self.event.push(field, text),
             _ if field == Field::EventOutcome => match actions::outcome(text) {
                 Some(outcome) => self.event.set(field, outcome),
