@@ -12,6 +12,7 @@ use super::attributes::{Attributes, Test};
 use super::correlation::Correlation;
 use super::dialect::Dialect;
 use super::document::{Document, documents};
+use super::index::{self, Needle};
 use super::keywords;
 use super::link::{connect, correlation};
 use super::placeholders;
@@ -120,6 +121,8 @@ pub enum Logic {
         dialect: Option<Dialect>,
         /// See [`prefilter::actions`].
         actions: Option<BTreeSet<String>>,
+        /// See [`index::needles`].
+        needles: Option<BTreeSet<Needle>>,
     },
     /// Matches of other rules.
     Correlation(Correlation),
@@ -278,6 +281,7 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
                 source: rule.logsource.clone(),
                 dialect: Dialect::of(&rule.logsource),
                 actions: prefilter::actions(&rule.detection),
+                needles: index::needles(&rule.detection),
             },
         });
     }

@@ -7,7 +7,8 @@
 //! | how texts become rules, what is refused | [`load`], `link`, `document`, `aggregation`, `keywords`, `placeholders`, `selectors`, `strict`, `unsupported` |
 //! | rules taken over while others are at work | `Sigma::reload`, [`Texts`] |
 //! | the `crmwatch:` block of a rule | [`attributes`] |
-//! | our event as Sigma sees it | `event`, `prefilter` |
+//! | our event as Sigma sees it | `event` |
+//! | which rules are asked about an event | `prefilter`, `index` |
 //! | the names of public rules | `dialect`, `record` |
 //! | windows, sequences | `window`, `correlation` |
 //! | what is said | `voice`, `template` |
@@ -19,6 +20,7 @@ mod correlation;
 mod dialect;
 mod document;
 mod event;
+mod index;
 mod keywords;
 mod link;
 pub mod load;
@@ -62,6 +64,7 @@ use crate::registry::SettingsError;
 use correlation::{Correlation, Group, Met};
 use dialect::Dialect;
 use event::View;
+use index::Index;
 pub use load::{LoadError, load};
 use load::{Loaded, Logic};
 use record::Record;
@@ -110,17 +113,14 @@ pub(crate) struct Rules {
     pub(crate) loaded: Vec<Loaded>,
     ids: Vec<Arc<str>>,
     by_action: AHashMap<String, Vec<usize>>,
-    /// Rules that no action tells from others, by their log source.
-    always: Vec<(Place, Vec<usize>)>,
+    /// Rules that no action tells from others, by whose names they use and their log source.
+    always: Vec<(Option<Dialect>, Vec<(LogSource, Index)>)>,
 }
-
-/// A log source and whose names its rules use.
-type Place = (LogSource, Option<Dialect>);
 
 impl Rules {
     pub(crate) fn new(loaded: Vec<Loaded>) -> Rules {
         let mut by_action: AHashMap<String, Vec<usize>> = AHashMap::new();
-        let mut always: Vec<(Place, Vec<usize>)> = Vec::new();
+        let mut places: Vec<(Option<Dialect>, Vec<(LogSource, Vec<usize>)>)> = Vec::new();
         for (index, rule) in loaded.iter().enumerate() {
             match &rule.logic {
                 Logic::Single { actions: Some(actions), .. } => {
@@ -130,20 +130,37 @@ impl Rules {
                 }
                 Logic::Single { actions: None, source, dialect, .. } => {
                     let source = LogSource { definition: None, ..source.clone() };
-                    match always.iter_mut().find(|(place, _)| place.0 == source) {
+                    let of_dialect = match places.iter().position(|(known, _)| known == dialect) {
+                        Some(place) => &mut places[place].1,
+                        None => {
+                            places.push((*dialect, Vec::new()));
+                            &mut places.last_mut().expect("pushed just now").1
+                        }
+                    };
+                    match of_dialect.iter_mut().find(|(known, _)| *known == source) {
                         Some((_, rules)) => rules.push(index),
-                        None => always.push(((source, *dialect), vec![index])),
+                        None => of_dialect.push((source, vec![index])),
                     }
                 }
                 Logic::Correlation(_) => {}
             }
         }
+        let needles = |index: &usize| match &loaded[*index].logic {
+            Logic::Single { needles, .. } => (*index, needles.as_ref()),
+            Logic::Correlation(_) => (*index, None),
+        };
+        let indexed = |(source, rules): (LogSource, Vec<usize>)| (source, Index::of(rules.iter().map(needles)));
+        let always = places
+            .into_iter()
+            .map(|(dialect, sources)| (dialect, sources.into_iter().map(indexed).collect()))
+            .collect();
         let ids = loaded.iter().map(|rule| rule.id.as_str().into()).collect();
         Rules { loaded, ids, by_action, always }
     }
 
     /// The rules worth asking about an event, in their order.
-    fn candidates(&self, event: &Event) -> Vec<usize> {
+    fn candidates(&self, view: &View<'_, '_>) -> Vec<usize> {
+        let event = view.event;
         let named = event.text(Field::EventAction).and_then(|action| {
             if action.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
                 self.by_action.get(&action.to_lowercase())
@@ -156,12 +173,23 @@ impl Rules {
             Logic::Correlation(_) => false,
         };
         let mut all: Vec<usize> = named.into_iter().flatten().filter(fits).copied().collect();
-        for ((source, dialect), rules) in &self.always {
-            if prefilter::source_fits(source, *dialect, event) {
-                all.extend(rules);
+        for (dialect, sources) in &self.always {
+            if !dialect.is_none_or(|dialect| dialect.speaks(event)) {
+                continue;
+            }
+            let view = View { event, record: view.record, dialect: *dialect };
+            for (source, index) in sources {
+                let fits = match dialect {
+                    Some(dialect) => dialect.serves(source, event),
+                    None => prefilter::source_fits(source, None, event),
+                };
+                if fits {
+                    index.candidates(&view, &mut all);
+                }
             }
         }
         all.sort_unstable();
+        all.dedup();
         all
     }
 }
@@ -385,13 +413,13 @@ impl Detector for Sigma {
     }
 
     fn observe(&mut self, event: &Event, _: &Context, out: &mut Vec<Detection>) {
-        let candidates = self.rules.candidates(event);
+        let record = Record::of(event.raw());
+        let candidates = self.rules.candidates(&View { event, record: &record, dialect: None });
         if candidates.is_empty() {
             return;
         }
         let rules = Arc::clone(&self.rules);
         let mut waiting = Vec::new();
-        let record = Record::of(event.raw());
         for index in candidates {
             let rule = &rules.loaded[index];
             let Logic::Single { compiled, dialect, .. } = &rule.logic else { continue };
