@@ -191,7 +191,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_rule_that_is_not_asked_would_not_have_matched(
-            rules in prop::collection::vec((0usize..4, 0usize..6, prop::collection::vec(0usize..9, 1..4), 0usize..6), 1..12),
+            rules in prop::collection::vec((0usize..4, 0usize..6, prop::collection::vec(0usize..9, 2..4), 0usize..6), 1..12),
             events in prop::collection::vec((prop::collection::vec(0usize..9, 0..4), any::<bool>(), 0usize..3), 1..12),
         ) {
             let files = rules.into_iter().enumerate().map(|(nth, one)| (format!("{nth}.yml"), rule(nth, one))).collect();
