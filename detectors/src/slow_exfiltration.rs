@@ -119,6 +119,8 @@ fn closes_a_month(day: i64) -> bool {
 #[derive(Clone, Copy)]
 struct Run {
     height: f64,
+    /// All of it, and without what the largest day has beyond the second largest.
+    all: f64,
     taken: f64,
     since: i64,
 }
@@ -154,7 +156,7 @@ impl Drip {
 
     /// The last days, four to fourteen, that hold the most times what is usual in as many; if they hold enough.
     fn run(&self, height: f64, today: i64, records: f64) -> Option<Run> {
-        let taken_since = |since: i64| -> f64 {
+        let taken_since = |since: i64| -> (f64, f64) {
             let closed = self.recent.iter().filter(|(day, _)| *day >= since).map(|(_, records)| *records);
             let (mut sum, mut most, mut second) = (0.0, 0.0, 0.0);
             for records in closed.chain(self.open.range(since..=today).map(|(_, records)| *records)) {
@@ -166,12 +168,12 @@ impl Drip {
                 }
             }
             // One day that stands out from the others is no drip, and is bulk-export's to tell.
-            sum - most + second
+            (sum, sum - most + second)
         };
-        let runs = (LEAST_RUN..=FORTNIGHT).map(|days| Run {
-            height,
-            taken: taken_since(today - days + 1),
-            since: today - days + 1,
+        let runs = (LEAST_RUN..=FORTNIGHT).map(|days| {
+            let since = today - days + 1;
+            let (all, taken) = taken_since(since);
+            Run { height, all, taken, since }
         });
         let times = |run: &Run| run.taken / (self.usual.max(1.0) * (today - run.since + 1) as f64);
         let enough = |run: &Run| run.taken >= records && times(run) >= TIMES;
@@ -288,7 +290,7 @@ impl Watch for SlowExfiltration {
 
 fn tell(event: &Event, severity: Severity, run: &Run, today: i64, usual: f64) -> Detection {
     let who = who(event);
-    let (taken, days, usual) = (figure(run.taken), today - run.since + 1, figure(usual));
+    let (taken, days, usual) = (figure(run.all), today - run.since + 1, figure(usual));
     Detection {
         summary: Sentence::new(
             format!("{who} has been taking out more than usual for {days} days: {taken} records together"),
@@ -297,7 +299,7 @@ fn tell(event: &Event, severity: Severity, run: &Run, today: i64, usual: f64) ->
         observed: Sentence::new(format!("{taken} records in {days} days"), format!("{days} 天内 {taken} 条记录")),
         expected: Sentence::new(format!("about {usual} a day"), format!("每天约 {usual} 条")),
         quiet: 4 * DAY,
-        parts: vec![("sum of distances", run.height), ("records", run.taken)],
+        parts: vec![("sum of distances", run.height), ("records", run.all)],
         ..SlowExfiltration::detection(event, severity)
     }
 }
