@@ -16,7 +16,7 @@
 //! organisation (up to 6, and not more than 2
 //! beyond its rarity among peers; less where its own days are few or several of theirs have reached it), or how often it doubles the largest day so far (up to 4); how improbable the number of exports is (up to 6); how
 //! far above the floor (up to 5, less where peers reach it); more than 99.5 in 100
-//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); no past at all 2; a leaver 3 (half without a past); outside working hours 1; from a hosting network 2; a program at an hour it
+//! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); pages turned faster than anybody reads 2; no past at all 2; a leaver 3 (half without a past); outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
 //! usual is high, above the ceiling critical. A window that raised an alert teaches nothing until its incident is closed, or for 14 days, and then only clipped.
 //!
@@ -301,7 +301,7 @@ impl Detector for BulkExport {
             return;
         }
         let organisation_days = context.habits.map_or(0.0, |habits| habits.age_days(event.time));
-        self.decide(event, &key, fresh, (is_program, organisation_days), out);
+        self.decide(event, &key, (fresh, harvest), (is_program, organisation_days), out);
     }
 
     fn settle(&mut self, verdict: &crate::Verdict) {
@@ -341,7 +341,7 @@ impl BulkExport {
         &mut self,
         event: &Event,
         key: &str,
-        fresh: f64,
+        (fresh, harvest): (f64, bool),
         (is_program, organisation_days): (bool, f64),
         out: &mut Vec<Detection>,
     ) {
@@ -349,7 +349,7 @@ impl BulkExport {
         let windows = Windows::of(exporter, event.time);
         let groups: Vec<&Group> = exporter.groups.iter().filter_map(|group| self.groups.get(group)).collect();
         let Some(verdict) =
-            judge(exporter, &groups, event, &windows, (fresh, is_program, organisation_days), &self.settings)
+            judge(exporter, &groups, event, &windows, (fresh, harvest, is_program, organisation_days), &self.settings)
         else {
             return;
         };

@@ -32,6 +32,8 @@ const SHORT_PAST: f64 = 3.0;
 /// Days from which on a program has a past, and how many times the ceiling one may reach before that if the people file knows it.
 const PROGRAM_PAST: f64 = 2.5;
 const DECLARED: f64 = 10.0;
+/// Points for pages that nobody reads: among few peers no amount is rare, and the way tells more than the amount.
+const HARVEST: f64 = 2.0;
 /// Points for whoever has none.
 const NO_PAST: f64 = 2.0;
 /// Doublings of the largest day so far that count.
@@ -124,14 +126,14 @@ pub(super) fn prior<'g>(groups: impl Iterator<Item = &'g Group>) -> Spread {
     groups.fold(NOTHING_KNOWN, |prior, group| group.hours.given(&prior))
 }
 
-/// Whether the entity's windows are worth an alert; given what the event has that is new for it, whether a program did it, and how many days of
-/// the organisation are known.
+/// Whether the entity's windows are worth an alert; given what the event has that is new for it, whether pages are turned faster than anybody reads,
+/// whether a program did it, and how many days of the organisation are known.
 pub(super) fn judge(
     exporter: &Exporter,
     groups: &[&Group],
     event: &Event,
     windows: &Windows,
-    (fresh, is_program, organisation_days): (f64, bool, f64),
+    (fresh, harvest, is_program, organisation_days): (f64, bool, bool, f64),
     settings: &Settings,
 ) -> Option<Verdict> {
     let (mut hour, mut day) = (windows.hour.amount, windows.day.amount);
@@ -243,6 +245,7 @@ pub(super) fn judge(
     add(past == 0.0 && !reached && !exporter.was_reported(), "never seen to take anything out", NO_PAST);
     let fresh = fresh.min(3.0) * if past < SHORT_PAST { 0.5 } else { 1.0 };
     add(past > 0.0 && fresh > 0.0, "kinds of data or ways never used before", fresh);
+    add(harvest && !is_program, "pages turned faster than anybody reads", HARVEST);
     // Whoever leaves goes on working until then: his departure weighs in full against a past.
     add(leaving, "is leaving or has left", if past > 0.0 { 2.0 } else { 1.0 });
     add(!is_program && off_hours(event), "outside working hours", 1.0);

@@ -326,6 +326,17 @@ fn pages_turned_faster_than_anybody_reads_are_found_and_a_list_that_refreshes_it
 }
 
 #[test]
+fn among_few_peers_of_whom_some_take_out_thousands_pages_nobody_reads_are_found_by_the_way_they_are_turned() {
+    let turned = |minutes_between: i64| {
+        let mut events = company(0..8);
+        events.extend((0..8).map(|day| event(day * DAY + 9 * MINUTES, "user30", BERLIN, "export", 2_500)));
+        events.extend((0..400).map(|turn| page(7 * DAY + 9 * MINUTES + turn * minutes_between / 20, "user3", turn)));
+        found(events).iter().filter(|finding| finding.primary_value() == "user3").count()
+    };
+    assert_eq!([1, 40].map(turned), [1, 0]);
+}
+
+#[test]
 fn what_is_read_and_written_back_is_worked_on_and_a_change_beforehand_excuses_nothing() {
     let step = |minute, action| event(minute, "user3", BERLIN, action, 1_000);
     let mut migration = company(0..8);
