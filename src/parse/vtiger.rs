@@ -82,9 +82,11 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
         [client, user_id, session, level, logger] => {
             Some(Head { time, level, logger, user_id, client, session, message: rest, ..Head::default() })
         }
+        // A number there is a process of another program (`[INFO][88]`).
         [level, logger]
-            if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
-                || matches!(level, "warning" | "notice") =>
+            if (LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+                || matches!(level, "warning" | "notice"))
+                && !logger.bytes().all(|byte| byte.is_ascii_digit()) =>
         {
             Some(Head { time, level, logger, message: rest, ..Head::default() })
         }

@@ -108,19 +108,22 @@ fn rules(settings: &Settings, extra: &Texts) -> Result<Arc<Rules>, SettingsError
     Ok(Arc::new(Rules::new(loaded)))
 }
 
+/// Something for each log source.
+type BySource<T> = Vec<(LogSource, T)>;
+
 /// Loaded rules with what finds those an event concerns.
 pub(crate) struct Rules {
     pub(crate) loaded: Vec<Loaded>,
     ids: Vec<Arc<str>>,
     by_action: AHashMap<String, Vec<usize>>,
     /// Rules that no action tells from others, by whose names they use and their log source.
-    always: Vec<(Option<Dialect>, Vec<(LogSource, Index)>)>,
+    always: Vec<(Option<Dialect>, BySource<Index>)>,
 }
 
 impl Rules {
     pub(crate) fn new(loaded: Vec<Loaded>) -> Rules {
         let mut by_action: AHashMap<String, Vec<usize>> = AHashMap::new();
-        let mut places: Vec<(Option<Dialect>, Vec<(LogSource, Vec<usize>)>)> = Vec::new();
+        let mut places: Vec<(Option<Dialect>, BySource<Vec<usize>>)> = Vec::new();
         for (index, rule) in loaded.iter().enumerate() {
             match &rule.logic {
                 Logic::Single { actions: Some(actions), .. } => {

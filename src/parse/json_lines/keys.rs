@@ -100,6 +100,11 @@ const TIME: Keys = &[
     "performed_at",
     "start_time",
     "asctime",
+    // Log4j's.
+    "time_millis",
+    "instant.epoch_second",
+    // Kubernetes' audit.
+    "request_received_timestamp",
     // Okta's.
     "published",
     "@t",
@@ -126,7 +131,18 @@ const ACTION: Keys = &[
     "操作类型",
     "动作",
 ];
-const OUTCOME: Keys = &["outcome", "result", "status", "success", "login_succeeded", "结果", "操作结果", "状态"];
+const OUTCOME: Keys = &[
+    "outcome",
+    "result",
+    "status",
+    "success",
+    "login_succeeded",
+    "outcome.result",
+    "response_elements.console_login",
+    "结果",
+    "操作结果",
+    "状态",
+];
 const URL: Keys = &[
     "request_uri",
     "uri",
@@ -193,6 +209,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "账号",
             // Grafana's.
             "uname",
+            "user_identity.user_name",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
@@ -230,6 +247,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "c_ip",
             "request_metadata.caller_ip",
             "http.request.remoteaddr",
+            "source_ip_address",
+            "source_ips",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
@@ -272,6 +291,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "cs_user_agent",
             "request_metadata.caller_supplied_user_agent",
             "http.request.useragent",
+            "client.user_agent.raw_user_agent",
         ],
     ),
     (
@@ -290,6 +310,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "http_status_code",
             "response",
             "sc_status",
+            "response_status.code",
         ],
     ),
     (
@@ -311,7 +332,7 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::CorrelationId, &["correlation_id"]),
     (Field::SessionId, &["session_id", "session", "sid"]),
     (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
-    (Field::LogLevel, &["level", "lvl", "severity", "log_level", "severity_text", "level_name"]),
+    (Field::LogLevel, &["level_name", "level", "lvl", "severity", "log_level", "severity_text"]),
     (Field::LogLogger, &["logger", "channel"]),
     (
         Field::Message,
@@ -321,6 +342,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "text",
             "short_message",
             "@m",
+            "@mt",
             "text_payload",
             "body",
             "body.string_value",
@@ -335,7 +357,7 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::ProcessName, &["syslog_identifier"]),
     (Field::ProcessPid, &["pid", "process_id"]),
     (Field::ServiceName, &["service", "app", "application"]),
-    (Field::EventReason, &["reason", "failure_reason", "error_code"]),
+    (Field::EventReason, &["reason", "failure_reason", "error_code", "outcome.reason"]),
     (Field::ErrorMessage, &["error", "error_message"]),
     (Field::ReportName, &["report_name", "report"]),
     (Field::ReportId, &["report_id"]),

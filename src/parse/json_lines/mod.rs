@@ -14,7 +14,7 @@ use crmwatch_detectors::{Event, Field};
 pub(crate) use record::{delivery, is_mail, keep, locate};
 
 use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, each_object_value, repaired};
-use super::{Format, Framing, Grammar, Options, Verdict};
+use super::{Format, Framing, Grammar, Options, Verdict, actions};
 use record::Record;
 use wrapped::Wrapped;
 
@@ -64,10 +64,11 @@ impl JsonLines {
         let mut record = Record::new(&mut self.mapping, raw, self.options.timezone);
         let rest = self.reader.read(text, &mut record)?;
         let line = record.line.take();
-        let event = record.finish();
+        let mut event = record.finish();
         let verdict = match self.wrapped.unwrap(&self.options, &event, line.as_deref(), events) {
             Some(verdict) => verdict,
             None => {
+                of_message(&mut event);
                 events.push(event);
                 Verdict::Parsed
             }
@@ -194,6 +195,29 @@ impl Pairs {
     /// The zone of stamps without an offset.
     pub(crate) fn zone(&self) -> chrono_tz::Tz {
         self.zone
+    }
+}
+
+/// Longer messages are no sentence about who came in.
+const SENTENCE: usize = 200;
+
+/// `Login failed for mia`: where no key says what was done, a message counts that says what, and how it ended.
+fn of_message(event: &mut Event) {
+    if event.has(Field::EventAction) || event.has(Field::EventOutcome) {
+        return;
+    }
+    let Some(message) = event.text(Field::Message).filter(|text| text.len() <= SENTENCE) else { return };
+    // Most tell of something else: log in, sign out, authentication, password, export, download.
+    let may = message.as_bytes().windows(3).any(|three| {
+        let three = [three[0] | 0x20, three[1] | 0x20, three[2] | 0x20];
+        matches!(&three, b"log" | b"sig" | b"aut" | b"ssw" | b"xpo" | b"nlo")
+    });
+    if may
+        && let Some(outcome) = actions::outcome_of_phrase(message)
+        && let Some(action) = actions::phrase(message)
+    {
+        actions::set_beside(event, action);
+        event.set(Field::EventOutcome, outcome);
     }
 }
 
