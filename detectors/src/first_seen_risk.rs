@@ -59,6 +59,8 @@ const RARE_HOUR: f64 = 0.01;
 const ENOUGH_HOURS: f64 = 30.0;
 /// The share of an hour and its neighbours, if all hours of weekdays and weekends were alike.
 const ANY_HOUR: f64 = 3.0 / 48.0;
+/// Before anything is known of somebody, a night's hour is this much rarer than any other.
+const ASLEEP: f64 = 0.25;
 const LEAST_DAYS: u32 = 5;
 const NETWORK: [(Kind, f64); 3] = [(Kind::Prefix, 0.6), (Kind::Owner, 0.3), (Kind::Country, 0.1)];
 const PROGRAM: [(Kind, f64); 2] = [(Kind::Browser, 0.54), (Kind::Agent, 0.46)];
@@ -152,9 +154,11 @@ impl Watch for FirstSeenRisk {
         let hosting = f64::from(u8::from(view.hosting()));
         // Of few hours, or of weekends none of which was seen, only the night is known to be nobody's.
         let enough = view.hours_near(1).is_some_and(|(_, hours)| hours >= ENOUGH_HOURS) && !view.strange_weekend();
+        let asleep = view.night() == Some(true);
         let hour = view
             .hour_share(1)
-            .filter(|share| *share < RARE_HOUR && (enough || view.night() == Some(true)))
+            .filter(|share| *share < RARE_HOUR && (enough || asleep))
+            .map(|share| if asleep { share * ASLEEP } else { share })
             .map_or(0.0, |share| (OTHER_HOUR + surprise(share / ANY_HOUR, HOUR_CAP)).min(HOUR_CAP));
         let score = network + program + hosting + hour;
         let severity = match score - at.settings.score {
