@@ -18,7 +18,7 @@ use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::keyed::{Keyed, Resident};
 use crate::memory::Shelf;
-use crate::place::{self, Network};
+use crate::place::{self, Network, Owners};
 use crate::verdict::Verdict;
 
 /// The name under which habits are saved.
@@ -262,6 +262,7 @@ impl Resident for Common {
 pub struct Habits {
     entities: Keyed<Habit>,
     common: Keyed<Common>,
+    owners: Owners,
 }
 
 impl std::fmt::Debug for Habits {
@@ -272,7 +273,7 @@ impl std::fmt::Debug for Habits {
 
 impl Default for Habits {
     fn default() -> Self {
-        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON) }
+        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON), owners: Owners::default() }
     }
 }
 
@@ -292,10 +293,10 @@ fn owner_key(event: &Event) -> Option<std::borrow::Cow<'_, str>> {
 }
 
 /// Weekend or not, and the hour, where the person works; in UTC where that is not known.
-fn own_hour(event: &Event) -> (usize, usize) {
+fn own_hour(time: Millis, zone: Option<chrono_tz::Tz>) -> (usize, usize) {
     use chrono::{Datelike, Timelike};
-    let utc = chrono::DateTime::from_timestamp_millis(event.time).unwrap_or_default();
-    let (weekday, hour) = match event.person.as_ref().and_then(|person| person.timezone) {
+    let utc = chrono::DateTime::from_timestamp_millis(time).unwrap_or_default();
+    let (weekday, hour) = match zone {
         Some(zone) => {
             let own = utc.with_timezone(&zone);
             (own.weekday(), own.hour())
@@ -345,7 +346,7 @@ impl Habits {
         }
         if new_hour {
             habit.hours = habit.hours.saturating_add(1);
-            let (weekend, of_day) = own_hour(event);
+            let (weekend, of_day) = own_hour(event.time, event.person.as_ref().and_then(|person| person.timezone));
             habit.today.push((weekend as u8, of_day as u8, minute));
             habit.count_hours(minute);
         }
@@ -437,7 +438,7 @@ impl Habits {
 }
 
 /// How usual an event's surroundings are for whom it is about.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub struct View<'h> {
     habits: Option<&'h Habits>,
     habit: Option<&'h Habit>,
@@ -445,9 +446,8 @@ pub struct View<'h> {
     exit: Option<u32>,
     minute: u32,
     network: Network,
-    hour: (usize, usize),
-    /// Whether the hour is that of the person's own zone.
-    zoned: bool,
+    time: Millis,
+    zone: Option<chrono_tz::Tz>,
     /// The person's own country, by the people file.
     home: Option<u32>,
 }
@@ -456,15 +456,16 @@ impl<'h> View<'h> {
     /// The view of an event.
     pub fn of(habits: Option<&'h Habits>, event: &Event) -> View<'h> {
         let habit = habits.and_then(|habits| habits.entities.get(&owner_key(event)?));
+        let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
         View {
             habits,
             habit,
             at: surroundings(event),
             exit: exit(event),
             minute: minute_of(event.time),
-            network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
-            hour: own_hour(event),
-            zoned: event.person.as_ref().is_some_and(|person| person.timezone.is_some()),
+            network: habits.map_or_else(|| Network::of_owner(owner), |habits| habits.owners.kind(owner)),
+            time: event.time,
+            zone: event.person.as_ref().and_then(|person| person.timezone),
             home: event.person.as_ref().and_then(|person| person.country.as_deref()).and_then(country_number),
         }
     }
@@ -583,23 +584,33 @@ impl<'h> View<'h> {
 
     /// Whether it is between ten in the evening and six in the morning where the person works; nothing where that is not known.
     pub fn night(&self) -> Option<bool> {
-        self.zoned.then(|| !(6..22).contains(&self.hour.1))
+        self.zone.is_some().then(|| !(6..22).contains(&own_hour(self.time, self.zone).1))
     }
 
     /// Whether it is a weekend's day, and the entity is not known for two weekends yet.
     pub fn strange_weekend(&self) -> bool {
-        self.hour.0 == 1 && self.habit.is_none_or(|habit| habit.first.saturating_add(FORTNIGHT) > self.minute)
+        own_hour(self.time, self.zone).0 == 1
+            && self.habit.is_none_or(|habit| habit.first.saturating_add(FORTNIGHT) > self.minute)
     }
 
     /// Active hours that lie within so many hours of this one, on this kind of day, and all of them; nothing where the entity has been
     /// seen in fewer than a dozen on five days. Whoever asks says how many are enough to conclude from what was never seen.
     pub fn hours_near(&self, reach: usize) -> Option<(f64, f64)> {
         let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
-        let (kind, hour) = self.hour;
+        let (kind, hour) = own_hour(self.time, self.zone);
         let clock = &habit.clock[kind];
         let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
         let near = around.map(|one| f64::from(clock[one])).sum();
         Some((near, habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum()))
+    }
+
+    /// Whether the entity was ever active, on this kind of day, in this hour, in so many before it or in so many after it. Whoever stays late is
+    /// in no other part of the day; nothing as in [`View::hours_near`].
+    pub fn active_around(&self, before: usize, after: usize) -> Option<bool> {
+        let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
+        let (kind, hour) = own_hour(self.time, self.zone);
+        let mut around = (hour + 24 - before.min(11)..=hour + 24 + after.min(11)).map(|one| one % 24);
+        Some(around.any(|one| habit.clock[kind][one] > 0))
     }
 
     /// How probable it is that the entity works within so many hours of this one, on this kind of day, as if one hour more had been spread over

@@ -147,7 +147,7 @@ impl Watch for OffHoursExport {
         if amount < at.settings.records || !again {
             return;
         }
-        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
         // One list finished late is overtime; a session of taking out is not.
         let exports = window.iter().filter(|step| step.amount >= at.settings.records / 4.0).count();
@@ -185,7 +185,7 @@ fn tell_changes(event: &Event, window: &[&Step], strange: bool, night: bool) -> 
         (true, false) | (false, true) => Severity::Medium,
         (false, false) => Severity::Low,
     };
-    let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
     let from = window.first().map_or(event.time, |step| step.time);
     let detection = OffHoursExport::detection(event, severity).resting_on(evidence, from, event.time);
     Detection {

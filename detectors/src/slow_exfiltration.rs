@@ -8,10 +8,10 @@
 //!
 //! # How it decides
 //! For each day what a person took out is written as the logarithm of 1 plus a hundredth of the records, compared with the mean and the spread of
-//! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
+//! his days so far, those without exports included (also those before his first one) and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
 //! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
 //! month and the first three of the next count for one at most, for then books are closed. Once the sum has reached `alarm`, nothing
-//! is learned. Besides, the last four to fourteen days must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
+//! is learned. Besides, the last four to fourteen days must hold `records` together (the largest counted as the second largest) and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
 //! `records` are high. Days are those of UTC, weekends count only where something was taken out, and programs are left out.
 //!
 //! # False positives
@@ -119,6 +119,8 @@ fn closes_a_month(day: i64) -> bool {
 #[derive(Clone, Copy)]
 struct Run {
     height: f64,
+    /// All of it, and without what the largest day has beyond the second largest.
+    all: f64,
     taken: f64,
     since: i64,
 }
@@ -131,6 +133,13 @@ impl Drip {
         let step = y - self.mean;
         self.mean += weight * step;
         self.variance = (1.0 - weight) * (self.variance + weight * step * step);
+    }
+
+    /// Somebody's first export: the days on which he was seen before it are days without one, a fortnight of them at most.
+    fn credit(&mut self, seen: u32) {
+        for _ in 1..i64::from(seen).min(FORTNIGHT) {
+            self.learn(measure(0.0));
+        }
     }
 
     fn distance(&self, day: i64, records: f64, peers: f64) -> f64 {
@@ -147,14 +156,24 @@ impl Drip {
 
     /// The last days, four to fourteen, that hold the most times what is usual in as many; if they hold enough.
     fn run(&self, height: f64, today: i64, records: f64) -> Option<Run> {
-        let taken_since = |since: i64| -> f64 {
-            let closed = self.recent.iter().filter(|(day, _)| *day >= since).map(|(_, records)| records);
-            closed.chain(self.open.range(since..=today).map(|(_, records)| records)).sum()
+        let taken_since = |since: i64| -> (f64, f64) {
+            let closed = self.recent.iter().filter(|(day, _)| *day >= since).map(|(_, records)| *records);
+            let (mut sum, mut most, mut second) = (0.0, 0.0, 0.0);
+            for records in closed.chain(self.open.range(since..=today).map(|(_, records)| *records)) {
+                sum += records;
+                if records > most {
+                    (most, second) = (records, most);
+                } else {
+                    second = records.max(second);
+                }
+            }
+            // One day that stands out from the others is no drip, and is bulk-export's to tell.
+            (sum, sum - most + second)
         };
-        let runs = (LEAST_RUN..=FORTNIGHT).map(|days| Run {
-            height,
-            taken: taken_since(today - days + 1),
-            since: today - days + 1,
+        let runs = (LEAST_RUN..=FORTNIGHT).map(|days| {
+            let since = today - days + 1;
+            let (all, taken) = taken_since(since);
+            Run { height, all, taken, since }
         });
         let times = |run: &Run| run.taken / (self.usual.max(1.0) * (today - run.since + 1) as f64);
         let enough = |run: &Run| run.taken >= records && times(run) >= TIMES;
@@ -225,6 +244,9 @@ impl Watch for SlowExfiltration {
         if today + 1 < drip.closed {
             return;
         }
+        if drip.closed == 0 {
+            drip.credit(context.view(event).days());
+        }
         let lessons = drip.close(today, peers, at.settings);
         *drip.open.entry(today).or_insert(0.0) += records;
         drip.steps.add(Step::of(event, records, ""));
@@ -240,7 +262,7 @@ impl Watch for SlowExfiltration {
             if drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst) {
                 drip.told = Some((today, severity as u8));
                 let from = run.since * DAY;
-                let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
+                let steps = drip.steps.between(from, event.time).map(|step| step.reference);
                 let evidence = steps.filter(|one| one.id != event.id).collect();
                 out.push(tell(event, severity, &run, today, drip.usual).resting_on(evidence, from, event.time));
             }
@@ -268,7 +290,7 @@ impl Watch for SlowExfiltration {
 
 fn tell(event: &Event, severity: Severity, run: &Run, today: i64, usual: f64) -> Detection {
     let who = who(event);
-    let (taken, days, usual) = (figure(run.taken), today - run.since + 1, figure(usual));
+    let (taken, days, usual) = (figure(run.all), today - run.since + 1, figure(usual));
     Detection {
         summary: Sentence::new(
             format!("{who} has been taking out more than usual for {days} days: {taken} records together"),
@@ -277,7 +299,7 @@ fn tell(event: &Event, severity: Severity, run: &Run, today: i64, usual: f64) ->
         observed: Sentence::new(format!("{taken} records in {days} days"), format!("{days} 天内 {taken} 条记录")),
         expected: Sentence::new(format!("about {usual} a day"), format!("每天约 {usual} 条")),
         quiet: 4 * DAY,
-        parts: vec![("sum of distances", run.height), ("records", run.taken)],
+        parts: vec![("sum of distances", run.height), ("records", run.all)],
         ..SlowExfiltration::detection(event, severity)
     }
 }
@@ -314,10 +336,28 @@ mod tests {
     }
 
     #[test]
+    fn who_never_took_out_anything_and_now_does_a_little_every_day_is_found() {
+        let mut events = fortnight("mia");
+        let days = (20..).filter(|day| day % 7 < 5).take(8);
+        events.extend(days.map(|day| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", 900)));
+        let found = kept_promises(&make, events.clone());
+        assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
+        // Once in a while is no drip.
+        let seldom = events
+            .into_iter()
+            .enumerate()
+            .filter(|(nth, event)| event.text(Field::EventAction) != Some("export") || nth % 4 == 0);
+        assert_eq!(play_all(&make, seldom.map(|(_, event)| event).collect()).len(), 0);
+    }
+
+    #[test]
     fn one_large_day_a_month_end_of_three_days_and_the_usual_lists_are_nothing() {
-        for daily in
-            [&[40_000, 0, 0, 0, 400][..], &[8_000, 9_000, 12_000, 0, 0, 0, 400], &[400, 450, 0, 420, 0, 0, 450]]
-        {
+        for daily in [
+            &[40_000, 0, 0, 0, 400][..],
+            &[300, 120_000, 400, 300, 400, 300, 500],
+            &[8_000, 9_000, 12_000, 0, 0, 0, 400],
+            &[400, 450, 0, 420, 0, 0, 450],
+        ] {
             let events: Vec<Event> =
                 story(daily).into_iter().filter(|event| event.integer(Field::Records) != Some(0)).collect();
             assert_eq!(play_all(&make, events).len(), 0, "{daily:?}");

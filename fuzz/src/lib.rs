@@ -54,7 +54,8 @@ pub fn web(bytes: &[u8]) {
 }
 
 /// Prose of CRMs' own logs.
-pub const APPLICATIONS: [&str; 8] = ["odoo", "suitecrm", "civicrm", "yetiforce", "vtiger", "tine", "espocrm", "twenty"];
+pub const APPLICATIONS: [&str; 9] =
+    ["odoo", "suitecrm", "civicrm", "yetiforce", "vtiger", "tine", "espocrm", "twenty", "klog"];
 
 /// [`APPLICATIONS`].
 pub fn applications(bytes: &[u8]) {

@@ -187,10 +187,15 @@ impl Cef {
         // Most values hold no escape: only those between the first and the last are looked through.
         let escapes = Escapes::of(extension);
         let zone = said.zone.and_then(|text| text.parse::<Tz>().ok()).unwrap_or(self.carrier.zone());
+        let named = said.actor.is_some() || said.target.is_some() || found.iter().any(|(key, _)| *key == "suid");
         let values = found.iter().map(|(key, value)| {
-            let name = known(key).unwrap_or_else(|| {
+            // Some write the content's type there instead of the page before.
+            let page = *key != "requestContext" || value.contains("://") || value.starts_with('/');
+            let name = known(key).filter(|_| page).unwrap_or_else(|| {
                 // `cs1` is called what `cs1Label` says.
                 let own = label(&labels, key).unwrap_or(key);
+                // Who acted has keys of the standard's; an `Account` beside them is what it was done to.
+                let own = if named && names_somebody(own) { key } else { own };
                 // A key that is called like a field of ours was typed into a value rather than written by the product.
                 if Field::from_name(own).is_some() { "" } else { own }
             });
@@ -292,6 +297,13 @@ impl<'l> Said<'l> {
 /// The standard knows a few dozen.
 const MOST_LABELS: usize = 64;
 
+/// Whether a label would name the actor, were there none.
+fn names_somebody(label: &str) -> bool {
+    ["account", "user", "username", "user name", "login", "actor", "principal"]
+        .iter()
+        .any(|name| label.eq_ignore_ascii_case(name))
+}
+
 fn is_label(key: &str) -> bool {
     matches!(key.as_bytes(), [_, .., b'L', b'a', b'b', b'e', b'l'])
 }
@@ -388,6 +400,16 @@ mod tests {
     }
 
     #[test]
+    fn a_label_called_account_names_nobody_beside_the_standard_s_own_keys() {
+        let line = "CEF:0|Acme|audit|1.0|audit:accessed|AuditLogs|INFO|end=1772442847250 suid=mia flexString1=Contact flexString1Label=Account act=CREATE";
+        let found = event((FORMAT.grammar)(&Options::default()), line);
+        holds(&found, &[(Field::UserId, "mia"), (Field::UserName, ""), (Field::EventAction, "create")], line);
+        let line = "CEF:0|Acme|audit|1.0|1|Export|INFO|rt=1772442847250 cs1=mia cs1Label=Account act=export";
+        let found = event((FORMAT.grammar)(&Options::default()), line);
+        holds(&found, &[(Field::UserName, "mia")], line);
+    }
+
+    #[test]
     fn keys_become_fields_and_labels_become_names() {
         let found = check(
             r"CEF:0|Acme|CRM\|Suite|1.0|100|Report exported|5|rt=1772442847250 src=203.0.113.7 spt=54587 suser=mia@example.com duser=jo act=export outcome=success request=https://crm.example.com/r?id\=7 requestMethod=GET cs1=All Contacts cs1Label=Report msg=Report exported by mia cnt=1 externalId=aaaaaaaaaaaaaaaa",
@@ -439,6 +461,17 @@ mod tests {
             assert_eq!(moment(text, Tz::UTC), Some(1_772_442_847_000), "{text}");
         }
         assert_eq!(moment("soon", Tz::UTC), None);
+    }
+
+    #[test]
+    fn who_signed_in_was_let_in_and_a_content_s_type_is_no_page() {
+        let record = "CEF:0|Acme|Suite|1|7|User Signed In|3|rt=1772442847250 suser=mia requestContext=application/json";
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, &[(Field::EventAction, "login"), (Field::EventOutcome, "success")], record);
+        assert!(!found.has(Field::HttpReferrer));
+        let record = "CEF:0|Acme|Suite|1|7|User not logged in|3|suser=mia requestContext=https://crm.example.com/a";
+        let found = event((FORMAT.grammar)(&Options::default()), record);
+        holds(&found, &[(Field::EventOutcome, "unknown"), (Field::HttpReferrer, "https://crm.example.com/a")], record);
     }
 
     #[test]

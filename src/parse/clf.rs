@@ -47,7 +47,9 @@ impl Grammar for Clf {
             return Verdict::Rejected(JSON);
         }
         let read = match access(record) {
-            Err(_) if record.starts_with('[') => proxy_manager::access(record).ok_or("error log, not access log"),
+            Err(_) if record.starts_with('[') => {
+                proxy_manager::access(record).or_else(|| of_tls(record)).ok_or("error log, not access log")
+            }
             read => read,
         };
         let access = match read {
@@ -151,17 +153,13 @@ fn who<'l>(head: &'l str, access: &mut Access<'l>, wrapped: bool) {
         (access.client, access.user) = (first, after);
         return;
     }
-    if first.ends_with(',') {
-        // X-Forwarded-For in the place of the client: the last address is the one nearest to the server.
-        let mut at = first;
-        let mut left = rest;
-        while at.ends_with(',') {
-            (at, left) = word(left);
-        }
-        access.forwarded = head[..head.len() - left.len()].trim_ascii();
-        access.client = at;
-        access.user = word(left).1;
-        return;
+    if first.ends_with(',') || first.starts_with('"') {
+        return passed_on(head, access);
+    }
+    // A list of addresses with one word before it: the host that was asked.
+    if !after.is_empty() && (second.ends_with(',') || second.starts_with('"')) {
+        access.vhost = first;
+        return passed_on(rest, access);
     }
     let named = |access: &mut Access<'l>| {
         if first != "-" {
@@ -169,7 +167,7 @@ fn who<'l>(head: &'l str, access: &mut Access<'l>, wrapped: bool) {
         }
         (access.client, access.user) = (second, word(after).1);
     };
-    if is_address(second) && !after.is_empty() {
+    if (is_address(second) || second == "unix:") && !after.is_empty() {
         return named(access);
     }
     if wrapped && !is_address(first) {
@@ -181,12 +179,33 @@ fn who<'l>(head: &'l str, access: &mut Access<'l>, wrapped: bool) {
         }
     }
     let (third, user) = word(after);
-    if first == "-" && !second.is_empty()
-        || third == "-" && !user.is_empty() && second.contains('.') && !is_address(first)
-    {
+    let host_like = third == "-" && !user.is_empty() && second.contains('.');
+    if first == "-" && !second.is_empty() || host_like && !is_address(first) {
         return named(access);
     }
+    if host_like {
+        (access.client, access.vhost, access.user) = (first, second, user);
+        return;
+    }
     (access.client, access.user) = (first, after);
+}
+
+/// `ADDRESS, ADDRESS IDENT USER`, or with the server's own peer behind the list, which may stand in quotes: X-Forwarded-For in the place
+/// of the client or before it. Without a peer the last address is the one nearest to the server.
+fn passed_on<'l>(head: &'l str, access: &mut Access<'l>) {
+    if let Some((list, rest)) = head.strip_prefix('"').and_then(|inside| inside.split_once("\" ")) {
+        let (client, after) = word(rest);
+        (access.forwarded, access.client, access.user) = (list, client, word(after).1);
+        return;
+    }
+    let (mut at, mut left) = word(head);
+    while at.ends_with(',') {
+        (at, left) = word(left);
+    }
+    access.forwarded = head[..head.len() - left.len()].trim_ascii();
+    let (next, after) = word(left);
+    (access.client, access.user) =
+        if is_address(next) && !after.is_empty() { (next, word(after).1) } else { (at, after) };
 }
 
 /// A quoted text whose opening quote is already taken: up to the first quote that is not escaped and has a blank or nothing behind it.
@@ -229,6 +248,18 @@ fn result(input: &str) -> IResult<&str, (Option<i64>, Option<i64>)> {
     }
     let (rest, bytes) = opt(preceded(space0, size)).parse(rest)?;
     Ok((rest, (status, bytes.flatten())))
+}
+
+/// `[STAMP] HOST TLSv1.3 CIPHER "REQUEST" BYTES`: Apache's `ssl_request_log`, which says nothing of how it was answered.
+fn of_tls(line: &str) -> Option<Access<'_>> {
+    let (stamp, rest) = line.strip_prefix('[')?.split_once("] ")?;
+    let (client, rest) = word(rest);
+    let (protocol, rest) = word(rest);
+    let (_cipher, rest) = word(rest);
+    let (rest, request) = quoted(rest.strip_prefix('"')?).ok()?;
+    let (rest, bytes) = preceded(space0, size).parse(rest).ok()?;
+    let known = protocol == "-" || protocol.starts_with("TLSv") || protocol.starts_with("SSLv");
+    (known && rest.trim_ascii().is_empty()).then(|| Access { stamp, client, request, bytes, ..Access::default() })
 }
 
 type Answered<'l> = (&'l str, (&'l str, Option<i64>, Option<i64>));
@@ -297,7 +328,9 @@ pub(super) fn fill(event: &mut Event, raw: &str, access: &Access<'_>) {
     }
     set(event, Field::HttpReferrer, raw, access.referrer);
     set(event, Field::UserAgent, raw, access.agent);
-    set(event, Field::ForwardedIp, raw, access.forwarded);
+    if access.forwarded.split(',').any(|part| is_address(part.trim_ascii())) {
+        set(event, Field::ForwardedIp, raw, access.forwarded);
+    }
     if !absent(access.vhost) {
         set(event, Field::UrlDomain, raw, without_port(access.vhost));
     }
@@ -332,7 +365,9 @@ fn sniff(record: &str) -> u8 {
         Ok(access) if moment(access.stamp, Tz::UTC).is_none() => 0,
         Ok(access) if access.agent.is_empty() => 80,
         Ok(_) => 90,
-        Err(_) if record.starts_with('[') && proxy_manager::access(record).is_some() => 85,
+        Err(_) if record.starts_with('[') && (proxy_manager::access(record).is_some() || of_tls(record).is_some()) => {
+            85
+        }
         Err(_) => 0,
     }
 }

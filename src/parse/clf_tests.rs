@@ -175,6 +175,56 @@ fn clients_may_be_ipv6_names_or_a_list() {
 }
 
 #[test]
+fn forwarded_addresses_in_front_are_told_from_the_host_that_was_asked_and_from_the_server_s_own_peer() {
+    let rest = r#"[02/Mar/2026:09:14:07 +0000] "GET /a HTTP/1.1" 200 571 "-" "x""#;
+    for (front, client, host, forwarded) in [
+        ("10.0.0.2, 198.51.100.9 - mia", "198.51.100.9", "", "10.0.0.2, 198.51.100.9"),
+        ("2001:db8::7, 10.0.0.2 10.0.0.9 - mia", "10.0.0.9", "", "2001:db8::7, 10.0.0.2"),
+        (r#""198.51.100.9, 10.0.0.2" 10.0.0.9 - mia"#, "10.0.0.9", "", "198.51.100.9, 10.0.0.2"),
+        (r#""-" 10.0.0.9 - mia"#, "10.0.0.9", "", ""),
+        ("crm.example 10.0.0.2, 198.51.100.9 - mia", "198.51.100.9", "crm.example", "10.0.0.2, 198.51.100.9"),
+        (
+            r#"crm.example:80 "198.51.100.9, 10.0.0.2" 10.0.0.9 - mia"#,
+            "10.0.0.9",
+            "crm.example",
+            "198.51.100.9, 10.0.0.2",
+        ),
+        ("203.0.113.1 2001:db8::7, 10.0.0.2 10.0.0.9 - mia", "10.0.0.9", "203.0.113.1", "2001:db8::7, 10.0.0.2"),
+        ("198.51.100.9:11111 crm.example:443 - mia", "198.51.100.9", "crm.example", ""),
+    ] {
+        check(
+            &format!("{front} {rest}"),
+            &[
+                (Field::SourceIp, client),
+                (Field::UserName, "mia"),
+                (Field::UrlDomain, host),
+                (Field::ForwardedIp, forwarded),
+                (Field::SourceAddress, ""),
+            ],
+        );
+    }
+    check(&format!("crm.example:80 unix: - - {rest}"), &[(Field::UrlDomain, "crm.example"), (Field::UserName, "")]);
+    check(&format!("crm.example localhost, localhost - - {rest}"), &[(Field::UserName, ""), (Field::ForwardedIp, "")]);
+}
+
+#[test]
+fn apache_s_log_of_tls_requests_is_read_though_it_says_nothing_of_the_answer() {
+    check(
+        r#"[02/Mar/2026:10:14:07 +0100] 203.0.113.7 TLSv1.3 TLS_AES_128_GCM_SHA256 "GET /crm/index.php?module=Home HTTP/1.1" 1375"#,
+        &[
+            (Field::SourceIp, "203.0.113.7"),
+            (Field::UrlPath, "/crm/index.php"),
+            (Field::HttpResponseBytes, "1375"),
+            (Field::EventOutcome, "unknown"),
+        ],
+    );
+    check(
+        r#"[02/Mar/2026:10:14:07 +0100] 203.0.113.7 - - "-" -"#,
+        &[(Field::SourceIp, "203.0.113.7"), (Field::HttpResponseBytes, "")],
+    );
+}
+
+#[test]
 fn what_stands_behind_the_agent_is_no_harm_and_forwarded_addresses_are_kept() {
     let line = |tail: &str| {
         format!(r#"203.0.113.7 - - [02/Mar/2026:09:14:07 +0000] "GET / HTTP/1.1" 200 1 "-" "agent"{tail}"#)

@@ -146,3 +146,10 @@ fn risks_and_graph_calls_are_kept_as_what_they_are() {
         ],
     );
 }
+
+#[test]
+fn stamps_as_the_portal_exports_them_are_read() {
+    let record = r#"{"TimeGenerated [UTC]":"3/2/2026, 9:14:07.000 AM","UserPrincipalName":"mia@example.com","IPAddress":"203.0.113.7","ResultType":"0","AppDisplayName":"CRM"}"#;
+    let event = check(record, &[(Field::EventAction, "login"), (Field::UserName, "mia@example.com")]);
+    assert_eq!(event.time, 1_772_442_847_000);
+}

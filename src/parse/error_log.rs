@@ -158,6 +158,9 @@ fn pair(input: &str) -> IResult<&str, (&str, &str)> {
 
 /// `[Mon Mar 02 09:14:07.123456 2026] [auth_basic:error] [pid 7:tid 9] [client IP:PORT] AH01617: MESSAGE, referer: URL`
 fn apache(line: &str, zone: Tz) -> Option<Entry<'_>> {
+    if is_numbered(line) {
+        return Some(Entry { time: NO_TIME, message: line, ..Entry::default() });
+    }
     let (rest, first) = bracketed(line).ok()?;
     let mut entry = Entry::default();
     let (mut rest, level) = match stamped(first, zone) {
@@ -165,15 +168,21 @@ fn apache(line: &str, zone: Tz) -> Option<Entry<'_>> {
             entry.time = time;
             preceded(char(' '), bracketed).parse(rest).ok()?
         }
-        // To syslog Apache writes no stamp; the process behind the level tells its entry from others that begin with a bracket.
+        // To syslog Apache writes no stamp; the process or client behind the level tells its entry from others that begin with a bracket.
         None => {
             entry.time = NO_TIME;
-            (rest.starts_with(" [pid ") && first.contains(':')).then_some((rest, first))?
+            let of_2_2 = rest.starts_with(" [client ") && !first.contains(' ');
+            (of_2_2 || rest.starts_with(" [pid ") && first.contains(':')).then_some((rest, first))?
         }
     };
     (entry.module, entry.level) = level.split_once(':').unwrap_or(("", level));
     if let Ok((after, pid)) = process(rest) {
         (rest, entry.pid) = (after, pid);
+    }
+    if let Ok((after, _)) = source_file(rest)
+        && after.starts_with(" [client ")
+    {
+        rest = after;
     }
     // An error of the system stands before the client it came about.
     let os_error = rest.starts_with(" (").then(|| memmem::find(rest.as_bytes(), b": [client ")).flatten();
@@ -186,6 +195,19 @@ fn apache(line: &str, zone: Tz) -> Option<Entry<'_>> {
         None => (message, ""),
     };
     Some(entry)
+}
+
+/// `AH00558: httpd: ...`: what is said before the log is open has no head.
+fn is_numbered(line: &str) -> bool {
+    line.strip_prefix("AH")
+        .and_then(|rest| rest.split_once(": "))
+        .is_some_and(|(number, _)| number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// ` mod_rewrite.c(470):`: where in the server's source a trace was written.
+fn source_file(input: &str) -> IResult<&str, &str> {
+    let name = take_while1(|one: char| one.is_ascii_alphanumeric() || one == '_');
+    recognize((char(' '), name, tag(".c("), digit1, tag("):"))).parse(input)
 }
 
 /// ` [pid 7:tid 9]`
@@ -207,9 +229,9 @@ fn bracketed(input: &str) -> IResult<&str, &str> {
 }
 
 /// `Mon Mar 02 09:14:07.123456 2026`; 2.2 has no fraction.
-/// `%{cu}t` in the server's `ErrorLogFormat` makes it ISO 8601.
+/// `%{cu}t` in the server's `ErrorLogFormat` makes it ISO 8601, others make it that of an access log.
 fn stamped(stamp: &str, zone: Tz) -> Option<Millis> {
-    if let Some(time) = time::iso(stamp, zone) {
+    if let Some(time) = time::iso(stamp, zone).or_else(|| time::clf(stamp, zone)) {
         return Some(time);
     }
     let (clock, after) = (stamp.get(..19)?, stamp.get(19..)?);

@@ -97,6 +97,24 @@ fn only_the_client_directly_behind_the_prefix_counts() {
 }
 
 #[test]
+fn apache_s_other_stamps_traces_and_first_words_are_entries() {
+    for line in [
+        "[02/Mar/2026:10:14:07 +0100] [core:error] [pid 7:tid 9] [client 203.0.113.7:4711] File does not exist: /x",
+        "[Mon Mar 02 09:14:07 2026] [rewrite:trace3] [pid 7] mod_rewrite.c(470): [client 203.0.113.7:4711] applying '^/(.*)$'",
+    ] {
+        check(&APACHE, line, "info", None, Some("203.0.113.7"));
+    }
+    let first = event(&APACHE, "[error] [client 203.0.113.7] Directory index forbidden by rule: /home/");
+    assert_eq!(first.text(Field::LogLevel), Some("error"));
+    let line = "AH00558: httpd: Could not reliably determine the server's name, using 172.17.0.2";
+    let event = event(&APACHE, line);
+    assert_eq!((event.time, event.text(Field::Message)), (super::super::NO_TIME, Some(line)));
+    // A request's own text is none of the server's source.
+    let forged = "[Mon Mar 02 09:14:07 2026] [core:error] [pid 7] x.php(4): [client 9.9.9.9:1] y";
+    check(&APACHE, forged, "info", None, None);
+}
+
+#[test]
 fn what_is_no_entry_is_refused() {
     for format in [&NGINX, &APACHE] {
         for line in [

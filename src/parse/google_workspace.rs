@@ -1,4 +1,5 @@
-//! Google Workspace audit, as the Admin SDK's reports API gives it: an activity holds one or more events. Not for Google Cloud's audit log.
+//! Google Workspace audit, as the Admin SDK's reports API gives it: an activity holds one or more events; as collectors flatten it, one
+//! event beside its activity; and as Google Cloud's audit log carries it. Not for the rest of that log.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,8 +16,14 @@ pub const FORMAT: Format = Format {
     name: VENDOR.name,
     about: "Google Workspace audit activities (Admin SDK reports API): login, SAML, token, Drive, admin",
     sniff: |record| match body(record) {
-        Some(text) if has_all(text, &["#activity\"", "\"applicationName\"", "\"events\""]) => 95,
+        Some(text) if has_all(text, &["#activity\"", "\"applicationName\""]) => 95,
         Some(text) if has_all(text, &["\"applicationName\"", "\"actor\"", "\"events\"", "\"customerId\""]) => 90,
+        Some(text)
+            if has_all(text, &["\"protoPayload\"", "\"methodName\""])
+                && SERVICES.iter().any(|(start, _)| text.contains(start)) =>
+        {
+            91
+        }
         // Some collectors leave the kind and the customer out.
         Some(text) if has_all(text, &["\"applicationName\"", "\"uniqueQualifier\"", "\"events\""]) => 90,
         _ => 0,
@@ -24,14 +31,30 @@ pub const FORMAT: Format = Format {
     grammar: |options| vendor::grammar(&VENDOR, options),
 };
 
-static VENDOR: Vendor =
-    Vendor { name: "google-workspace", whole: &["events"], envelopes: &["items", "activities"], read };
+static VENDOR: Vendor = Vendor {
+    name: "google-workspace",
+    whole: &["events", "parameters", CLOUD_S_EVENTS],
+    envelopes: &["items", "activities"],
+    read,
+};
+
+/// Where Google Cloud's audit log holds the events.
+const CLOUD_S_EVENTS: &str = "protoPayload.metadata.event";
+
+/// How the names of methods begin in Google Cloud's audit log, and the application of the reports API that tells the same.
+const SERVICES: &[(&str, &str)] = &[
+    ("google.login.LoginService.", "login"),
+    ("google.admin.AdminService.", "admin"),
+    ("google.apps.login.", "login"),
+    ("google.identity.oauth2.", "token"),
+];
 
 /// Application, event name (a `*` ends a beginning), action. The first that fits counts.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("login", "login_success", "login"),
     ("login", "login_failure", "login"),
     ("login", "suspicious_login*", "login"),
+    ("login", "suspicious_programmatic_login", "login"),
     ("login", "logout", "logout"),
     ("login", "login_challenge", "mfa-challenge"),
     ("login", "login_verification", "mfa-challenge"),
@@ -52,6 +75,9 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("token", "authorize", "oauth-grant"),
     ("token", "revoke", "oauth-revoke"),
     ("token", "activity", "api-call"),
+    // As Google Cloud's audit log calls them.
+    ("token", "grant", "oauth-grant"),
+    ("token", "revoke_token", "oauth-revoke"),
     ("drive", "download", "file-download"),
     ("drive", "export", "export"),
     ("drive", "copy", "create"),
@@ -117,14 +143,31 @@ fn action(application: &str, name: &str) -> Option<&'static str> {
 }
 
 fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Verdict {
-    let (Some(application), Some(list)) = (fields.get("id.applicationName"), fields.get("events")) else {
+    let method = fields.get("protoPayload.methodName").unwrap_or("");
+    let service = SERVICES.iter().find_map(|(start, application)| Some((*application, method.strip_prefix(start)?)));
+    let Some(application) = fields.get("id.applicationName").or(service.map(|(application, _)| application)) else {
         return Verdict::Rejected("not-an-activity");
     };
+    let alone = Alone {
+        name: fields.get("name").map(Cow::Borrowed).or_else(|| Some(Cow::Owned(snake(service?.1)))),
+        kind: fields.get("type").unwrap_or(""),
+        parameters: fields.get("parameters").unwrap_or("[]"),
+    };
+    let list = fields.first(&["events", CLOUD_S_EVENTS]);
     let raw = around.raw;
     let mut common = Event::new(raw);
-    common.time = fields.time(&["id.time"], around.zone).unwrap_or(NO_TIME);
-    fields.person(&mut common, raw, &["actor.email", "actor.key", "actor.applicationInfo.applicationName"]);
-    fields.client(&mut common, raw, &["ipAddress"]);
+    common.time = fields.time(&["id.time", "timestamp", "receiveTimestamp"], around.zone).unwrap_or(NO_TIME);
+    fields.person(
+        &mut common,
+        raw,
+        &[
+            "actor.email",
+            "actor.key",
+            "actor.applicationInfo.applicationName",
+            "protoPayload.authenticationInfo.principalEmail",
+        ],
+    );
+    fields.client(&mut common, raw, &["ipAddress", "protoPayload.requestMetadata.callerIp"]);
     fields.put(
         &mut common,
         raw,
@@ -132,15 +175,23 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
             (Field::UserId, "actor.profileId"),
             (Field::OrganizationId, "id.customerId"),
             (Field::EventId, "id.uniqueQualifier"),
+            (Field::EventId, "insertId"),
         ],
     );
     common.set(Field::EventProvider, "google-workspace");
     common.set(Field::EventDataset, &format!("google_workspace.{}", application.to_ascii_lowercase()));
-    let qualifier = fields.first(&["id.uniqueQualifier", "id.uniqQualifier"]).unwrap_or("");
+    let qualifier = fields.first(&["id.uniqueQualifier", "id.uniqQualifier", "insertId"]).unwrap_or("");
     // A qualifier is unique within its application and moment.
     let mut base = format!("{application} {} {qualifier}", common.time);
     let length = base.len();
     fields.rest(&mut common, raw);
+    let Some(list) = list else {
+        let Some(name) = alone.name else { return Verdict::Rejected("not-an-activity") };
+        tell(&mut common, application, alone.kind, &name, alone.parameters);
+        common.delivery = (!qualifier.is_empty()).then(|| delivery(&format!("{base} 0")));
+        events.push(common);
+        return Verdict::Parsed;
+    };
     let (mut outer, mut inner) = (Reader::default(), Reader::default());
     let mut place = 0;
     let read = each_item(&mut outer, list, |item| {
@@ -150,9 +201,9 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
         let mut kind = Cow::Borrowed("");
         let mut parameters = None;
         let _ = each_object_value(&mut inner, item, |key, value| match key {
-            "name" => name = value.held(),
-            "type" => kind = value.held(),
-            "parameters" => parameters = Some(value.held()),
+            "name" | "eventName" => name = value.held(),
+            "type" | "eventType" => kind = value.held(),
+            "parameters" | "parameter" => parameters = Some(value.held()),
             _ => {}
         });
         tell(&mut event, application, &kind, &name, parameters.as_deref().unwrap_or("[]"));
@@ -170,6 +221,25 @@ fn read(fields: &Fields<'_>, around: &Around<'_>, events: &mut Vec<Event>) -> Ve
         (Ok(_), 0) => Verdict::Skipped,
         _ => Verdict::Parsed,
     }
+}
+
+/// An activity's only event, where it stands beside it: some collectors make one record of each event.
+struct Alone<'f> {
+    name: Option<Cow<'f, str>>,
+    kind: &'f str,
+    parameters: &'f str,
+}
+
+/// `loginFailure` as `login_failure`.
+fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    for (at, letter) in name.char_indices() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
 }
 
 /// One event of an activity: what was done, and its parameters.
@@ -251,18 +321,27 @@ fn tell(event: &mut Event, application: &str, kind: &str, name: &str, parameters
 /// Under this a parameter without a field of its own is kept.
 const PARAMETERS: &str = "parameters.";
 
-/// Calls with name and value of each parameter, whichever of the five kinds of value it has; of lists with each item.
+/// Calls with name and value of each parameter, whichever kind of value it has; of lists with each item. Collectors that flatten make an
+/// object of the list.
 fn each_parameter(list: &str, mut tell: impl FnMut(&str, &str)) {
     let (mut outer, mut inner, mut items) = (Reader::default(), Reader::default(), Reader::default());
+    if list.starts_with('{') {
+        let _ = each_object_value(&mut outer, list, |name, value| match value {
+            Value::Raw(values) if values.starts_with('[') => {
+                let _ = each_item(&mut items, values, |value| tell(name, value.text()));
+            }
+            value => tell(name, value.text()),
+        });
+        return;
+    }
     let _ = each_item(&mut outer, list, |item| {
         let Value::Raw(item) = item else { return };
         let mut name = Cow::Borrowed("");
         let mut found = None;
         let _ = each_object_value(&mut inner, item, |key, value| match key {
             "name" => name = value.held(),
-            "value" | "intValue" | "boolValue" | "multiValue" | "multiIntValue" | "messageValue" => {
-                found = Some((key == "multiValue" || key == "multiIntValue", value.held()));
-            }
+            "value" | "intValue" | "boolValue" | "messageValue" => found = Some((false, value.held())),
+            "multiValue" | "multiIntValue" | "multiStrValue" => found = Some((true, value.held())),
             _ => {}
         });
         match found {
@@ -321,6 +400,35 @@ mod tests {
             &record,
         );
         assert_eq!(event.time, 1_772_442_847_250);
+    }
+
+    #[test]
+    fn events_that_a_collector_flattened_or_google_cloud_s_log_carries_are_the_same() {
+        for record in [
+            r#"{"kind":"admin#reports#activity","id":{"applicationName":"admin","customerId":"C01","time":"2026-03-02 09:14:07.250000000","uniqueQualifier":"-7"},"actor":{"email":"mia@example.com"},"ipAddress":"203.0.113.7","name":"ASSIGN_ROLE","parameters":{"ROLE_NAME":["_SEED_ADMIN_ROLE"],"USER_EMAIL":"jo@example.com","ORG":null},"type":"DELEGATED_ADMIN_SETTINGS"}"#,
+            r#"{"protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","authenticationInfo":{"principalEmail":"mia@example.com"},"requestMetadata":{"callerIp":"203.0.113.7"},"serviceName":"admin.googleapis.com","methodName":"google.admin.AdminService.assignRole","metadata":{"event":[{"eventName":"ASSIGN_ROLE","eventType":"DELEGATED_ADMIN_SETTINGS","parameter":[{"name":"ROLE_NAME","type":"TYPE_STRING","value":"_SEED_ADMIN_ROLE"},{"name":"USER_EMAIL","value":"jo@example.com"}]}]}},"insertId":"x7","timestamp":"2026-03-02T09:14:07.250Z"}"#,
+        ] {
+            let event = events(record).pop().expect("one event");
+            holds(
+                &event,
+                &[
+                    (Field::EventAction, "permission-change"),
+                    (Field::EventOutcome, "success"),
+                    (Field::UserName, "mia@example.com"),
+                    (Field::UserTargetName, "jo@example.com"),
+                    (Field::Permission, "_SEED_ADMIN_ROLE"),
+                    (Field::SourceIp, "203.0.113.7"),
+                    (Field::EventCode, "ASSIGN_ROLE"),
+                    (Field::EventDataset, "google_workspace.admin"),
+                ],
+                record,
+            );
+            assert_eq!(event.time, 1_772_442_847_250, "{record}");
+            assert!(event.delivery.is_some());
+        }
+        let record = r#"{"protoPayload":{"authenticationInfo":{"principalEmail":"mia@example.com"},"methodName":"google.login.LoginService.loginFailure"},"insertId":"x7","timestamp":"2026-03-02T09:14:07Z"}"#;
+        let event = events(record).pop().expect("one event");
+        holds(&event, &[(Field::EventAction, "login"), (Field::EventOutcome, "failure")], record);
     }
 
     #[test]

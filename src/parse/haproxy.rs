@@ -100,6 +100,7 @@ impl Grammar for HaProxy {
                 return Verdict::Rejected("no connection and no notice of HAProxy");
             }
             actions::set(&mut event, "info");
+            event.set(Field::EventOutcome, "unknown");
             event.set_part(Field::Message, record, line);
             if let Some(client) = line.strip_prefix("Connect from ").and_then(|rest| rest.split(' ').next()) {
                 ip::set_source(&mut event, record, client);
@@ -139,6 +140,8 @@ impl Grammar for HaProxy {
 
 /// `ADDRESS:PORT`; of an IPv6 address, too, only the last colon parts the port.
 fn client(event: &mut Event, raw: &str, client: &str) {
+    // Nobody's address, on a socket of the machine itself.
+    let client = if client.starts_with("-:") { "" } else { client };
     match client.rsplit_once(':').filter(|(host, _)| host.contains(':') && !host.starts_with('[')) {
         Some((host, port)) => ip::set_source(event, raw, &format!("[{host}]:{port}")),
         None => ip::set_source(event, raw, client),
@@ -148,7 +151,20 @@ fn client(event: &mut Event, raw: &str, client: &str) {
 impl HaProxy {
     /// What follows the backend: `TIMERS STATUS BYTES CK SK TSTATE CONNS QUEUES {..} {..} "REQUEST"`, or for TCP `TIMERS BYTES TSTATE ...`.
     fn exchange(&self, event: &mut Event, raw: &str, rest: &str) -> bool {
-        let Ok((rest, timers)) = terminated(numbers, space1).parse(rest) else { return false };
+        let mut timers = terminated(numbers, space1);
+        // Some let the host that was asked stand before the timers.
+        let (rest, timers) = match timers.parse(rest) {
+            Ok(read) => read,
+            Err(_) => {
+                let Some((host, behind)) = rest.split_once(' ') else { return false };
+                let Ok(read) = terminated(numbers, space1).parse(behind) else { return false };
+                if !read.1.contains('/') || host.is_empty() {
+                    return false;
+                }
+                event.set_part(Field::UrlDomain, raw, target::without_port(host));
+                read
+            }
+        };
         let total = timers.rsplit('/').next().and_then(|text| text.trim_start_matches('+').parse::<i64>().ok());
         if let Some(millis) = total.filter(|millis| *millis >= 0) {
             event.set_integer(Field::EventDuration, millis.saturating_mul(1_000_000));
@@ -235,6 +251,21 @@ mod tests {
         let found = event((FORMAT.grammar)(&Options::default()), record);
         holds(&found, expected, record);
         found
+    }
+
+    #[test]
+    fn a_client_of_a_socket_and_a_host_before_the_timers_move_nothing() {
+        check(
+            "-:22222 [02/Mar/2026:09:14:07.222] www~ crm/web1 crm.example.com 0/0/0/18/18 401 200 - - ---- 2/2/0/0/0 0/0 \"POST /login HTTP/1.1\"",
+            &[
+                (Field::EventOutcome, "failure"),
+                (Field::SourceIp, ""),
+                (Field::SourceAddress, ""),
+                (Field::UrlDomain, "crm.example.com"),
+                (Field::HttpStatus, "401"),
+                (Field::UrlPath, "/login"),
+            ],
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a host's own services say of logins: OpenSSH's and PAM's sentences. Not for logins to a CRM, nor for the header before the sentence
-//! (`syslog`).
+//! What a host's own services say of logins: OpenSSH's and PAM's sentences, and who acted as whom through `sudo` and `su`. Not for logins to
+//! a CRM, nor for the header before the sentence (`syslog`).
 //!
 //! OpenSSH tells a refused password twice, once through PAM: its own sentence is the login, the other one a remark. A name may hold
 //! anything, so what follows it is searched from the right.
@@ -16,8 +16,78 @@ pub(super) fn tell(event: &mut Event, raw: &str, program: &str, message: &str) {
         return;
     }
     if let Some((service, pairs)) = pam(program, message) {
-        pams(event, raw, ssh && service == "sshd", pairs);
+        return pams(event, raw, ssh && service == "sshd", pairs);
     }
+    let known = match program {
+        "sudo" => sudos(message),
+        "su" => sus(message),
+        _ => None,
+    };
+    if let Some(change) = known {
+        change.tell(event, raw);
+    }
+}
+
+/// Somebody took on another's rights, or was not let. A wrong password is told by PAM besides, so this is no login.
+struct Change<'m> {
+    who: &'m str,
+    whom: &'m str,
+    /// Why not.
+    refused: Option<&'m str>,
+    command: &'m str,
+}
+
+impl Change<'_> {
+    fn tell(&self, event: &mut Event, raw: &str) {
+        for (field, name) in [(Field::UserName, self.who), (Field::UserEffectiveName, self.whom)] {
+            if !absent(name) {
+                event.set_part(field, raw, name);
+            }
+        }
+        if !self.command.is_empty() {
+            event.set_other_part("process.command_line", raw, self.command);
+        }
+        if let Some(reason) = self.refused {
+            event.set(Field::EventType, "denied");
+            if !reason.is_empty() {
+                event.set_part(Field::EventReason, raw, reason);
+            }
+        }
+        event.set(Field::EventOutcome, if self.refused.is_some() { "failure" } else { "success" });
+    }
+}
+
+/// `mia : TTY=pts/0 ; PWD=/home/mia ; USER=root ; COMMAND=/usr/bin/id`; why not stands before the terminal.
+fn sudos(message: &str) -> Option<Change<'_>> {
+    let (who, rest) = message.split_once(" : ")?;
+    let (rest, command) = rest.split_once("COMMAND=")?;
+    let refused = rest.split(" ; ").next().filter(|first| !first.contains('='));
+    let whom = rest.split(" ; ").find_map(|part| part.strip_prefix("USER=")).unwrap_or("");
+    (!who.contains(' ')).then_some(Change { who, whom: whom.trim_ascii(), refused, command })
+}
+
+/// `(to root) mia on pts/0`, `FAILED SU (to root) mia on pts/0`, `Successful su for root by mia`, `FAILED su for root by mia`.
+fn sus(message: &str) -> Option<Change<'_>> {
+    let sentence = message.strip_prefix("FAILED SU ").unwrap_or(message);
+    if let Some((whom, rest)) = sentence.strip_prefix("(to ").and_then(|rest| rest.split_once(") ")) {
+        let refused = (sentence.len() < message.len()).then_some("");
+        return Some(Change { who: rest.split(' ').next()?, whom, refused, command: "" });
+    }
+    // BSD's, and AIX's.
+    if let Some((people, _)) = message.split_once(" on /dev/") {
+        let failed = people.strip_prefix("BAD SU ");
+        let (who, whom) = failed.unwrap_or(people).split_once(" to ")?;
+        return Some(Change { who, whom, refused: failed.map(|_| ""), command: "" });
+    }
+    if let Some((_, people)) = message.strip_prefix("failed: ").and_then(|rest| rest.split_once(" changing from ")) {
+        let (who, whom) = people.split_once(" to ")?;
+        return Some(Change { who, whom, refused: Some(""), command: "" });
+    }
+    let done = message.strip_prefix("Successful su for ");
+    if let Some((whom, who)) = done.or(message.strip_prefix("FAILED su for "))?.split_once(" by ") {
+        return Some(Change { who, whom, refused: done.is_none().then_some(""), command: "" });
+    }
+    None
 }
 
 /// `Failed password for invalid user NAME from ADDRESS port 22 ssh2`, `Accepted publickey for NAME from ...`, `Invalid user NAME from ...`
@@ -135,6 +205,43 @@ mod tests {
                 ],
             );
         }
+    }
+
+    #[test]
+    fn who_acts_as_another_is_named_with_whom_and_whether_it_was_allowed() {
+        let terminal = "TTY=pts/0 ; PWD=/home/mia ; USER=root ; COMMAND=/usr/bin/id -u";
+        for (said, outcome, kind, reason) in [
+            (format!("sudo:      mia : {terminal}"), "success", "info", ""),
+            (
+                format!("sudo[7]:      mia : user NOT in sudoers ; {terminal}"),
+                "failure",
+                "denied",
+                "user NOT in sudoers",
+            ),
+            ("su[7]: (to root) mia on pts/0".to_owned(), "success", "info", ""),
+            ("su: FAILED SU (to root) mia on pts/0".to_owned(), "failure", "denied", ""),
+            ("su[7]: Successful su for root by mia".to_owned(), "success", "info", ""),
+            ("su[7]: FAILED su for root by mia".to_owned(), "failure", "denied", ""),
+            ("su: mia to root on /dev/ttyp1".to_owned(), "success", "info", ""),
+            ("su[7]: BAD SU mia to root on /dev/ttyp0".to_owned(), "failure", "denied", ""),
+            ("su[7]: failed: ttyq4 changing from mia to root".to_owned(), "failure", "denied", ""),
+        ] {
+            check(
+                &format!("Mar  2 09:14:07 web1 {said}"),
+                &[
+                    (Field::EventAction, "info"),
+                    (Field::EventOutcome, outcome),
+                    (Field::EventType, kind),
+                    (Field::UserName, "mia"),
+                    (Field::UserEffectiveName, "root"),
+                    (Field::EventReason, reason),
+                ],
+            );
+        }
+        check(
+            "Mar  2 09:14:07 web1 sudo: pam_unix(sudo:session): session closed for user root",
+            &[(Field::UserName, "")],
+        );
     }
 
     #[test]

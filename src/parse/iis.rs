@@ -92,14 +92,29 @@ fn guess(words: &[&str]) -> Option<Cow<'static, [String]>> {
         return None;
     }
     let method = words.iter().position(|word| METHODS.contains(word))?;
+    // What a proxy was told comes last, where the server was made to write it.
+    let forwarded = words.last().is_some_and(|last| are_addresses(last));
+    let own = &words[..words.len() - usize::from(forwarded)];
     let usual = USUAL_NAMES.iter().find(|set| {
         let at = |name: &str| set.iter().position(|known| known == name);
-        set.len() == words.len()
+        set.len() == own.len()
             && set[method] == "cs-method"
-            && at("sc-status").is_some_and(|at| status(words[at]).is_some())
-            && at("c-ip").is_some_and(|at| ip::address(words[at]).is_some() || words[at] == "-")
+            && at("sc-status").is_some_and(|at| status(own[at]).is_some())
+            && at("cs(referer)").is_none_or(|at| status(own[at]).is_none())
+            && at("c-ip").is_some_and(|at| ip::address(own[at]).is_some() || own[at] == "-")
     });
-    usual.map(|set| Cow::Borrowed(&set[..])).or_else(|| around(words, method).map(Cow::Owned))
+    match usual {
+        Some(set) if forwarded => {
+            Some(Cow::Owned(set.iter().map(String::as_str).chain(["x-forwarded-for"]).map(str::to_owned).collect()))
+        }
+        Some(set) => Some(Cow::Borrowed(&set[..])),
+        None => around(words, method).map(Cow::Owned),
+    }
+}
+
+/// `198.51.100.9,+10.0.0.2`
+fn are_addresses(word: &str) -> bool {
+    word.split(',').all(|part| ip::address(part.trim_start_matches('+')).is_some())
 }
 
 /// Fields told by what stands around the method: the server before it, `stem query port user client` behind it, then, wherever they are,
@@ -139,7 +154,7 @@ fn around(words: &[&str], method: usize) -> Option<Vec<String>> {
     for (more, text) in last.iter().enumerate() {
         name(results + 3 + more, text);
     }
-    if words.len() == results + 4 + last.len() && words.last().is_some_and(|last| ip::address(last).is_some()) {
+    if words.len() == results + 4 + last.len() && words.last().is_some_and(|last| are_addresses(last)) {
         name(words.len() - 1, "x-forwarded-for");
     }
     Some(names)
@@ -294,6 +309,7 @@ impl W3c {
             | "cs-uri-stem"
             | "cs-uri-query"
             | "cs-uri"
+            | "sc-substatus"
             | "x-forwarded-for"
             | "cs(x-forwarded-for)"
             | "x_forwarded_for" => {}
@@ -405,7 +421,7 @@ fn finish(event: &mut Event, sub: Option<i64>, win32: Option<i64>) {
         (None, _) => "unknown",
     };
     event.set(Field::EventOutcome, outcome);
-    if let Some(sub) = sub.filter(|sub| *sub != 0) {
+    if let Some(sub) = sub {
         event.set_other("sc-substatus", crmwatch_detectors::Value::Integer(sub));
     }
     let reason = match win32 {

@@ -145,3 +145,37 @@ fn a_field_that_is_called_like_a_day_is_still_there_after_a_restart() {
     }
     assert_eq!(first.state(), second.state());
 }
+
+#[test]
+fn forwarded_addresses_behind_a_row_without_its_head_move_no_column() {
+    for (row, agent, host) in [
+        (
+            "2026-03-02 09:14:07 10.0.0.5 GET /crm/a.aspx id=7 80 mia 203.0.113.7 x+(y) 404 4 2 1234 198.51.100.9,+10.0.0.2",
+            "x (y)",
+            "",
+        ),
+        (
+            "2026-03-02 09:14:07 W3SVC2 web1 10.0.0.5 GET /crm/a.aspx id=7 80 mia 203.0.113.7 HTTP/1.1 Bot/1.0 - - crm.example 404 4 2 346 306 0 198.51.100.9,+10.0.0.2",
+            "Bot/1.0",
+            "crm.example",
+        ),
+    ] {
+        let event = run(row).pop().and_then(|(_, event)| event).expect("an event");
+        holds(
+            &event,
+            &[
+                (Field::SourceIp, "203.0.113.7"),
+                (Field::UserName, "mia"),
+                (Field::HttpStatus, "404"),
+                (Field::HttpReferrer, ""),
+                (Field::UserAgent, agent),
+                (Field::UrlDomain, host),
+                (Field::ForwardedIp, "198.51.100.9, 10.0.0.2"),
+            ],
+            row,
+        );
+        let sub: Vec<String> =
+            event.others().filter(|(name, _)| *name == "sc-substatus").map(|(_, value)| value.to_string()).collect();
+        assert_eq!(sub, ["4"], "{row}");
+    }
+}

@@ -59,9 +59,9 @@ fn delimiter(word: &str) -> Option<char> {
 fn named(key: &str) -> Option<&'static str> {
     Some(match key {
         "src" | "identSrc" => "source.ip",
-        "srcPort" => "source.port",
+        "srcPort" | "spt" => "source.port",
         "dst" => "destination.ip",
-        "dstPort" => "destination.port",
+        "dstPort" | "dpt" => "destination.port",
         "usrName" | "accountName" => "user.name",
         "identHostName" => "host.name",
         "url" => "url.original",
@@ -119,7 +119,10 @@ impl Grammar for Leef {
         let action = words
             .iter()
             .find_map(|word| actions::whole(word).or_else(|| actions::phrase(word)))
-            .or_else(|| act.and_then(actions::action));
+            .or_else(|| act.and_then(actions::action))
+            // Of part of an id only this much is sure (`traditional_signin`, not `port_open`); and the sentence is a stranger's, perhaps.
+            .or_else(|| actions::action(header.id).filter(|action| matches!(*action, "login" | "logout")))
+            .or_else(|| get("msg").and_then(actions::phrase));
         if action.is_some() || !event.has(Field::EventAction) {
             actions::set_beside(&mut event, action.unwrap_or("info"));
         }
@@ -154,6 +157,21 @@ impl Grammar for Leef {
 mod tests {
     use super::super::trial::{event, holds};
     use super::*;
+
+    #[test]
+    fn what_was_done_is_told_by_a_part_of_the_id_or_by_the_sentence() {
+        for (rest, action, outcome) in [
+            ("site_signin|src=203.0.113.7\tsrcPort=1\tdevTime=Mar 02 2026 09:14:07", "login", "unknown"),
+            ("Auth_Success|devTime=Mar 02 2026 09:14:07 GMT+00:00\tusrName=mia", "login", "success"),
+            ("EVENT|devTime=Mar 02 2026 09:14:07\tmsg=Logout: 'mia' logged off", "logout", "unknown"),
+            ("port_open|devTime=1772442847000\tspt=7", "info", "unknown"),
+        ] {
+            let record = format!("LEEF:1.0|Acme|Vault|14.4|{rest}");
+            let found = event((FORMAT.grammar)(&Options::default()), &record);
+            holds(&found, &[(Field::EventAction, action), (Field::EventOutcome, outcome)], &record);
+            assert_eq!(found.time, 1_772_442_847_000, "{record}");
+        }
+    }
 
     #[test]
     fn attributes_are_split_by_whatever_the_header_says() {

@@ -197,6 +197,32 @@ mod tests {
     }
 
     #[test]
+    fn servers_own_keys_are_known() {
+        for (record, expected) in [
+            (
+                r#"logger=context userId=3 orgId=1 uname=mia t=2026-03-02T09:14:07.25Z level=info msg="Request Completed" method=GET path=/a status=401 remote_addr=203.0.113.7"#,
+                vec![(Field::UserName, "mia"), (Field::UserId, "3"), (Field::SourceIp, "203.0.113.7")],
+            ),
+            (
+                r#"time="2026-03-02T09:14:07.25Z" level=warning msg="no token" http.request.method=GET http.request.remoteaddr="203.0.113.7" http.request.uri="/v2/""#,
+                vec![(Field::SourceIp, "203.0.113.7"), (Field::UrlPath, "/v2/")],
+            ),
+            (
+                r#"t=2026-03-02T09:14:07.25Z lvl=eror msg="Invalid username or password" remote_addr=203.0.113.7"#,
+                vec![(Field::EventAction, "login"), (Field::EventOutcome, "failure")],
+            ),
+            (
+                r#"ts=2026-03-02T09:14:07.25Z at=info method=GET path="/posts" fwd="203.0.113.7" connect=1ms service=18ms status=200"#,
+                vec![(Field::SourceIp, "203.0.113.7"), (Field::ServiceName, "")],
+            ),
+        ] {
+            let found = event((FORMAT.grammar)(&Options::default()), record);
+            holds(&found, &expected, record);
+            assert_eq!(found.time, 1_772_442_847_250, "{record}");
+        }
+    }
+
+    #[test]
     fn the_last_of_two_equal_keys_counts_and_prose_is_refused() {
         let record = "ts=1772442847 user=a user=b action=login";
         holds(&event((FORMAT.grammar)(&Options::default()), record), &[(Field::UserName, "b")], record);

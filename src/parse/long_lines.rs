@@ -16,6 +16,7 @@ pub const LONG: &[(&str, &str, &str)] = &[
     ("twenty-events", "", "{\"event\":\"a\"}"),
     ("twenty", "[Nest] 7  - 03/02/2026, 9:14:07 AM ", " LOG ["),
     ("tine", "a b -- ", "x -- - "),
+    ("klog", "I0302 09:14:07.123456 1 a:1] ", " srcIP=\""),
     ("tine", "a b -- none -- - 2026-03-02T09:14:07+00:00 WARN (4): a Login with username ", "x from "),
     ("caddy", "{\"ts\":1,\"request\":{\"uri\":\"/\",\"headers\":{\"A\":[", "\"a\","),
     (

@@ -2,6 +2,7 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod actions;
+mod amount;
 mod app_log;
 pub mod auto;
 mod caddy;
@@ -11,6 +12,7 @@ mod clf;
 mod container;
 mod csv;
 mod dataverse;
+mod deeds;
 mod entra;
 mod error_log;
 mod espocrm;
@@ -29,6 +31,7 @@ mod jiandaoyun;
 mod jiandaoyun_log;
 pub mod json;
 pub mod json_lines;
+mod klog;
 mod leef;
 mod logfmt;
 mod login_history;
@@ -36,6 +39,7 @@ mod login_history;
 mod long_lines;
 pub mod m365;
 mod odoo;
+mod odoo_object;
 pub mod own;
 mod pairs;
 mod proxy_manager;
@@ -186,6 +190,7 @@ pub const FORMATS: &[Format] = &[
     leef::FORMAT,
     iis::FORMAT,
     haproxy::FORMAT,
+    klog::FORMAT,
     odoo::ODOO,
     suitecrm::SUITECRM,
     civicrm::FORMAT,

@@ -1,5 +1,6 @@
-//! Odoo's server log: `DATE TIME,mmm PID LEVEL DB LOGGER: MESSAGE`, or its syslog form without date and pid. Logins, deletions, second
-//! factors and the requests of its web server become events of their own kind; everything else is `info`.
+//! Odoo's server log: `DATE TIME,mmm PID LEVEL DB LOGGER: MESSAGE`, its syslog form without date and pid, or an object with the same
+//! (`odoo_object`). Logins, deletions, second factors and the requests of its web server become events of their own kind; everything else
+//! is `info`.
 
 use chrono_tz::Tz;
 use crmwatch_detectors::{Event, Field, Millis};
@@ -11,16 +12,22 @@ use nom::combinator::{map, opt};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
+use super::json::Reader;
 use super::time::{self, YearClock};
-use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, clf, ip, syslog_header, wrap};
+use super::{Format, Grammar, NO_TIME, Options, Verdict, actions, clf, ip, odoo_object, syslog_header, wrap};
 
 /// Odoo's server log.
 pub const ODOO: Format = Format {
     name: "odoo",
-    about: "Odoo or OpenERP server log: file, syslog, docker; logins, deletions, web requests",
-    sniff: |record| if entry(&wrap::plain(record), Tz::UTC, &mut YearClock::new(1970)).is_some() { 95 } else { 0 },
+    about: "Odoo or OpenERP server log: file, syslog, docker, JSON (logging_json); logins, deletions, web requests",
+    sniff: |record| {
+        let known =
+            odoo_object::is_one(record) || entry(&wrap::plain(record), Tz::UTC, &mut YearClock::new(1970)).is_some();
+        if known { 95 } else { 0 }
+    },
     grammar: |options: &Options| {
-        Box::new(Odoo { zone: options.timezone, clock: YearClock::of(options), started: false })
+        let reader = Reader::default();
+        Box::new(Odoo { zone: options.timezone, clock: YearClock::of(options), started: false, reader })
     },
 };
 
@@ -29,6 +36,7 @@ struct Odoo {
     clock: YearClock,
     /// An entry came before, so a line without a head goes on from it.
     started: bool,
+    reader: Reader,
 }
 
 /// The head of an entry and its message.
@@ -47,25 +55,29 @@ impl Grammar for Odoo {
         if line.trim_ascii().is_empty() {
             return Verdict::Skipped;
         }
+        if line.starts_with('{')
+            && let Some(object) = odoo_object::read(&mut self.reader, &line)
+        {
+            let mut event = self.event(
+                record,
+                &Entry {
+                    time: object.time(self.zone).unwrap_or(NO_TIME),
+                    pid: object.pid,
+                    level: &object.level,
+                    database: &object.database,
+                    logger: &object.logger,
+                    message: object.message.trim_ascii(),
+                },
+            );
+            object.rest(&mut event, record);
+            events.push(event);
+            return Verdict::Parsed;
+        }
         let Some(entry) = entry(&line, self.zone, &mut self.clock) else {
             return if self.started { Verdict::Continuation } else { Verdict::Rejected("no entry's head") };
         };
         self.started = true;
-        let mut event = Event::new(record);
-        event.time = entry.time;
-        if !(entry.logger == "werkzeug" && clf::werkzeug(&mut event, record, entry.message, self.zone)) {
-            tell(&mut event, record, &entry);
-        }
-        event.set_part(Field::LogLevel, record, entry.level);
-        event.set_part(Field::LogLogger, record, entry.logger);
-        if let Some(pid) = entry.pid {
-            event.set_integer(Field::ProcessPid, pid);
-        }
-        if entry.database != "?" {
-            event.set_other_part("odoo.database", record, entry.database);
-        }
-        event.set(Field::EventProvider, "odoo");
-        events.push(event);
+        events.push(self.event(record, &entry));
         Verdict::Parsed
     }
 
@@ -79,6 +91,26 @@ impl Grammar for Odoo {
 
     fn format(&self) -> &'static str {
         ODOO.name
+    }
+}
+
+impl Odoo {
+    fn event(&self, record: &str, entry: &Entry<'_>) -> Event {
+        let mut event = Event::new(record);
+        event.time = entry.time;
+        if !(entry.logger == "werkzeug" && clf::werkzeug(&mut event, record, entry.message, self.zone)) {
+            tell(&mut event, record, entry);
+        }
+        event.set_part(Field::LogLevel, record, entry.level);
+        event.set_part(Field::LogLogger, record, entry.logger);
+        if let Some(pid) = entry.pid {
+            event.set_integer(Field::ProcessPid, pid);
+        }
+        if !matches!(entry.database, "?" | "") {
+            event.set_other_part("odoo.database", record, entry.database);
+        }
+        event.set(Field::EventProvider, "odoo");
+        event
     }
 }
 
@@ -149,6 +181,9 @@ fn tell(event: &mut Event, raw: &str, entry: &Entry<'_>) {
     if password(event, raw, message) {
         return;
     }
+    if ignored(event, raw, message) {
+        return;
+    }
     if let Ok((_, second)) = second_factor(message) {
         second.tell(event, raw);
         return;
@@ -197,6 +232,21 @@ fn login(event: &mut Event, raw: &str, message: &str) -> bool {
         }
     }
     ip::set_source(event, raw, if from.eq_ignore_ascii_case("n/a") { "" } else { from });
+    true
+}
+
+/// `Login attempt ignored for ADDRESS on DB: 12 failures since last success, ...`: too many came from there. The login that was ignored is
+/// told as a failed one besides, so it counts there.
+fn ignored(event: &mut Event, raw: &str, message: &str) -> bool {
+    let Some(rest) = message.strip_prefix("Login attempt ignored for ") else { return false };
+    let Some((address, why)) = rest.split_once(" on ") else { return false };
+    actions::set(event, "info");
+    event.set(Field::EventOutcome, "failure");
+    event.set(Field::EventType, "denied");
+    ip::set_source(event, raw, address);
+    if let Some((_, why)) = why.split_once(": ") {
+        event.set_part(Field::EventReason, raw, why.split_once(". ").map_or(why, |(first, _)| first));
+    }
     true
 }
 

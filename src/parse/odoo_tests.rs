@@ -277,3 +277,54 @@ fn passwords_that_are_changed_or_asked_for_anew_tell_whose_and_by_whom() {
     );
     check("Password change for é", &[(Field::EventAction, "info"), (Field::UserName, "")]);
 }
+
+#[test]
+fn entries_as_objects_say_what_lines_say() {
+    let object = |logger: &str, message: &str| {
+        format!(
+            r#"{{"asctime": "2026-03-02 09:14:07,250", "pid": 7, "levelname": "INFO", "dbname": "crm", "name": "{logger}", "message": "{message}", "perf_info": "12 0.01"}}"#
+        )
+    };
+    let record = object("odoo.addons.base.models.res_users", "Login failed for db:crm login:mia from 203.0.113.7");
+    for format in ["odoo", "auto"] {
+        let mut events = Vec::new();
+        crate::parse::grammar(format, &Options::default()).expect("a format").parse(&record, &mut events);
+        trial::holds(
+            &events[0],
+            &[
+                (Field::EventAction, "login"),
+                (Field::EventOutcome, "failure"),
+                (Field::UserName, "mia"),
+                (Field::SourceIp, "203.0.113.7"),
+                (Field::LogLevel, "INFO"),
+                (Field::ProcessPid, "7"),
+                (Field::EventProvider, "odoo"),
+            ],
+            &record,
+        );
+        assert_eq!(events[0].time, 1_772_442_847_250, "{format}");
+    }
+    let record =
+        object("werkzeug", r#"203.0.113.7 - - [02/Mar/2026 09:14:07] \"GET /web HTTP/1.1\" 200 - 12 0.01 0.02"#);
+    let event = trial::event(grammar(), &record);
+    trial::holds(&event, &[(Field::UrlPath, "/web"), (Field::HttpStatus, "200")], &record);
+    for other in [r#"{"levelname":"INFO","name":"gunicorn","message":"x"}"#, r#"{"dbname":"crm""#, "{}"] {
+        assert_eq!((ODOO.sniff)(other), 0, "{other}");
+    }
+}
+
+#[test]
+fn an_attempt_that_was_ignored_names_the_address_and_is_no_second_login() {
+    let record = "2026-03-02 09:14:07,000 1 WARNING crm odoo.addons.base.models.res_users: Login attempt ignored for 203.0.113.7 on crm: 12 failures since last success, last failure at 2026-03-02 09:13:59. You can configure the number.";
+    trial::holds(
+        &trial::event(grammar(), record),
+        &[
+            (Field::EventAction, "info"),
+            (Field::EventOutcome, "failure"),
+            (Field::EventType, "denied"),
+            (Field::SourceIp, "203.0.113.7"),
+            (Field::EventReason, "12 failures since last success, last failure at 2026-03-02 09:13:59"),
+        ],
+        record,
+    );
+}

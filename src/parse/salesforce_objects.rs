@@ -243,15 +243,18 @@ fn people(fields: &Fields<'_>, event: &mut Event, raw: &str, kind: &str) {
         return;
     }
     fields.person(event, raw, &["Username", "CreatedBy.Username", "User.Username"]);
-    if let Some(id) = fields.first(&["UserId", "CreatedById"]) {
-        event.set_part(Field::UserId, raw, &long_id(id));
-    }
+    let id = fields.first(&["UserId", "CreatedById"]);
     if let Some(delegate) = fields.get("DelegateUser") {
-        // Somebody acted in another's place: the trail names the administrator here.
+        // Somebody acted in another's place: the trail names the administrator here, and whose place it was with the id.
         if event.has(Field::UserName) {
             event.copy(Field::UserName, Field::UserEffectiveName);
         }
+        if let Some(id) = id {
+            event.set_part(Field::UserEffectiveId, raw, &long_id(id));
+        }
         event.set_part(Field::UserName, raw, delegate);
+    } else if let Some(id) = id {
+        event.set_part(Field::UserId, raw, &long_id(id));
     }
 }
 
@@ -394,6 +397,15 @@ mod tests {
                     (Field::EventAction, "login"),
                     (Field::EventOutcome, "success"),
                     (Field::EventDataset, "salesforce.loginhistory"),
+                ],
+            ),
+            (
+                r#"{"attributes":{"type":"SetupAuditTrail","url":"/services/data/v58.0/y"},"Action":"changedpassword","CreatedDate":"2026-03-02T09:14:07.000+0000","CreatedById":"0053X00000BoLQR","CreatedBy":{"Username":"mia@example.com"},"DelegateUser":"support@example.com"}"#,
+                vec![
+                    (Field::UserName, "support@example.com"),
+                    (Field::UserId, ""),
+                    (Field::UserEffectiveName, "mia@example.com"),
+                    (Field::UserEffectiveId, "0053X00000BoLQRQA3"),
                 ],
             ),
             (

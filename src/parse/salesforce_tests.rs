@@ -40,6 +40,18 @@ fn check(kind: &str, columns: &[(&str, &str)], expected: &[(Field, &str)]) {
 }
 
 #[test]
+fn rows_named_after_an_event_of_the_stream_have_its_action() {
+    let record = r#"{"EVENT_TYPE":"BulkApiResultEventStore","TIMESTAMP_DERIVED":"2026-03-02 09:14:07.250","USER_NAME":"mia@example.com","OPERATION_TYPE":"OP","RECORDS_PROCESSED":1500}"#;
+    for (operation, action) in [("query", "bulk-api"), ("delete", "bulk-delete")] {
+        let record = record.replace("OP\"", &format!("{operation}\""));
+        let mut events = Vec::new();
+        (ELF.grammar)(&Options::default()).parse(&record, &mut events);
+        assert_eq!(events[0].text(Field::EventAction), Some(action), "{record}");
+        assert_eq!((events[0].integer(Field::Records), events[0].time), (Some(1500), 1_772_442_847_250));
+    }
+}
+
+#[test]
 fn a_login_gives_who_whence_and_how_it_ended() {
     let columns = [
         ("USER_NAME", "alice@example.com"),

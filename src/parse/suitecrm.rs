@@ -21,6 +21,8 @@ pub const SUITECRM: Format = Format {
         match entry(&line, Tz::UTC) {
             Some(entry) if entry.time != NO_TIME && entry.pid.is_some() => 95,
             Some(entry) if entry.pid.is_some() => 60,
+            // Without a channel it is more likely another's.
+            Some(entry) if entry.logger.is_empty() => 55,
             Some(_) => 70,
             None => 0,
         }
@@ -143,6 +145,12 @@ fn older_attempt(input: &str) -> IResult<&str, &str> {
     preceded((tag("attempts["), digit1, tag("] - ")), |name| Ok(("", name))).parse(input)
 }
 
+/// `NAME from IP: ADDRESS`, as who patched it for fail2ban has it; the name may hold anything, so the last words count.
+fn patched(name: &str) -> (&str, &str) {
+    let split = name.rsplit_once(" from IP: ").filter(|(_, address)| ip::address(address.trim_ascii()).is_some());
+    split.map_or(("", name), |(name, address)| (address, name))
+}
+
 fn tell(event: &mut Event, raw: &str, message: &str) {
     if let Some(rest) = message.strip_prefix("FAILED LOGIN:") {
         actions::set(event, "login");
@@ -150,7 +158,7 @@ fn tell(event: &mut Event, raw: &str, message: &str) {
         let rest = rest.trim_ascii();
         let (address, name) = match (attempt(rest), older_attempt(rest)) {
             (Ok((_, found)), _) => found,
-            (_, Ok((_, name))) => ("", name),
+            (_, Ok((_, name))) => patched(name),
             _ if rest.starts_with("potential hack attempt") => {
                 event.set_part(Field::EventReason, raw, rest);
                 ("", "")

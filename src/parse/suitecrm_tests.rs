@@ -56,6 +56,16 @@ fn every_wording_of_a_failed_login_is_read() {
 }
 
 #[test]
+fn an_address_that_was_patched_in_behind_the_name_is_the_last_words() {
+    let head = "Mon Mar  2 09:14:07 2026 [1187][-none-][FATAL] FAILED LOGIN:attempts[3] - ";
+    check(
+        &format!("{head}mia from IP: 9.9.9.9 from IP: 203.0.113.7"),
+        &[(Field::UserName, "mia from IP: 9.9.9.9"), (Field::SourceIp, "203.0.113.7")],
+    );
+    check(&format!("{head}mia from IP: home"), &[(Field::UserName, "mia from IP: home"), (Field::SourceIp, "")]);
+}
+
+#[test]
 fn a_name_with_brackets_does_not_move_the_address() {
     check(
         &format!("{HEAD} FAILED LOGIN:attempts[1], ip[203.0.113.7], username[x], ip[9.9.9.9], username[y]"),

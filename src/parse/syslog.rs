@@ -137,6 +137,7 @@ impl Grammar for Syslog {
             return self.without_header(record, events);
         };
         self.started = true;
+        let (header, times) = repeated(header);
         let time = moment(&header, &mut self.clock, &self.options);
         // Any format is asked, and that is dear: only for another reading that is likely.
         let header = Header {
@@ -162,6 +163,7 @@ impl Grammar for Syslog {
         for event in &mut events[before..] {
             add(event, record, &header, time, &mut self.name);
         }
+        again(events, before, times);
         Verdict::Parsed
     }
 
@@ -245,6 +247,7 @@ impl Grammar for Carried {
         let Some(header) = syslog_header::header(line, self.options.timezone) else {
             return whole.unwrap_or_else(|| self.grammar.parse(record, events));
         };
+        let (header, times) = repeated(header);
         let year = self.clock;
         let time = moment(&header, &mut self.clock, &self.options);
         let verdict = first_that_fits(&header, events, |text, events| self.grammar.parse(text, events));
@@ -255,6 +258,7 @@ impl Grammar for Carried {
         for event in &mut events[before..] {
             add(event, record, &header, time, &mut self.name);
         }
+        again(events, before, times);
         verdict
     }
 
@@ -287,6 +291,36 @@ const MOST_OF_A_HEADER: usize = 512;
 
 fn moment(header: &Header<'_>, clock: &mut YearClock, options: &Options) -> Millis {
     header.stamp.and_then(|stamp| stamp.moment(clock, options.timezone)).unwrap_or(NO_TIME)
+}
+
+/// `message repeated 3 times: [ MESSAGE]`: what rsyslog writes instead of the same message again. The header of the message itself, and
+/// how often it came.
+fn repeated(header: Header<'_>) -> (Header<'_>, i64) {
+    let inside = || {
+        let (times, rest) = header.message.strip_prefix("message repeated ")?.split_once(" times: [")?;
+        Some((rest.trim_ascii_end().strip_suffix(']')?.trim_ascii_start(), times.parse().ok()?))
+    };
+    match inside() {
+        Some((message, times)) => (Header { message, behind_host: "", behind_priority: "", ..header }, times),
+        None => (header, 1),
+    }
+}
+
+/// Of what happened several times, so many events at most: a number is easily forged.
+const MOST_TIMES: i64 = 32;
+
+/// What a message says happened, as often as it came; a remark stands once.
+fn again(events: &mut Vec<Event>, before: usize, times: i64) {
+    if times < 2 {
+        return;
+    }
+    for at in before..events.len() {
+        events[at].set_other("log.syslog.repeated", Value::Integer(times));
+        if events[at].text(Field::EventAction) != Some("info") {
+            let copies = times.min(MOST_TIMES) - 1;
+            events.extend(std::iter::repeat_n(events[at].clone(), usize::try_from(copies).unwrap_or(0)));
+        }
+    }
 }
 
 /// `@cee: ` says that JSON follows.
@@ -405,7 +439,7 @@ fn add(event: &mut Event, record: &str, header: &Header<'_>, time: Millis, name:
     if event.time == NO_TIME {
         event.time = time;
     }
-    if !header.host.is_empty() && !event.has(Field::HostName) {
+    if !super::absent(header.host) && !event.has(Field::HostName) {
         event.set_part(Field::HostName, record, header.host);
     }
     if !header.program.is_empty() && !event.has(Field::ProcessName) {

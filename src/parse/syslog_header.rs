@@ -242,9 +242,11 @@ fn unmarked(line: &str, zone: Tz) -> Option<Header<'_>> {
     let after = after.strip_prefix(' ')?;
     let (host, behind_host) = host(after);
     let named = program(behind_host);
-    // With a blank between date and time, or no names behind it, it is the line's own stamp.
-    let told = named.is_some() || carries(behind_host);
-    if iso && (host.is_empty() || !told) || host.is_empty() && named.is_none() {
+    // With a blank between date and time, or no names behind it, it is the line's own stamp. Some leave the host out: `STAMP heroku[web.1]: `.
+    let carried = carries(behind_host);
+    let told = named.is_some() || carried;
+    let numbered = named.is_some_and(|(_, process, _)| !process.is_empty()) || carried;
+    if iso && (host.is_empty() && !numbered || !told) || host.is_empty() && named.is_none() && !carried {
         return None;
     }
     let (program, process, message) = named.unwrap_or(("", "", behind_host));

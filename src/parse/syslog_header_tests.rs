@@ -147,6 +147,22 @@ fn what_began_like_rfc_5424_and_is_none_is_still_read() {
 }
 
 #[test]
+fn the_host_may_be_missing_where_a_program_with_its_number_or_a_format_follows() {
+    let stamp = "2026-03-02T09:14:07.250Z";
+    for (rest, program, process, message) in [
+        ("heroku[router]: at=info", "heroku", "router", "at=info"),
+        ("app[web.1]: a=b", "app", "web.1", "a=b"),
+        ("CEF:0|a|b", "", "", "CEF:0|a|b"),
+    ] {
+        let line = format!("{stamp} {rest}");
+        let header = header(&line, Tz::UTC).expect("a header");
+        assert_eq!((header.host, header.program, header.process, header.message), ("", program, process, message));
+    }
+    // A program's own stamp, as it may be.
+    assert_eq!(header("2026-03-02T09:14:07Z app: message", Tz::UTC), None);
+}
+
+#[test]
 fn of_relayed_messages_the_first_senders_header_counts() {
     let full = (Some(MARCH), "crm", "nginx", "7", "hello");
     assert_eq!(parts("<13>Mar  2 09:15:00 relay Mar  2 09:14:07 crm nginx[7]: hello"), full);

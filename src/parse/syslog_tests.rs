@@ -198,3 +198,29 @@ fn nobody_elses_text_becomes_a_field() {
     let forged = one("auto", "<38>1 2026-03-02T09:14:07Z crm app 1 - - <38>1 2026-03-02T09:14:07Z other app 1 - - x");
     assert_eq!(forged.text(Field::HostName), Some("crm"));
 }
+
+#[test]
+fn what_came_several_times_is_told_as_often_but_not_as_often_as_anybody_says() {
+    let read = |format: &str, times: &str, message: &str| {
+        let record = format!("<38>Mar  2 09:14:07 web1 sshd[7]: message repeated {times} times: [ {message}]");
+        let mut events = Vec::new();
+        assert_eq!(grammar(format, &options()).expect("a format").parse(&record, &mut events), Verdict::Parsed);
+        events
+    };
+    let refused = "Failed password for mia from 203.0.113.7 port 22 ssh2";
+    for format in ["syslog", "auto"] {
+        let events = read(format, "3", refused);
+        assert_eq!(events.len(), 3, "{format}");
+        for event in &events {
+            assert_eq!(texts(event, &["event.action", "user.name", "source.ip"]), ["login", "mia", "203.0.113.7"]);
+            assert!(event.raw().contains("message repeated 3 times"));
+        }
+        assert_eq!(read(format, "9000000", refused).len(), 32);
+        let remark = read(format, "5", "the same again");
+        assert_eq!((remark.len(), remark[0].text(Field::Message)), (1, Some("the same again")));
+        assert_eq!(read(format, "-5", refused).len(), 1);
+        assert_eq!(read(format, "many", refused).len(), 1);
+    }
+    let line = "192.0.2.1 - mia [02/Mar/2026:09:14:07 +0000] \"GET /x HTTP/1.1\" 200 5";
+    assert_eq!(read("nginx", "2", line).len(), 2);
+}

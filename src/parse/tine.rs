@@ -19,7 +19,24 @@ pub const FORMAT: Format = Format {
 static LOG: Application = Application { name: "tine", head, tell };
 
 fn head<'l>(line: &'l str, zone: Tz, clock: &mut YearClock) -> Option<Head<'l>> {
-    classic(line, zone, clock).or_else(|| timed(line, zone))
+    classic(line, zone, clock).or_else(|| timed(line, zone)).or_else(|| coloured(line, zone))
+}
+
+/// `REQUEST user - STAMP LEVEL (N): Class::method::LINE message`, as the logger that writes in colours has it.
+fn coloured(line: &str, zone: Tz) -> Option<Head<'_>> {
+    let (request, rest) = line.trim_start().split_once(' ')?;
+    let (user, rest) = rest.split_once(" - ")?;
+    let (time, behind) = time::iso_prefix(rest, zone).filter(|_| rest.as_bytes().get(10) == Some(&b'T'))?;
+    let (level, behind) = behind.trim_start().split_once(" (")?;
+    let (_, behind) = behind.split_once("): ")?;
+    let (logger, message) = behind.split_once(' ').unwrap_or((behind, ""));
+    let plain = !request.is_empty()
+        && request.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && !user.contains(' ')
+        && logger.contains("::")
+        && level.bytes().all(|byte| byte.is_ascii_uppercase());
+    let user = if matches!(user, "none" | "anonymoususer") { "" } else { user };
+    plain.then_some(Head { time, level, logger, user, message, ..Head::default() })
 }
 
 /// `REQUEST SESSION - user 96ms 2ms - STAMP LEVEL (N): Class::method::LINE message`, as later releases write it.
@@ -52,7 +69,11 @@ const MOST_MARKS: usize = 16;
 
 fn classic<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
     let (ids, rest) = line.split_once(" -- ")?;
-    let session = ids.split_once(' ')?.1;
+    // Before there is a session, none is named.
+    let (request, session) = ids.split_once(' ').unwrap_or((ids, ""));
+    if request.is_empty() || !request.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
     // The user's name may hold anything: the stamp after the last mark before it tells where it ends.
     let (at, stamp) = rest.match_indices(" -- - ").find_map(|(at, mark)| {
         let stamp = &rest[at + mark.len()..];
@@ -123,6 +144,24 @@ mod tests {
             );
             assert_eq!(found.time, 1_772_442_847_000);
         }
+    }
+
+    #[test]
+    fn entries_without_a_session_and_in_colours_are_read() {
+        for (record, user) in [
+            ("93422 -- mia -- - 2026-03-02T09:14:07+00:00 INFO (6): Tinebase_Core::set::1271 Setting user", "mia"),
+            (
+                "\u{1b}[0m 5a437 \u{1b}[1m\u{1b}[32mmia\u{1b}[0m - \u{1b}[33m2026-03-02T10:14:07+01:00 WARN (4): Tinebase_Core::set::1271 Setting user",
+                "mia",
+            ),
+            ("93422 -- none -- - 2026-03-02T09:14:07+00:00 INFO (6): Tinebase_Core::set::1271 Setting user", ""),
+        ] {
+            assert_eq!((FORMAT.sniff)(record), 92, "{record}");
+            let found = event((FORMAT.grammar)(&Options::default()), record);
+            holds(&found, &[(Field::UserName, user), (Field::Message, "Setting user"), (Field::SessionId, "")], record);
+            assert_eq!(found.time, 1_772_442_847_000, "{record}");
+        }
+        assert_eq!((FORMAT.sniff)("one comment -- or two -- - 2026-03-02T09:14:07+00:00 INFO (6): a::b::1 x"), 0);
     }
 
     #[test]

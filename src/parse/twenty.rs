@@ -47,11 +47,21 @@ fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
         })
         .min_by_key(|(at, _)| *at)?;
     let stamp = rest[..at].trim();
-    let time = spoken_time::moment(stamp, zone).or_else(|| time::iso(stamp, zone))?;
+    let time = day_first(stamp)
+        .and_then(|stamp| spoken_time::moment(&stamp, zone))
+        .or_else(|| spoken_time::moment(stamp, zone))
+        .or_else(|| time::iso(stamp, zone))?;
     let level = &rest[at + 1..at + 1 + level.len()];
     let rest = rest[at + 2 + level.len()..].trim_start();
     let (logger, message) = rest.strip_prefix('[').and_then(|inner| inner.split_once("] ")).unwrap_or(("", rest));
     Some(Head { time, level, logger, pid, message, ..Head::default() })
+}
+
+/// `30/11/2025, 10:00:00`: a server whose language counts twenty-four hours puts the day first, as the dots between tell the reading.
+fn day_first(stamp: &str) -> Option<String> {
+    let (date, clock) = stamp.split_once(", ")?;
+    (date.contains('/') && clock.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'))
+        .then(|| format!("{} {clock}", date.replace('/', ".")))
 }
 
 fn tell(_event: &mut Event, _raw: &str, message: &str) -> Option<(&'static str, &'static str)> {
@@ -97,6 +107,18 @@ mod tests {
     use super::super::trial::{event, holds};
     use super::*;
     use crate::parse::Options;
+
+    #[test]
+    fn a_clock_of_twenty_four_hours_has_the_day_first() {
+        for (stamp, time) in [
+            ("02/03/2026, 09:14:07", 1_772_442_847_000),
+            ("03/02/2026, 9:14:07 AM", 1_772_442_847_000),
+            ("30/11/2025, 10:00:00", 1_764_496_800_000),
+        ] {
+            let record = format!("[Nest] 77  - {stamp}     LOG [NestFactory] Starting");
+            assert_eq!(event((FORMAT.grammar)(&Options::default()), &record).time, time, "{record}");
+        }
+    }
 
     #[test]
     fn console_lines_are_read_with_colours_and_without() {

@@ -9,7 +9,7 @@ use crmwatch_detectors::{Event, Field, Millis};
 
 use super::json::{Enter, Reader, Value, Visitor, each_item};
 use super::json_lines::{Fault, framing, is_mail, keep, with_repair};
-use super::{Framing, Grammar, Options, Verdict, absent, ip, time};
+use super::{Framing, Grammar, Options, Verdict, absent, ip, spoken_time, time};
 
 /// A vendor's records.
 pub(super) struct Vendor {
@@ -46,6 +46,9 @@ pub(super) fn grammar(vendor: &'static Vendor, options: &Options) -> Box<dyn Gra
 const ENVELOPES: u8 = 3;
 /// So many values of a record are looked at; no vendor's has as many.
 const MOST: usize = 2_000;
+
+/// What the portal's exports put behind the names of their times.
+pub(super) const PORTAL_S_ZONE: &str = " [UTC]";
 
 /// One value of a record.
 struct Entry<'a> {
@@ -90,7 +93,7 @@ impl<'a> Visitor<'a> for Fields<'a> {
             _ => Kind::Text,
         };
         let from = self.paths.len();
-        self.paths.push_str(path);
+        self.paths.push_str(path.strip_suffix(PORTAL_S_ZONE).unwrap_or(path));
         let path = (from, self.paths.len());
         self.entries.push(Entry { path, value: value.held(), kind, listed, used: Cell::new(false) });
     }
@@ -250,12 +253,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A stamp as vendors write it: ISO 8601 in any of its forms, or the epoch in seconds to nanoseconds.
+/// A stamp as vendors write it: ISO 8601 in any of its forms, the epoch in seconds to nanoseconds, or as for people (`3/2/2026 9:14:07 AM`).
 pub(super) fn moment(text: &str, zone: Tz) -> Option<Millis> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return time::epoch(text);
     }
-    time::iso(text, zone)
+    time::iso(text, zone).or_else(|| spoken_time::moment(text, zone))
 }
 
 struct Records {

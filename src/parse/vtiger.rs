@@ -2,7 +2,7 @@
 //! is a table, read as CSV (`login_history`).
 
 use chrono_tz::Tz;
-use crmwatch_detectors::Event;
+use crmwatch_detectors::{Event, Millis};
 
 use super::Format;
 use super::app_log::{self, Application, Head};
@@ -30,15 +30,27 @@ static YETI: Application = Application { name: "yetiforce", head: yeti, tell };
 
 const LEVELS: [&str; 6] = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 
-/// `Tue Oct 16 14:53:17 2018,123 [4897] FATAL VT - message`, also with an ISO stamp.
+/// `Tue Oct 16 14:53:17 2018,123 [4897] FATAL VT - message`, also with an ISO stamp, or `10/16/18 14:53:17,123`.
 fn head<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>> {
-    let (time, rest) = time::ctime_prefix(line, zone).or_else(|| time::iso_prefix(line, zone))?;
+    let (time, rest) =
+        time::ctime_prefix(line, zone).or_else(|| time::iso_prefix(line, zone)).or_else(|| short(line, zone))?;
     let rest = rest.trim_start_matches(|letter: char| letter == ',' || letter.is_ascii_digit()).trim_start();
     let (pid, rest) = rest.strip_prefix('[')?.split_once("] ")?;
     let (level, rest) = rest.trim_start().split_once(' ')?;
     let (logger, message) = rest.split_once(" - ")?;
     let plain = LEVELS.contains(&level) && !logger.contains(' ') && pid.bytes().all(|byte| byte.is_ascii_digit());
     plain.then_some(Head { time, level, logger, pid, message, ..Head::default() })
+}
+
+/// `06/24/15 00:52:59` at the line's start.
+fn short(line: &str, zone: Tz) -> Option<(Millis, &str)> {
+    let (stamp, rest) = line.split_at_checked(17)?;
+    let place = |at: usize| stamp.as_bytes()[at];
+    let number = |at: usize| stamp.get(at..at + 2)?.parse::<i64>().ok();
+    let shaped = [(2, b'/'), (5, b'/'), (8, b' '), (11, b':'), (14, b':')].iter().all(|(at, mark)| place(*at) == *mark);
+    let year = 2000 + number(6).filter(|_| shaped)?;
+    let wall = time::civil(year, number(0)?, number(3)?, number(9)?, number(12)?, number(15)?, 0)?;
+    Some((time::local(wall, zone), rest))
 }
 
 /// `[23-Nov-2015 15:45:04 Europe/Brussels] PHP Notice:  text`, or `2026-03-02 09:14:07 [ip][user][session][level][category] text`.
@@ -49,9 +61,13 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
                 Some((moment, named)) => (moment, named),
                 None => (stamp, zone),
             };
-        let message = rest.strip_prefix("PHP ")?;
+        // What a program says through `error_log` has no level; the zone's name tells the log from others.
+        let (level, message) = match rest.strip_prefix("PHP ") {
+            Some(message) => message.split_once(": ").unwrap_or(("", message)),
+            None if moment.len() < stamp.len() && moment.as_bytes().get(2) == Some(&b'-') => ("", rest),
+            None => return None,
+        };
         let time = spoken_time::moment(moment, named)?;
-        let (level, message) = message.split_once(": ").unwrap_or(("", message));
         return Some(Head { time, level, logger: "php", message, ..Head::default() });
     }
     let (time, rest) = time::iso_prefix(line, zone)?;
@@ -66,9 +82,11 @@ fn yeti<'l>(line: &'l str, zone: Tz, _clock: &mut YearClock) -> Option<Head<'l>>
         [client, user_id, session, level, logger] => {
             Some(Head { time, level, logger, user_id, client, session, message: rest, ..Head::default() })
         }
+        // A number there is a process of another program (`[INFO][88]`).
         [level, logger]
-            if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
-                || matches!(level, "warning" | "notice") =>
+            if (LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+                || matches!(level, "warning" | "notice"))
+                && !logger.bytes().all(|byte| byte.is_ascii_digit()) =>
         {
             Some(Head { time, level, logger, message: rest, ..Head::default() })
         }
@@ -95,6 +113,7 @@ mod tests {
         for record in [
             "Mon Mar  2 09:14:07 2026,123 [4897] FATAL VT - Login failed for admin",
             "2026-03-02 09:14:07,123 [4897] FATAL VT - Login failed for admin",
+            "03/02/26 09:14:07,123 [4897] FATAL VT - Login failed for admin",
         ] {
             assert_eq!((FORMAT.sniff)(record), 72, "{record}");
             let found = event((FORMAT.grammar)(&Options::default()), record);
@@ -120,6 +139,10 @@ mod tests {
         let found = event((YETIFORCE.grammar)(&Options::default()), record);
         holds(&found, &[(Field::EventAction, "info"), (Field::LogLevel, "Notice")], record);
         assert_eq!(found.time, 1_772_442_847_000);
+        // What a program says itself has no level, and may be nothing at all.
+        let record = "[02-Mar-2026 10:14:07 Europe/Brussels] ";
+        let found = event((YETIFORCE.grammar)(&Options::default()), record);
+        assert_eq!((found.time, found.text(Field::EventAction)), (1_772_442_847_000, Some("info")));
         let record = "2026-03-02 09:14:07 [203.0.113.7][7][s1][error][Users] Login attempt failed";
         holds(
             &event((YETIFORCE.grammar)(&Options::default()), record),

@@ -232,3 +232,22 @@ fn a_compressed_file_that_is_empty_when_it_is_first_seen_is_not_taken_for_plain_
     encoder.finish().expect("whole");
     assert_eq!(read(&mut tailer, NOW + 1_000).0, ["{\"event.action\":\"view\"}"]);
 }
+
+#[test]
+fn a_file_moved_out_of_sight_is_read_on_and_keeps_no_other_from_being_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (folder.path().join("app-1.log"), folder.path().join("app-2.log"));
+    let away = folder.path().join("archive");
+    fs::create_dir(&away).expect("made");
+    append(&first, &line("2026-03-02T09:14:07Z", 1));
+    let mut tailer = tailer(vec![source("app", folder.path(), "app-*.log")], BTreeMap::new());
+    tailer.limit = 1;
+    assert_eq!(read(&mut tailer, NOW).0.len(), 1);
+    fs::rename(&first, away.join("1")).expect("moved");
+    assert_eq!(read(&mut tailer, NOW + 1_000).0.len(), 0);
+    append(&second, &line("2026-03-02T09:14:09Z", 2));
+    assert_eq!(read(&mut tailer, NOW + 2_000).0.len(), 1, "the other waits for the one that was moved away");
+    append(&away.join("1"), &line("2026-03-02T09:14:08Z", 3));
+    append(&second, &line("2026-03-02T09:14:09Z", 4));
+    assert_eq!(read(&mut tailer, NOW + 3_000).0.len(), 2);
+}

@@ -12,7 +12,8 @@ use super::tailer::{CLOSED, Identity, State, Tailer};
 
 /// A file read to its end and not written to for so long is closed.
 pub(super) const QUIET: Millis = 5_000;
-/// Files open at a time, at most: each costs a few KB beside its descriptor.
+/// Files open at a time, at most: each costs a few KB beside its descriptor. Those that have no name any more, and so could not be opened
+/// again, come on top: they must not keep others waiting until they are done with.
 const OPEN: usize = 512;
 /// Descriptors left to the index, the ledger and the network.
 const SPARE: usize = 400;
@@ -25,7 +26,8 @@ const AHEAD: Millis = 60_000;
 pub(super) fn limit() -> usize {
     let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let allowed = allowed.map_or(usize::MAX, |allowed| usize::try_from(allowed).unwrap_or(usize::MAX));
-    allowed.saturating_sub(SPARE).max(allowed / 4).clamp(1, OPEN)
+    // Half of them for files without a name.
+    (allowed.saturating_sub(SPARE) / 2).max(allowed / 4).clamp(1, OPEN)
 }
 
 /// Whether an error says that there are no descriptors left.
@@ -64,7 +66,7 @@ impl Tailer {
             let furthest = |at: &usize| (self.open[*at].reached, self.open[*at].follower.position.generation);
             let victim = if all.clone().filter(compressed).count() > DECOMPRESSED {
                 all.filter(compressed).filter(closable).max_by_key(furthest)
-            } else if all.clone().count() > self.limit {
+            } else if all.clone().filter(closable).count() > self.limit {
                 let idle = all.clone().filter(closable).filter(|at| self.open[*at].idle);
                 let idle = idle.min_by_key(|at| self.open[*at].active_at);
                 idle.or_else(|| all.filter(|at| !compressed(at)).filter(closable).max_by_key(furthest))
@@ -86,9 +88,13 @@ impl Tailer {
 
     /// Whether closed files wait that could be opened now.
     pub(super) fn can_open_more(&self) -> bool {
-        let room =
-            self.open.len() < self.limit || self.open.iter().any(|open| open.idle && open.unnamed_since.is_none());
-        !self.waiting.is_empty() && room && !self.exhausted.0
+        !self.waiting.is_empty() && self.room() > 0 && !self.exhausted.0
+    }
+
+    /// How many files can be opened, where those that have nothing to read make room.
+    fn room(&self) -> usize {
+        let busy = self.open.iter().filter(|open| !open.idle && open.unnamed_since.is_none());
+        self.limit.saturating_sub(busy.count())
     }
 
     /// Opens closed files that have something to read, those first whose events lie furthest back.
@@ -99,9 +105,8 @@ impl Tailer {
         let decompressed =
             self.open.iter().filter(|open| open.follower.input.compression() != Compression::None).count();
         let mut decompressors = DECOMPRESSED.saturating_sub(decompressed);
-        let idle = self.open.iter().filter(|open| open.idle && open.unnamed_since.is_none()).count();
         let ahead = self.open.iter().map(|open| open.reached).max().unwrap_or(Millis::MAX).saturating_sub(AHEAD);
-        let room = (self.limit + idle).saturating_sub(self.open.len());
+        let room = self.room();
         let mut chosen = Vec::new();
         for (reached, generation) in &self.waiting {
             // One that lies far behind what is open takes a place, too: that is how a backlog of more files than can be open is merged.

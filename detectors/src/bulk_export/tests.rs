@@ -380,7 +380,7 @@ fn months_of_exports_by_one_user_stays_small() {
     let mut saved = BTreeMap::new();
     for turn in 0..40_000i64 {
         let event = event(turn * 5, "mia", BERLIN, "export", 90 + turn % 20);
-        let context = Context { watermark: event.time - 600_000, habits: None };
+        let context = Context::new(event.time - 600_000, None);
         detector.observe(&event, &context, &mut Vec::new());
     }
     saved.extend(detector.changes().into_iter().map(|change| (change.key, change.value)));

@@ -100,6 +100,11 @@ const TIME: Keys = &[
     "performed_at",
     "start_time",
     "asctime",
+    // Log4j's.
+    "time_millis",
+    "instant.epoch_second",
+    // Kubernetes' audit.
+    "request_received_timestamp",
     // Okta's.
     "published",
     "@t",
@@ -110,9 +115,34 @@ const TIME: Keys = &[
     // journald's, the sender's before its own.
     "_source_realtime_timestamp",
     "__realtime_timestamp",
+    "时间",
+    "操作时间",
+    "登录时间",
 ];
-const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "activity", "method_name"];
-const OUTCOME: Keys = &["outcome", "result", "status", "success", "login_succeeded"];
+const ACTION: Keys = &[
+    "action",
+    "event",
+    "event_type",
+    "event_name",
+    "operation",
+    "activity",
+    "method_name",
+    "操作",
+    "操作类型",
+    "动作",
+];
+const OUTCOME: Keys = &[
+    "outcome",
+    "result",
+    "status",
+    "success",
+    "login_succeeded",
+    "outcome.result",
+    "response_elements.console_login",
+    "结果",
+    "操作结果",
+    "状态",
+];
 const URL: Keys = &[
     "request_uri",
     "uri",
@@ -129,6 +159,7 @@ const URL: Keys = &[
     "request.path",
     "request_url",
     "cs_uri_stem",
+    "http.request.uri",
 ];
 const METHOD: Keys = &[
     "request_method",
@@ -170,13 +201,22 @@ const FIELDS: &[(Field, Keys)] = &[
             "cs_username",
             "src_user",
             "authentication_info.principal_email",
+            "source_user_name",
+            "用户",
+            "用户名",
+            "操作人",
+            "操作者",
+            "账号",
+            // Grafana's.
+            "uname",
+            "user_identity.user_name",
         ],
     ),
     (Field::UserEmail, &["email", "user_email", "mail", "actor.email", "usr.email"]),
     (Field::UserId, &["user_id", "uid", "actor_id", "actor.id", "usr.id", "enduser.id"]),
     (Field::UserFullName, &["full_name", "display_name"]),
     (Field::UserRoles, &["role", "roles", "user_role"]),
-    (Field::UserTargetName, &["target_user", "target_username"]),
+    (Field::UserTargetName, &["target_user", "target_username", "destination_user_name"]),
     (
         Field::SourceIp,
         &[
@@ -187,6 +227,9 @@ const FIELDS: &[(Field, Keys)] = &[
             "source_ip",
             "src_ip",
             "ip_address",
+            "IP地址",
+            "登录IP",
+            "来源IP",
             "client_address",
             "remote_address",
             "client",
@@ -203,13 +246,37 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.ip",
             "c_ip",
             "request_metadata.caller_ip",
+            "http.request.remoteaddr",
+            "source_ip_address",
+            "source_ips",
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
-    (Field::ObjectType, &["object_type", "entity", "module", "model", "resource", "entity_type", "resource_type"]),
-    (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id"]),
+    (
+        Field::ObjectType,
+        &[
+            "object_type",
+            "entity",
+            "module",
+            "model",
+            "resource",
+            "entity_type",
+            "resource_type",
+            "record_type",
+            "object",
+            "sobject",
+            "模块",
+            "操作模块",
+            "对象",
+            "表单",
+        ],
+    ),
+    (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id", "数据ID", "记录ID"]),
     (Field::ObjectName, &["object_name", "record_name"]),
-    (Field::Records, &["records", "record_count", "count", "rows", "row_count", "affected", "total"]),
+    (
+        Field::Records,
+        &["records", "record_count", "count", "rows", "row_count", "affected", "total", "数量", "条数", "记录数"],
+    ),
     (
         Field::UserAgent,
         &[
@@ -223,6 +290,8 @@ const FIELDS: &[(Field, Keys)] = &[
             "request.user_agent",
             "cs_user_agent",
             "request_metadata.caller_supplied_user_agent",
+            "http.request.useragent",
+            "client.user_agent.raw_user_agent",
         ],
     ),
     (
@@ -241,6 +310,7 @@ const FIELDS: &[(Field, Keys)] = &[
             "http_status_code",
             "response",
             "sc_status",
+            "response_status.code",
         ],
     ),
     (
@@ -262,15 +332,32 @@ const FIELDS: &[(Field, Keys)] = &[
     (Field::CorrelationId, &["correlation_id"]),
     (Field::SessionId, &["session_id", "session", "sid"]),
     (Field::OrganizationId, &["tenant_id", "tenant", "organization_id", "org_id"]),
-    (Field::LogLevel, &["level", "lvl", "severity", "log_level", "severity_text", "level_name"]),
+    (Field::LogLevel, &["level_name", "level", "lvl", "severity", "log_level", "severity_text"]),
     (Field::LogLogger, &["logger", "channel"]),
-    (Field::Message, &["msg", "message", "text", "short_message", "@m", "text_payload", "body", "body.string_value"]),
+    (
+        Field::Message,
+        &[
+            "msg",
+            "message",
+            "text",
+            "short_message",
+            "@m",
+            "@mt",
+            "text_payload",
+            "body",
+            "body.string_value",
+            "syslog_message",
+            "内容",
+            "操作内容",
+            "描述",
+        ],
+    ),
     (Field::UrlQuery, &["query_string", "request_query", "args", "cs_uri_query"]),
-    (Field::HostName, &["hostname"]),
+    (Field::HostName, &["hostname", "computer"]),
     (Field::ProcessName, &["syslog_identifier"]),
     (Field::ProcessPid, &["pid", "process_id"]),
     (Field::ServiceName, &["service", "app", "application"]),
-    (Field::EventReason, &["reason", "failure_reason", "error_code"]),
+    (Field::EventReason, &["reason", "failure_reason", "error_code", "outcome.reason"]),
     (Field::ErrorMessage, &["error", "error_message"]),
     (Field::ReportName, &["report_name", "report"]),
     (Field::ReportId, &["report_id"]),
@@ -303,7 +390,8 @@ const SINGLE: &[(Keys, Target)] = &[
     (FORWARDED, Target::Forwarded),
     (REAL_IP, Target::RealIp),
     (&["verb"], Target::Verb),
-    (&["line", "raw", "_raw"], Target::Line),
+    // Azure's tables of whole lines call them so.
+    (&["line", "raw", "_raw", "raw_data"], Target::Line),
 ];
 
 /// What programs put around the keys of a record: Elasticsearch, Splunk, Google Cloud, Datadog, Filebeat 6, Monolog, Azure.

@@ -3,6 +3,7 @@
 //! Not for vendors' records with a meaning of their own; each has its format.
 
 mod keys;
+mod particulars;
 mod record;
 mod wrapped;
 
@@ -13,7 +14,7 @@ use crmwatch_detectors::{Event, Field};
 pub(crate) use record::{delivery, is_mail, keep, locate};
 
 use super::json::{JsonError, Reader, TOO_DEEP, Value, Visitor, each_item, each_object_value, repaired};
-use super::{Format, Framing, Grammar, Options, Verdict};
+use super::{Format, Framing, Grammar, Options, Verdict, actions};
 use record::Record;
 use wrapped::Wrapped;
 
@@ -63,15 +64,56 @@ impl JsonLines {
         let mut record = Record::new(&mut self.mapping, raw, self.options.timezone);
         let rest = self.reader.read(text, &mut record)?;
         let line = record.line.take();
-        let event = record.finish();
+        let mut event = record.finish();
         let verdict = match self.wrapped.unwrap(&self.options, &event, line.as_deref(), events) {
             Some(verdict) => verdict,
             None => {
+                of_message(&mut event);
                 events.push(event);
                 Verdict::Parsed
             }
         };
         Ok((rest, verdict))
+    }
+
+    /// The lines of a stream as they are pushed to Loki, `{"stream":{"app":"crm"},"values":[["1772442847000000000","line"],...]}`: each as
+    /// if a collector had put it into an object with the stream's labels. Nothing where the object has facts of its own.
+    fn pushed(&mut self, object: &str, before: usize, events: &mut Vec<Event>) -> Option<Verdict> {
+        let [event] = &events[before..] else { return None };
+        if OWN.iter().any(|field| event.has(*field)) || memchr::memmem::find(object.as_bytes(), b"\"values\"").is_none()
+        {
+            return None;
+        }
+        let (mut labels, mut lines) = (None, None);
+        each_object_value(&mut Reader::default(), object, |key, value| match (key, value) {
+            ("stream", Value::Raw(inside)) => labels = inside.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')),
+            ("values", Value::Raw(list)) if list.starts_with('[') => lines = Some(list),
+            _ => {}
+        })
+        .ok()?;
+        let (labels, lines) = (labels?, lines?);
+        events.truncate(before);
+        let (mut entries, mut inner) = (Reader::default(), Reader::default());
+        let read = each_item(&mut entries, lines, |entry| {
+            let Value::Raw(entry) = entry else { return };
+            let mut parts = Vec::with_capacity(3);
+            if each_item(&mut inner, entry, |part| parts.push(part.held())).is_err() || parts.len() < 2 {
+                return;
+            }
+            let comma = if labels.trim_ascii().is_empty() { "" } else { "," };
+            let whole = format!("{{{labels}{comma}\"time\":{:?},\"log\":{}}}", parts[0], serde_json::json!(parts[1]));
+            let first = events.len();
+            // Labels that are no JSON leave nothing to read the line by.
+            let _ = self.object(entry, &whole, events);
+            if let [event] = &mut events[first..]
+                && event.others().any(|(name, _)| name == "log")
+            {
+                // Of no format: a message.
+                event.remove_other("log");
+                event.set_part(Field::Message, entry, &parts[1]);
+            }
+        });
+        Some(if read.is_ok() && events.len() > before { Verdict::Parsed } else { Verdict::Skipped })
     }
 
     /// All values of a text. Only an object that stands alone has the whole record as its raw text.
@@ -80,6 +122,9 @@ impl JsonLines {
         if text.starts_with('{') {
             let (after, verdict) = self.object(record, text, events)?;
             if between(after).is_empty() {
+                if let Some(verdict) = self.pushed(text, before, events) {
+                    return Ok(verdict);
+                }
                 let Some(inside) = enveloped(text, depth, &events[before..]) else { return Ok(verdict) };
                 events.truncate(before);
                 return self.values(inside, inside, depth + 1, events);
@@ -106,7 +151,9 @@ impl JsonLines {
         for object in objects {
             let before = events.len();
             let mut one = self.object(object, object, events)?.1;
-            if let Some(inside) = enveloped(object, depth, &events[before..]) {
+            if let Some(lines) = self.pushed(object, before, events) {
+                one = lines;
+            } else if let Some(inside) = enveloped(object, depth, &events[before..]) {
                 events.truncate(before);
                 one = self.values(inside, inside, depth + 1, events)?;
             }
@@ -148,6 +195,29 @@ impl Pairs {
     /// The zone of stamps without an offset.
     pub(crate) fn zone(&self) -> chrono_tz::Tz {
         self.zone
+    }
+}
+
+/// Longer messages are no sentence about who came in.
+const SENTENCE: usize = 200;
+
+/// `Login failed for mia`: where no key says what was done, a message counts that says what, and how it ended.
+fn of_message(event: &mut Event) {
+    if event.has(Field::EventAction) || event.has(Field::EventOutcome) {
+        return;
+    }
+    let Some(message) = event.text(Field::Message).filter(|text| text.len() <= SENTENCE) else { return };
+    // Most tell of something else: log in, sign out, authentication, password, export, download.
+    let may = message.as_bytes().windows(3).any(|three| {
+        let three = [three[0] | 0x20, three[1] | 0x20, three[2] | 0x20];
+        matches!(&three, b"log" | b"sig" | b"aut" | b"ssw" | b"xpo" | b"nlo")
+    });
+    if may
+        && let Some(outcome) = actions::outcome_of_phrase(message)
+        && let Some(action) = actions::phrase(message)
+    {
+        actions::set_beside(event, action);
+        event.set(Field::EventOutcome, outcome);
     }
 }
 
@@ -193,7 +263,7 @@ impl Fault {
 }
 
 /// What APIs call the list of their records.
-const ENVELOPES: [&str; 12] = [
+const ENVELOPES: [&str; 13] = [
     "records",
     "value",
     "results",
@@ -202,6 +272,8 @@ const ENVELOPES: [&str; 12] = [
     "data",
     "rows",
     "hits",
+    // Loki's.
+    "streams",
     // CloudWatch's subscriptions, and OpenTelemetry's.
     "logEvents",
     "resourceLogs",

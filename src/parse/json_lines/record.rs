@@ -8,8 +8,10 @@ use crmwatch_detectors::{Event, Field, Millis, Value as Kept};
 use sha2::{Digest, Sha256};
 
 use super::keys::{self, ECS, Mapping, Rank, Rule, Target};
+use super::particulars;
 use crate::parse::json::{Found, Value, Visitor};
-use crate::parse::{NO_TIME, absent, actions, host_login, ip, time};
+use crate::parse::vendor::PORTAL_S_ZONE;
+use crate::parse::{NO_TIME, absent, actions, host_login, ip, spoken_time, time};
 
 const UNSET: Rank = Rank::MAX;
 /// Any other key with a meaning goes first.
@@ -203,6 +205,10 @@ impl<'r, 'a> Record<'r, 'a> {
                 Some((address, _port)) => self.event.set_ip(field, address),
                 None => return false,
             },
+            // `service=18ms` is how long one took.
+            _ if field == Field::ServiceName && text.ends_with("ms") && text.as_bytes()[0].is_ascii_digit() => {
+                return false;
+            }
             _ if listed && before == rank => self.event.push(field, text),
             _ if field == Field::EventOutcome => match actions::outcome(text) {
                 Some(outcome) => self.event.set(field, outcome),
@@ -262,6 +268,7 @@ impl<'r, 'a> Record<'r, 'a> {
                     if action != word && !event.has(Field::EventCode) {
                         event.set_part(Field::EventCode, self.raw, &word);
                     }
+                    particulars::tell(event, &word);
                     self.outcome = self.outcome.or_else(|| actions::outcome_in(&word).map(|outcome| (UNSET, outcome)));
                 }
                 None => event.set_part(Field::EventAction, self.raw, &word),
@@ -380,6 +387,9 @@ impl<'r, 'a> Record<'r, 'a> {
 impl<'a> Record<'_, 'a> {
     /// The meaning of a key that stands within something else: a collector's object, OpenTelemetry's list of attributes.
     fn within(&mut self, path: &str, value: &Value<'a, '_>) -> Option<Target> {
+        if let Some(bare) = path.strip_suffix(PORTAL_S_ZONE) {
+            return self.mapping.table.find(bare).target;
+        }
         match path.strip_prefix("attributes.") {
             Some("key") => {
                 self.attribute = Some(value.held());
@@ -481,7 +491,8 @@ fn stamp(text: &str, zone: Tz) -> Option<Millis> {
     let text = text.trim();
     let bytes = text.as_bytes();
     match bytes.get(..5)? {
-        [_, _, b'/', ..] => time::clf(text, zone),
+        // `02/Mar/2026:09:14:07 +0100`, or as for people: `3/2/2026, 9:14:07 AM`.
+        [_, b'/', ..] | [_, _, b'/', ..] => time::clf(text, zone).or_else(|| spoken_time::moment(text, zone)),
         [_, _, _, _, b'-' | b'/'] => time::iso(text, zone),
         [first, ..] if first.is_ascii_digit() => {
             let whole = text.split_once('.').map_or(text, |(whole, _)| whole);

@@ -217,3 +217,86 @@ fn the_same_native_id_is_the_same_delivery() {
     assert_eq!(delivery_of(r#"{"event_id":"4624"}"#), None);
     assert_eq!(delivery("abc"), 0xba78_16bf_8f01_cfea);
 }
+
+#[test]
+fn lines_pushed_to_loki_are_read_each_with_its_labels() {
+    let record = r#"{"streams":[{"stream":{"job":"crm","host":"web1"},"values":[["1772442847000000000","Hello there, all"],["1772442848000000000","2026-03-02 09:14:07,644 1 INFO crm odoo.addons.base.models.res_users: Login failed for db:crm login:eve from 203.0.113.7",{"trace":"a"}]]},{"stream":{},"values":[["1772442849000000000","level=info msg=x user=mia action=export"]]}]}"#;
+    let (verdict, events) = with(&Options::default(), record);
+    assert_eq!((verdict, events.len()), (Verdict::Parsed, 3));
+    assert_eq!((events[0].time, events[0].text(Field::Message)), (1_772_442_847_000, Some("Hello there, all")));
+    assert_eq!(events[0].text(Field::HostName), Some("web1"));
+    assert_eq!((events[1].text(Field::EventAction), events[1].text(Field::UserName)), (Some("login"), Some("eve")));
+    assert_eq!((events[2].text(Field::EventAction), events[2].text(Field::UserName)), (Some("export"), Some("mia")));
+    for nothing in [
+        r#"{"streams":[]}"#,
+        r#"{"streams":[{"stream":{},"values":[]}]}"#,
+        r#"{"stream":{},"values":[[1]]}"#,
+        r#"{"stream":{"a":1},"values":[["1",2,3],"x",{}]}"#,
+    ] {
+        with(&Options::default(), nothing);
+    }
+}
+
+#[test]
+fn a_sentence_counts_where_no_key_says_what_was_done_if_it_says_how_it_ended_too() {
+    for (message, action, outcome) in [
+        ("Login failed for user jo", json!("login"), json!("failure")),
+        ("User {Name} logged in from {Ip}", json!("login"), json!("success")),
+        ("Invalid username or password", json!("login"), json!("failure")),
+        ("login page shown", Json::Null, Json::Null),
+        ("catalogue rebuilt: success", Json::Null, Json::Null),
+        ("request completed", Json::Null, Json::Null),
+    ] {
+        let expected = json!({"event.action": action, "event.outcome": outcome, "message": message});
+        check(&json!({"time": "2026-03-02T09:14:07Z", "msg": message}).to_string(), expected.clone());
+        check(&json!({"@t": "2026-03-02T09:14:07Z", "@mt": message}).to_string(), expected);
+    }
+    // A key that says it goes before.
+    check(r#"{"action":"view","msg":"login failed"}"#, json!({"event.action": "view"}));
+}
+
+#[test]
+fn records_of_other_identity_services_and_loggers_say_who_when_and_how() {
+    let time = "2026-03-02T09:14:07.250Z";
+    check(
+        &format!(
+            r#"{{"actor":{{"id":"u1","alternateId":"jo@example.com"}},"client":{{"userAgent":{{"rawUserAgent":"Mozilla"}},"ipAddress":"203.0.113.8"}},"eventType":"user.session.start","outcome":{{"result":"FAILURE","reason":"INVALID_CREDENTIALS"}},"published":"{time}"}}"#
+        ),
+        json!({"@timestamp": time, "event.action": "login", "event.outcome": "failure", "event.reason": "INVALID_CREDENTIALS",
+            "user.name": "jo@example.com", "source.ip": "203.0.113.8", "user_agent.original": "Mozilla"}),
+    );
+    check(
+        &format!(
+            r#"{{"userIdentity":{{"userName":"Jo"}},"eventTime":"{time}","eventName":"ConsoleLogin","sourceIPAddress":"203.0.113.8","responseElements":{{"ConsoleLogin":"Success"}}}}"#
+        ),
+        json!({"@timestamp": time, "event.action": "login", "event.outcome": "success", "user.name": "Jo", "source.ip": "203.0.113.8"}),
+    );
+    check(
+        &format!(
+            r#"{{"verb":"list","user":{{"username":"jo"}},"sourceIPs":["203.0.113.8"],"responseStatus":{{"code":403}},"requestReceivedTimestamp":"{time}"}}"#
+        ),
+        json!({"@timestamp": time, "event.outcome": "failure", "user.name": "jo", "source.ip": "203.0.113.8"}),
+    );
+    check(
+        r#"{"timeMillis":1772442847250,"level":200,"level_name":"INFO"}"#,
+        json!({"@timestamp": time, "log.level": "INFO"}),
+    );
+    check(
+        r#"{"instant":{"epochSecond":1772442847,"nanoOfSecond":118000000},"message":"m"}"#,
+        json!({"@timestamp": "2026-03-02T09:14:07.000Z"}),
+    );
+}
+
+#[test]
+fn rows_of_azure_s_tables_are_read_by_their_names_and_times() {
+    let line = r#"203.0.113.7 - mia [02/Mar/2026:09:14:07 +0000] \"GET /crm HTTP/1.1\" 200 5 \"-\" \"x\""#;
+    let record =
+        format!(r#"{{"TimeGenerated [UTC]":"3/2/2026, 9:15:00.000 AM","Computer":"web1","RawData":"{line}\n"}}"#);
+    let event = with(&Options::default(), &record).1.remove(0);
+    assert_eq!((event.time, event.text(Field::UserName)), (1_772_442_847_000, Some("mia")));
+    assert_eq!((event.text(Field::HostName), event.text(Field::UrlPath)), (Some("web1"), Some("/crm")));
+    check(
+        r#"{"TimeGenerated [UTC]":"3/2/2026, 9:14:07.000 AM","Computer":"web1","SyslogMessage":"a remark of no format","SourceIP":"203.0.113.7","SourceUserName":"mia"}"#,
+        json!({"@timestamp": "2026-03-02T09:14:07.000Z", "user.name": "mia", "message": "a remark of no format"}),
+    );
+}

@@ -171,7 +171,6 @@ impl<'r, 'a> Record<'r, 'a> {
             (Field::EventId, Key::Id),
             (Field::EventProvider, Key::Workload),
             (Field::UserId, Key::SystemUserId),
-            (Field::UserId, Key::ActorId),
             (Field::OrganizationId, Key::OrganizationId),
             (Field::OrganizationName, Key::OrganizationName),
             (Field::OrganizationName, Key::CrmOrganization),
@@ -190,6 +189,9 @@ impl<'r, 'a> Record<'r, 'a> {
             (Field::EventReason, Key::LogonError),
         ] {
             self.field(field, key);
+        }
+        if self.held.get(Key::ActorId).is_some_and(somebody) {
+            self.field(Field::UserId, Key::ActorId);
         }
         for (name, key) in [
             ("RecordType", Key::RecordType),
@@ -220,10 +222,9 @@ impl<'r, 'a> Record<'r, 'a> {
     }
 
     fn user(&mut self) {
-        let nobody = |name: &&str| !name.eq_ignore_ascii_case("Not Available");
         let upn = self.held.get(Key::UserUpn);
         // An id says less than the name that stands beside it.
-        let id = self.held.get(Key::UserId).filter(nobody);
+        let id = self.held.get(Key::UserId).filter(|id| somebody(id));
         let name = id.filter(|id| is_mail(id) || upn.is_none()).or(upn);
         if let Some(name) = name {
             self.event.set_part(Field::UserName, self.raw, name);
@@ -398,11 +399,28 @@ impl<'r, 'a> Record<'r, 'a> {
             "Associate" | "Disassociate" if crm && (about("systemuserroles") || about("teamroles")) => {
                 Some("permission-change")
             }
+            "Update user." => self.second_factor(),
             "Update" if crm && self.held.get(Key::EntityName) == Some("organization") => {
                 Some(if turned_off(Key::Fields, "isauditenabled") { "audit-disable" } else { "settings-change" })
             }
             _ => None,
         }
+    }
+
+    /// Whether a directory change gave a user a second factor or took the last one away.
+    fn second_factor(&self) -> Option<&'static str> {
+        let none = |list: &str| absent(list) || list.split_ascii_whitespace().collect::<String>() == "[]";
+        let mut found = None;
+        each_pair(self.held.get(Key::ModifiedProperties)?, |name, new, old| {
+            if name == "StrongAuthenticationMethod" {
+                found = match (none(old), none(new)) {
+                    (true, false) => Some("mfa-enrolled"),
+                    (false, true) => Some("mfa-removed"),
+                    _ => None,
+                };
+            }
+        });
+        found
     }
 
     fn shared(&mut self, operation: &str, action: &str) {
@@ -475,6 +493,11 @@ impl<'r, 'a> Record<'r, 'a> {
             self.event.set(Field::EventOutcome, outcome);
         }
     }
+}
+
+/// Whether a user's name or key is one at all.
+fn somebody(name: &str) -> bool {
+    !name.eq_ignore_ascii_case("Not Available")
 }
 
 /// Operations of Dynamics that say nothing; the message tells what was done.

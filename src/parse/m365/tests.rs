@@ -213,3 +213,20 @@ fn every_packing_is_recognised_and_other_json_is_not() {
         assert_eq!(sniff(text), 0, "{text}");
     }
 }
+
+#[test]
+fn a_second_factor_given_or_taken_away_is_told_though_the_operation_only_says_update() {
+    for (old, new, action) in [
+        ("[]", r#"[{\"MethodType\": 7}]"#, "mfa-enrolled"),
+        (r#"[{\"MethodType\": 7}]"#, "[]", "mfa-removed"),
+        (r#"[{\"MethodType\": 7}]"#, r#"[{\"MethodType\": 6}]"#, "info"),
+    ] {
+        let more = format!(
+            r#","ObjectId":"bob@example.com","UserKey":"Not Available","ModifiedProperties":[{{"Name":"StrongAuthenticationMethod","NewValue":"{new}","OldValue":"{old}"}}]"#
+        );
+        check(
+            &record("Update user.", 8, "AzureActiveDirectory", &more),
+            json!({"event.action": action, "user.target.name": "bob@example.com"}),
+        );
+    }
+}

@@ -71,6 +71,9 @@ const TYPES: &[(&str, &str)] = &[
     ("BulkApi", "bulk-api"),
     ("BulkApi2", "bulk-api"),
     ("BulkApiRequest", "bulk-api"),
+    // Some collectors give events of the stream the rows' names.
+    ("BulkApiResultEvent", "bulk-api"),
+    ("BulkApiResultEventStore", "bulk-api"),
     ("URI", "view"),
     ("LightningPageView", "view"),
     ("AuraRequest", "view"),

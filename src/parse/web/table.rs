@@ -260,7 +260,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Vec<Rule>, TableError> {
         mend,
     };
     let parsed: File = toml::from_str(text).map_err(|error| {
-        let mend = "a table is a list of [[request]] with path, action and perhaps methods, query, status, success, failure, unknown, type, reason, assets";
+        let mend = "a table is a list of [[request]] with path, action and perhaps methods, query, status, success, failure, unknown, type, reason, assets, user";
         invalid(error.span().map_or(0, |span| span.start), error.message().to_owned(), mend.to_owned())
     })?;
     parsed

@@ -37,7 +37,15 @@ fn written_here() -> Vec<(&'static str, String)> {
             serde_json::json!(format!("{line}\n"))
         )
     };
+    // Kubernetes' own stamps have no year either.
+    let klog: String = ["1230", "1231", "0101", "1231", "0102", "0903", "0101"]
+        .iter()
+        .enumerate()
+        .map(|(number, day)| format!("I{day} 03:04:{number:02}.123456       1 proxy.go:7] line {number}\n"))
+        .collect();
     vec![
+        ("klog", klog.clone()),
+        ("auto", klog),
         ("syslog", sessions(&days, "app: line ")),
         ("odoo", sessions(&days, odoo)),
         ("auto", sessions(&days, odoo)),
