@@ -18,7 +18,8 @@
 //! far above the floor (up to 5, less where peers reach it); more than 99.5 in 100
 //! of the peers 2; a way or kind of data never used before 1.5 each and a report 0.5, up to 3 (half in the first three days); pages turned faster than anybody reads 2; no past at all 2; a leaver 3 (half without a past); outside working hours 1; from a hosting network 2; a program at an hour it
 //! never worked 2. From `alert_score` it is an alert, and beyond `ceiling_records_per_day` whatever the points. Ten times the floor and far above the
-//! usual is high, above the ceiling critical. A window that raised an alert teaches nothing until its incident is closed, or for 14 days, and then only clipped.
+//! usual is high, above the ceiling critical; in an organisation's first three days medium below the ceiling, and of a program that uses no new way or kind
+//! of data always. A window that raised an alert teaches nothing until its incident is closed, or for 14 days, and then only clipped.
 //!
 //! # False positives
 //! The first large export of somebody who will do so from now on; a migration; a first quarterly report. Silent are: what the entity has itself done before

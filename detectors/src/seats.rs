@@ -131,15 +131,25 @@ impl Sessions {
         seat.is_some_and(|seat| seat.moments.iter().any(|moment| moment.abs_diff(event.time) < GRAIN as u64))
     }
 
-    /// Whether an event names a session at all, used by a person.
+    /// Whether an event names a session at all, used by a person through no script.
     pub fn concerns(event: &Event) -> bool {
+        Sessions::names_one(event) && !matches!(event.text(Field::UserAgentDevice), Some("script" | "crawler"))
+    }
+
+    /// Whether an event names a session of a person, whatever uses it.
+    pub fn names_one(event: &Event) -> bool {
         name_of(event).is_some()
             && !crate::guest_enumeration::is_guest(event)
             && event.has(Field::SourceIp)
             && event.text(Field::EventOutcome) != Some("failure")
             && !event.is(Field::UserInferred)
             && event.person.as_ref().is_none_or(|person| !person.is_program())
-            && !matches!(event.text(Field::UserAgentDevice), Some("script" | "crawler"))
+    }
+
+    /// Where the session that an event names was used.
+    pub fn seats_of(&self, event: &Event) -> &[Seat] {
+        let id = id_of(event);
+        self.sessions.iter().find(|session| Some(session.id) == id).map_or(&[], |session| &session.seats)
     }
 
     /// Notes an event; the position of its session and its seat.

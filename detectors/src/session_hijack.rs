@@ -16,6 +16,8 @@
 //! - The same agent, but two countries in turns, three times or more within half an hour, one of them strange to the account: high. Telephone networks,
 //!   relays and satellites come out anywhere and are left out, and a VPN that is switched on and off again makes two turns.
 //!
+//! - A script goes on with a browser's session from a line that neither the account nor the organisation uses (another /16 or /32): medium, in whosever network and country.
+//!
 //! That network and agent must change together is what Okta's and Panther's rules on stolen sessions ask, too.
 //!
 //! # False positives
@@ -29,12 +31,15 @@
 //! # Settings
 //! - `turns` (3): changes between two countries within half an hour.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::brute_force_success::account_key;
 use crate::detector::Context;
 use crate::entity::entity_key;
 use crate::event::{Event, Millis};
+use crate::field::Field;
 use crate::finding::{Detection, Sentence, Severity};
 use crate::names::who;
 use crate::place::Network;
@@ -70,10 +75,15 @@ impl Watch for SessionHijack {
     type State = Sessions;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
-        if !Sessions::concerns(event) {
+        if !Sessions::names_one(event) {
             return;
         }
         let entity = entity_key(event);
+        // Scripts have sessions of their own; one that goes on with a browser's is looked at.
+        let script = !Sessions::concerns(event);
+        if script && at.states.get(&entity).is_none_or(|known| !goes_on(known.seats_of(event), event, context)) {
+            return;
+        }
         if at.states.get(&entity).is_some_and(|known| known.stays(event)) {
             return;
         }
@@ -87,10 +97,30 @@ impl Watch for SessionHijack {
             .filter(|other| *other != seat)
             .filter_map(|other| Some((judge(&seats[other], &seats[seat], at.settings)?, other)))
             .max_by_key(|(severity, other)| (*severity, std::cmp::Reverse(*other)));
+        let worst = worst.or_else(|| {
+            let other = (0..seats.len()).find(|other| script && *other != seat && far_apart(&seats[*other], event))?;
+            Some((Severity::Medium, other))
+        });
         if let Some((severity, other)) = worst {
             out.push(tell(event, severity, &seats[other], &seats[seat]));
         }
     }
+}
+
+/// Whether a script that is new for the account goes on with a session from a line that is new, too, and not near where the session was: in whosever
+/// network and country, no browser becomes a script.
+fn goes_on(seats: &[Seat], event: &Event, context: &Context) -> bool {
+    let view = context.view(event);
+    seats.iter().any(|seat| far_apart(seat, event)) && view.mature() && view.new_agent() && view.new_line()
+}
+
+/// Whether an event comes from another /16 or /32 than a seat.
+fn far_apart(seat: &Seat, event: &Event) -> bool {
+    let wide = |address: IpAddr| match address {
+        IpAddr::V4(ip) => u64::from(u32::from(ip) >> 16),
+        IpAddr::V6(ip) => (u128::from(ip) >> 96) as u64,
+    };
+    seat.address.zip(event.ip(Field::SourceIp)).is_some_and(|(one, two)| wide(one) != wide(two))
 }
 
 fn judge(one: &Seat, other: &Seat, settings: &Settings) -> Option<Severity> {
@@ -122,8 +152,8 @@ fn tell(event: &Event, severity: Severity, one: &Seat, other: &Seat) -> Detectio
     let agent = one.other_agent(other);
     let evidence = [first, second].into_iter().map(|seat| seat.reference).filter(|one| one.id != event.id).collect();
     let mut detection = SessionHijack::detection(event, severity).resting_on(evidence, first.first(), event.time);
-    detection.entity.add(crate::Field::SourceIp.name(), &from);
-    detection.entity.add(crate::Field::SourceIp.name(), &to);
+    detection.entity.add(Field::SourceIp.name(), &from);
+    detection.entity.add(Field::SourceIp.name(), &to);
     let (with, with_zh) =
         if agent { ("with another browser", "且浏览器不同") } else { ("in turns", "且交替使用") };
     Detection {
@@ -145,7 +175,6 @@ fn tell(event: &Event, severity: Severity, one: &Seat, other: &Seat) -> Detectio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Field;
     use crate::scenario::{
         BERLIN, BERLIN_MOBILE, CHROME, DAY, FIREFOX, MUNICH, NEW_YORK_VPN, SAO_PAULO, Site, event, fortnight,
         kept_promises, play_all, with, worst,
@@ -202,5 +231,25 @@ mod tests {
         assert_eq!(worst(&play_all(&make, events.clone())), Some(Severity::Medium));
         let short = events.into_iter().map(|event| with(event, Field::SessionId, "17")).collect();
         assert_eq!(play_all(&make, short).len(), 0);
+    }
+
+    #[test]
+    fn a_script_that_goes_on_with_a_browser_s_session_is_found_in_the_own_country_too() {
+        use crate::scenario::GERMANY;
+        let elsewhere: Site = ("198.18.7.9", "", "DE", 51.1, 10.4, 430.0, 0, "");
+        let at = |site: Site, minute: i64, agent: &str, device: &str| {
+            let one = with(event(15 * DAY + minute, "mia", site, "view", 1), Field::UserAgent, agent);
+            with(with(one, Field::UserAgentDevice, device), Field::SessionId, "0f9a1c22d7e34b51")
+        };
+        let story = |site: Site, agent: &str, device: &str| {
+            let office = crate::scenario::office(0..14, "mia", GERMANY, 120).into_iter();
+            let office = office.map(|event| with(event, Field::UserAgent, CHROME));
+            let own = (0..5).map(|nth| at(GERMANY, 600 + nth, CHROME, "desktop"));
+            office.chain(own).chain([at(site, 630, agent, device)]).collect::<Vec<_>>()
+        };
+        let script = "python-requests/2.32.3";
+        assert_eq!(worst(&kept_promises(&make, story(elsewhere, script, "script"))), Some(Severity::Medium));
+        assert_eq!(play_all(&make, story(GERMANY, script, "script")).len(), 0);
+        assert_eq!(play_all(&make, story(elsewhere, FIREFOX, "desktop")).len(), 0);
     }
 }

@@ -44,6 +44,7 @@ const LEAST_KNOWN: u64 = 8;
 /// What a size counts for while nothing is known of anybody: any may be usual then.
 const UNKNOWN_SIZE: f64 = 0.75;
 /// Days until a month's end has been seen for certain, and how many times more than on other days is taken out then.
+const FIRST_DAYS: f64 = 3.0;
 /// Points more that it takes in the first days of an organisation, less each day until so many have passed.
 const UNSURE: f64 = 1.5;
 const FORTNIGHT: f64 = 14.0;
@@ -279,6 +280,10 @@ pub(super) fn judge(
         (false, true) if !is_program => Severity::High,
         _ => Severity::Medium,
     };
+    // Of nobody anything is known in an organisation's first days; and a program that does more of what it always does is a migration more often
+    // than a thief: from a strange network another rule tells it.
+    let quiet = (organisation_days < FIRST_DAYS && !ceiling) || (is_program && fresh == 0.0);
+    let severity = if quiet { severity.min(Severity::Medium) } else { severity };
     let severity = if event.is(Field::UserInferred) { severity.min(Severity::Medium) } else { severity };
     Some(Verdict { severity, parts, by_day, amount, usual_most: own.usual_most(), usual_of_peers: peers.usual_most() })
 }

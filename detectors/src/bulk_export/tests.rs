@@ -144,6 +144,16 @@ fn an_integration_that_suddenly_takes_twenty_times_as_much_is_found() {
 }
 
 #[test]
+fn on_the_first_day_of_all_and_of_a_program_that_does_more_of_the_same_nothing_is_high() {
+    let first_day = [event(10 * MINUTES, "user3", BERLIN, "export", 60_000)];
+    assert_eq!(worst(&found(company(0..1).into_iter().chain(first_day).collect())), Some(Severity::Medium));
+    let mut events = company(0..12);
+    events.extend((0..11).map(|day| script(day * DAY + 2 * MINUTES, "sync", 500)));
+    events.push(script(11 * DAY + 2 * MINUTES, "sync", 110_000));
+    assert_eq!(worst(&found(events)), Some(Severity::Medium));
+}
+
+#[test]
 fn a_month_end_is_silent_from_the_second_month() {
     let mut events = company(0..95);
     for month in 1..=3 {
