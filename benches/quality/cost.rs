@@ -17,7 +17,7 @@ use crmwatch::source::attribute;
 use crmwatch_detectors::detector::{Context, Detector, RestoreError, Rule};
 use crmwatch_detectors::finding::Detection;
 use crmwatch_detectors::memory::Taking;
-use crmwatch_detectors::{Engine, Event, Field, Millis, StateChange};
+use crmwatch_detectors::{Engine, Event, EventId, Field, Millis, StateChange};
 
 /// Events of the company that are kept to be shown.
 const KEPT: usize = 500_000;
@@ -62,6 +62,7 @@ pub fn print(users: usize, many: usize) -> anyhow::Result<()> {
     let tried = |name: &str, address: u32, failed: bool, nth: u32| {
         let mut event = login.clone();
         event.person = None;
+        event.id = EventId(u128::from(nth) + 1);
         event.time += Millis::from(nth) * 20;
         event.set(Field::UserName, name);
         event.set(Field::Entity, &format!("user:{name}"));
@@ -73,6 +74,10 @@ pub fn print(users: usize, many: usize) -> anyhow::Result<()> {
     say("one address with 100,000 names", names, 100_000.0);
     let addresses = show(&mut self::engine()?, (0..SHAPE).map(|nth| tried("victim", nth * 256, nth % 9 > 0, nth)));
     say("one name with 100,000 addresses", addresses, 100_000.0);
+    let hammered = show(&mut self::engine()?, (0..SHAPE).map(|nth| tried("victim", 1, true, nth)));
+    say("one name hammered from one address", hammered, 100_000.0);
+    let sprayed = |nth: u32| tried(&format!("name{}", nth % 5_000), nth % 777 * 256, true, nth);
+    say("777 addresses spray 5,000 names", show(&mut self::engine()?, (0..SHAPE).map(sprayed)), 100_000.0);
     let reads = |nth: u32| {
         let mut event = tried("reader", 1, false, nth);
         event.set(Field::EventAction, if nth.is_multiple_of(3) { "export" } else { "view" });

@@ -72,6 +72,10 @@ impl Watch for AuditDisabledThenActivity {
     type Settings = Settings;
     type State = Trace;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * HOUR + BEFORE)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, _: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;
@@ -109,7 +113,7 @@ fn tell(event: &Event, severity: Severity, cause: &Step, effects: &[&Step]) -> D
     deeds.dedup();
     let deeds = deeds.join(", ");
     let steps = std::iter::once(cause).chain(effects.iter().copied());
-    let evidence = steps.clone().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = steps.clone().map(|step| step.reference).filter(|one| one.id != event.id).collect();
     let from = steps.map(|step| step.time).min().unwrap_or(event.time);
     let at = moment(cause.time);
     let (summary, observed) = if effects.is_empty() {

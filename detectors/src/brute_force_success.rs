@@ -154,8 +154,8 @@ impl BruteForceSuccess {
         let minutes = self.settings.minutes;
         let evidence = held
             .iter()
-            .map(|trace| trace.reference.clone())
-            .chain(std::iter::once(success.reference.clone()))
+            .map(|trace| trace.reference)
+            .chain(std::iter::once(success.reference))
             .filter(|reference| reference.id != event.id)
             .collect();
         Detection {

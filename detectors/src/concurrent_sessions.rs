@@ -97,7 +97,7 @@ impl Watch for ConcurrentSessions {
 fn tell(event: &Event, severity: Severity, seats: &[&Seat], strange: &Seat) -> Detection {
     let (who, count) = (who(event), seats.len());
     let from = strange.address.map_or("-".to_owned(), |address| address.to_string());
-    let evidence = seats.iter().map(|seat| seat.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = seats.iter().map(|seat| seat.reference).filter(|one| one.id != event.id).collect();
     let start = seats.iter().map(|seat| seat.first()).min().unwrap_or(event.time);
     let mut detection = ConcurrentSessions::detection(event, severity).resting_on(evidence, start, event.time);
     seats.iter().filter_map(|seat| seat.address).for_each(|address| {

@@ -219,7 +219,7 @@ fn tell(event: &Event, key: &str, seen: &Seen, traces: &Traces, span: Millis) ->
     let (minutes, places) = (span / MINUTE, seen.addresses.len());
     let severity = if seen.got_in > 0 { Severity::High } else { Severity::Medium };
     let got_in = seen.got_in;
-    let evidence = held.iter().map(|trace| trace.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = held.iter().map(|trace| trace.reference).filter(|one| one.id != event.id).collect();
     let detection = CredentialStuffing::detection(event, severity).resting_on(evidence, seen.from, seen.to);
     Detection {
         entity,

@@ -1,6 +1,8 @@
 //! What every detector is: a pure function of the events it is shown, with state that can be saved and brought back.
 //! Not for any particular detector; those are listed in `registry`.
 
+use std::cell::OnceCell;
+
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Severity};
 use crate::habits::{Habits, View};
@@ -8,19 +10,31 @@ use crate::manual::Manual;
 use crate::memory::{self, Shelf};
 use crate::verdict::Verdict;
 
-/// What a detector may know besides the event.
-#[derive(Debug, Clone, Copy, Default)]
+/// What a detector may know besides the event; made anew for each event, since what several detectors ask about it is found out once.
+#[derive(Debug, Default)]
 pub struct Context<'h> {
     /// No event older than this is expected any more: what baselines may learn.
     pub watermark: Millis,
     /// What is usual for whom, before this event.
     pub habits: Option<&'h Habits>,
+    view: OnceCell<View<'h>>,
+    guest: OnceCell<bool>,
 }
 
 impl<'h> Context<'h> {
+    /// For one event.
+    pub fn new(watermark: Millis, habits: Option<&'h Habits>) -> Context<'h> {
+        Context { watermark, habits, view: OnceCell::new(), guest: OnceCell::new() }
+    }
+
     /// How usual this event's surroundings are for whom it is about.
-    pub fn view(&self, event: &Event) -> View<'h> {
-        View::of(self.habits, event)
+    pub fn view(&self, event: &Event) -> &View<'h> {
+        self.view.get_or_init(|| View::of(self.habits, event))
+    }
+
+    /// Whether nobody in particular did it.
+    pub fn is_guest(&self, event: &Event) -> bool {
+        *self.guest.get_or_init(|| crate::guest_enumeration::is_guest(event))
     }
 }
 

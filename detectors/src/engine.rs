@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 
 use crate::allowance::{Allowances, Suppressed};
+use crate::clock::Clock;
 use crate::detector::{Context, Detector, RestoreError, Rule, StateChange};
 use crate::episode::{self, Episodes};
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Finding, Severity};
 use crate::habits::{self, Habits};
+use crate::mark::{self, Files};
 use crate::memory::{self, Memory, Shelf};
 use crate::registry::{self, SettingsError};
 use crate::sigma::Texts;
@@ -38,7 +40,9 @@ pub struct Engine {
     habits: Habits,
     allowances: Allowances,
     episodes: Episodes,
+    files: Files,
     watermark: Watermark,
+    clock: Clock,
     found: Vec<Detection>,
     finished: Vec<Finding>,
 }
@@ -75,7 +79,9 @@ impl Engine {
             habits: Habits::default(),
             allowances: Allowances::default(),
             episodes: Episodes::default(),
+            files: Files::default(),
             watermark: Watermark::default(),
+            clock: Clock::default(),
             found: Vec::new(),
             finished: Vec::new(),
         }
@@ -108,7 +114,11 @@ impl Engine {
         }
         let watermark = event.time.saturating_sub(event.origin.lateness);
         self.watermark.rise(watermark);
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        self.files.note(event);
+        if let Some(now) = self.clock.hear(event.time, event.origin.lateness) {
+            self.memory().iter_mut().for_each(|shelf| shelf.fade(now));
+        }
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         let action = event.text(Field::EventAction);
         let looking = action.and_then(|action| self.by_action.get(action)).unwrap_or(&self.otherwise);
         for index in looking {
@@ -137,7 +147,7 @@ impl Engine {
 
     /// Lets the detectors hear what was found, and makes findings of it. Whether it casts doubt on what was new at the event.
     fn told(&mut self, event: &Event) -> bool {
-        let context = Context { watermark: self.watermark.time, habits: Some(&self.habits) };
+        let context = Context::new(self.watermark.time, Some(&self.habits));
         for detector in &mut self.detectors {
             if self.found.is_empty() {
                 break;
@@ -151,7 +161,7 @@ impl Engine {
         }
         let doubtful = self.found.iter().any(|detection| detection.severity >= Severity::Medium);
         for detection in self.found.drain(..) {
-            self.episodes.raise(detection, event, &mut self.finished);
+            self.episodes.raise(detection, event, &self.files, &mut self.finished);
         }
         doubtful
     }
@@ -188,7 +198,7 @@ impl Engine {
 
     /// Everything remembered, to be saved with the number of the batch it belongs to.
     pub fn memory(&mut self) -> Vec<Shelf<'_>> {
-        let mut shelves = vec![self.episodes.memory()];
+        let mut shelves = vec![self.episodes.memory(), self.files.memory()];
         shelves.extend(self.habits.memory());
         shelves.extend(self.detectors.iter_mut().flat_map(|detector| detector.memory()));
         shelves.push(Shelf::of(&mut self.watermark));
@@ -208,6 +218,7 @@ impl Engine {
                 self.watermark = Watermark::at(Millis::from_le_bytes(value.try_into().map_err(|_| damaged())?));
                 Ok(())
             }
+            mark::OWNER => self.files.restore(key, value),
             episode::OWNER => self.episodes.restore(key, value),
             habits::OWNER => self.habits.restore(key, value),
             _ => match self.detectors.iter_mut().find(|detector| detector.id() == owner) {

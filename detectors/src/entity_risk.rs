@@ -29,8 +29,9 @@ use crate::baseline::remaining;
 use crate::detector::Context;
 use crate::entity::entity_key;
 use crate::event::{Event, Millis};
-use crate::finding::{Detection, Identities, Reference, Sentence, Severity};
+use crate::finding::{Detection, Identities, Sentence, Severity};
 use crate::keyed::Resident;
+use crate::mark::Mark;
 use crate::mass::Told;
 use crate::watch::{Post, Watch};
 
@@ -81,7 +82,7 @@ struct Part {
     tactic: u8,
     severity: Severity,
     time: Millis,
-    reference: Reference,
+    reference: Mark,
 }
 
 /// What was found about somebody.
@@ -163,7 +164,7 @@ impl Watch for EntityRisk {
                 tactic: tactic_of(&detection.techniques),
                 severity: detection.severity,
                 time: event.time,
-                reference: Reference::of(event),
+                reference: Mark::of(event),
             };
             match risk.parts.iter_mut().find(|known| known.rule == part.rule) {
                 Some(known) => {
@@ -238,7 +239,7 @@ fn tell(
     let names = tactics.iter().map(|tactic| name_of(*tactic).0).collect::<Vec<_>>().join(", ");
     let names_zh = tactics.iter().map(|tactic| name_of(*tactic).1).collect::<Vec<_>>().join("、");
     let from = parts.first().map_or(event.time, |part| part.time);
-    let evidence = parts.iter().map(|part| part.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = parts.iter().map(|part| part.reference).filter(|one| one.id != event.id).collect();
     let count = parts.len();
     let detection = Detection { entity, primary, subject: key, ..EntityRisk::detection(event, severity) };
     Detection {

@@ -7,36 +7,48 @@ use crate::detector::RestoreError;
 use crate::event::{Event, Millis};
 use crate::finding::{Detection, Finding, Reference, finding_id};
 use crate::keyed::{Keyed, Resident};
+use crate::mark::Files;
 use crate::memory::Shelf;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Episode {
     open: Option<Finding>,
     quiet: Millis,
+    /// In which round of draining it was opened or extended last.
+    #[serde(skip)]
+    touched: u32,
 }
 
-impl Resident for Episode {}
+impl Resident for Episode {
+    fn outlast(&mut self) -> bool {
+        // An operator's rule may say otherwise.
+        self.quiet > LONGEST_QUIET
+    }
+}
 
 /// The name under which episodes are saved.
 pub const OWNER: &str = "episodes";
 
 const CAPACITY: usize = 100_000;
+/// No shipped rule's episodes stay open longer without another event.
+const LONGEST_QUIET: Millis = 5 * 86_400_000;
 
 /// Open episodes of all rules.
 pub struct Episodes {
     open: Keyed<Episode>,
     touched: Vec<String>,
+    round: u32,
 }
 
 impl Default for Episodes {
     fn default() -> Self {
-        Episodes { open: Keyed::new(OWNER, CAPACITY), touched: Vec::new() }
+        Episodes { open: Keyed::new(OWNER, CAPACITY).lasting(LONGEST_QUIET), touched: Vec::new(), round: 1 }
     }
 }
 
 impl Episodes {
     /// Opens an episode, or extends the one that is open.
-    pub fn raise(&mut self, detection: Detection, deciding: &Event, finished: &mut Vec<Finding>) {
+    pub fn raise(&mut self, detection: Detection, deciding: &Event, files: &Files, finished: &mut Vec<Finding>) {
         let key = format!("{}\0{}", detection.rule, detection.subject);
         let episode = self.open.touch(&key, deciding.time);
         let last = detection.window.1.max(deciding.time);
@@ -54,14 +66,14 @@ impl Episodes {
             open.observed = detection.observed;
             open.expected = detection.expected;
             open.parts = detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect();
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 open.evidence.add(reference);
             }
             open.evidence.add(Reference::of(deciding));
             open.evidence.count_at_least(detection.evidence_count);
         } else {
             if let Some(past) = episode.open.take()
-                && self.touched.contains(&key)
+                && episode.touched == self.round
             {
                 finished.push(past);
             }
@@ -83,14 +95,15 @@ impl Episodes {
                 techniques: detection.techniques.into_iter().map(Into::into).collect(),
                 parts: detection.parts.into_iter().map(|(name, part)| (name.into(), part)).collect(),
             };
-            for reference in detection.evidence {
+            for reference in detection.evidence.into_iter().filter_map(|mark| files.reference(mark)) {
                 finding.evidence.add(reference);
             }
             finding.evidence.add(Reference::of(deciding));
             finding.evidence.count_at_least(detection.evidence_count);
             episode.open = Some(finding);
         }
-        if !self.touched.contains(&key) {
+        if episode.touched != self.round {
+            episode.touched = self.round;
             self.touched.push(key);
         }
     }
@@ -98,6 +111,7 @@ impl Episodes {
     /// The findings opened or extended since the last call, in the order they were first touched.
     pub fn drain(&mut self) -> Vec<Finding> {
         let touched = std::mem::take(&mut self.touched);
+        self.round = self.round.wrapping_add(1).max(1);
         touched.iter().filter_map(|key| self.open.get(key)?.open.clone()).collect()
     }
 

@@ -118,6 +118,18 @@ pub(crate) enum Slot {
 
 const _: () = assert!(size_of::<(Key, Slot)>() == 24, "a value of an event grew");
 
+/// A name that the schema does not know. A column's is looked up once for a whole file.
+#[derive(Debug, Clone)]
+pub struct UnknownName(Box<str>);
+
+impl UnknownName {
+    /// Nothing where it is a field's, or one that an event has of its own.
+    pub fn of(name: &str) -> Option<UnknownName> {
+        let known = OWN.contains(&name) || Field::from_name(name).is_some();
+        (!known).then(|| UnknownName(name.into()))
+    }
+}
+
 /// A value as it is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'e> {
@@ -438,6 +450,13 @@ impl Event {
                 self.push_slot(Key::other(span, &self.text), slot);
             }
         }
+    }
+
+    /// As [`Event::set_other_part`], where the name was looked up before.
+    pub fn set_unknown_part(&mut self, name: &UnknownName, raw: &str, part: &str) {
+        let slot = Slot::Text(self.span_of(raw, part));
+        let span = self.append(&name.0);
+        self.push_slot(Key::other(span, &self.text), slot);
     }
 
     /// Gives one field the value of another, without copying text.

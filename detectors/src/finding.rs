@@ -1,14 +1,17 @@
 //! A finding: an episode of one rule about one entity, with everything that explains it. Not for how it is decided (the detectors)
 //! nor how long an episode lasts (`episode`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use ahash::AHashSet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::event::{Event, EventId, Millis, Origin};
 use crate::field::Field;
+use crate::mark::Mark;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,11 +89,63 @@ impl Reference {
 pub const EVIDENCE_KEPT: usize = 50;
 
 /// The events a finding rests on: the first and the last fifty, and how many there were.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
     first: Vec<Reference>,
     last: VecDeque<Reference>,
     count: u64,
+}
+
+/// As people and other programs read it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Evidence")]
+struct Written<'e> {
+    first: Cow<'e, [Reference]>,
+    last: Cow<'e, [Reference]>,
+    count: u64,
+}
+
+/// As it is saved: files are named once.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    files: Vec<Arc<Origin>>,
+    lines: Vec<([u8; 16], u8, u64, u64)>,
+    count: u64,
+}
+
+impl Serialize for Evidence {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        if out.is_human_readable() {
+            let last: Vec<Reference> = self.last.iter().cloned().collect();
+            return Written { first: (&self.first).into(), last: last.into(), count: self.count }.serialize(out);
+        }
+        let mut saved = Saved { files: Vec::new(), lines: Vec::new(), count: self.count };
+        for one in self.iter() {
+            // No more than a hundred are kept.
+            let file = saved.files.iter().position(|file| *file == one.origin).unwrap_or_else(|| {
+                saved.files.push(one.origin.clone());
+                saved.files.len() - 1
+            });
+            saved.lines.push((one.id.0.to_le_bytes(), file as u8, one.line, one.offset));
+        }
+        saved.serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Evidence {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Evidence, D::Error> {
+        if input.is_human_readable() {
+            let Written { first, last, count } = Written::deserialize(input)?;
+            return Ok(Evidence { first: first.into_owned(), last: last.into_owned().into(), count });
+        }
+        let Saved { files, lines, count } = Saved::deserialize(input)?;
+        let mut all = lines.into_iter().filter_map(|(id, file, line, offset)| {
+            let (id, origin) = (EventId(u128::from_le_bytes(id)), files.get(usize::from(file))?.clone());
+            Some(Reference { id, origin, line, offset })
+        });
+        let first = all.by_ref().take(EVIDENCE_KEPT).collect();
+        Ok(Evidence { first, last: all.collect(), count })
+    }
 }
 
 impl Evidence {
@@ -136,10 +191,33 @@ pub const IDENTITIES_KEPT: usize = 50;
 impl Identities {
     /// Adds one value of a name, once.
     pub fn add(&mut self, name: &str, value: &str) {
-        let values = self.0.entry(name.to_owned()).or_default();
-        if values.len() < IDENTITIES_KEPT && !values.iter().any(|kept| kept == value) {
-            values.push(value.to_owned());
+        match self.0.get_mut(name) {
+            Some(values) if values.len() >= IDENTITIES_KEPT || values.iter().any(|kept| kept == value) => {}
+            Some(values) => values.push(value.to_owned()),
+            None => {
+                self.0.insert(name.to_owned(), vec![value.to_owned()]);
+            }
         }
+    }
+
+    /// Adds values of a name, each once, as long as there is room.
+    pub fn add_all<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
+        let mut met = AHashSet::new();
+        let mut room = self.room_for(name);
+        for value in values {
+            if room == 0 {
+                return;
+            }
+            if met.insert(value) {
+                self.add(name, value);
+                room = self.room_for(name);
+            }
+        }
+    }
+
+    /// How many more values of that name are kept.
+    pub fn room_for(&self, name: &str) -> usize {
+        IDENTITIES_KEPT.saturating_sub(self.0.get(name).map_or(0, Vec::len))
     }
 
     /// Adds what an event says about who it was: user, person, address, app, session.
@@ -162,8 +240,13 @@ impl Identities {
     /// Adds everything another set has.
     pub fn merge(&mut self, other: &Identities) {
         for (name, values) in &other.0 {
-            for value in values {
-                self.add(name, value);
+            match self.0.get_mut(name) {
+                // What goes on mostly names the same ones again.
+                Some(kept) if kept.len() >= IDENTITIES_KEPT || kept.starts_with(values) => {}
+                Some(_) => values.iter().for_each(|value| self.add(name, value)),
+                None => {
+                    self.0.insert(name.clone(), values.clone());
+                }
             }
         }
     }
@@ -196,7 +279,7 @@ pub struct Detection {
     /// From when to when.
     pub window: (Millis, Millis),
     /// The events it rests on, oldest first, without the deciding one, which is added.
-    pub evidence: Vec<Reference>,
+    pub evidence: Vec<Mark>,
     /// How many events it rests on in all, where more than are referenced.
     pub evidence_count: u64,
     /// ATT&CK technique ids.
@@ -233,7 +316,7 @@ impl Detection {
 
     /// The same with the window and the events it rests on.
     #[must_use]
-    pub fn resting_on(mut self, evidence: Vec<Reference>, from: Millis, to: Millis) -> Detection {
+    pub fn resting_on(mut self, evidence: Vec<Mark>, from: Millis, to: Millis) -> Detection {
         self.evidence_count = evidence.len() as u64 + 1;
         self.evidence = evidence;
         self.window = (from.min(self.window.0), to.max(from));

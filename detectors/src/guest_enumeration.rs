@@ -80,18 +80,15 @@ pub struct GuestEnumeration;
 
 /// Whether the event is of the account that visitors share: nobody's own, so no rule about a person's ways holds for it.
 pub fn is_guest(event: &Event) -> bool {
-    [Field::UserRoles, Field::UserName, Field::LoginType].into_iter().filter_map(|field| event.text(field)).any(
-        |text| {
-            GUESTS.iter().any(|word| {
-                let (text, word) = (text.as_bytes(), word.as_bytes());
-                text.len() >= word.len()
-                    && (text[..word.len()].eq_ignore_ascii_case(word)
-                        || text
-                            .windows(word.len() + 1)
-                            .any(|window| window[0] == b' ' && window[1..].eq_ignore_ascii_case(word)))
-            })
-        },
-    )
+    let guest = |text: &str| {
+        GUESTS
+            .iter()
+            .any(|word| text.as_bytes().get(..word.len()).is_some_and(|one| one.eq_ignore_ascii_case(word.as_bytes())))
+    };
+    [Field::UserRoles, Field::UserName, Field::LoginType]
+        .into_iter()
+        .filter_map(|field| event.text(field))
+        .any(|text| guest(text) || text.match_indices(' ').any(|(at, _)| guest(&text[at + 1..])))
 }
 
 impl Watch for GuestEnumeration {

@@ -18,7 +18,7 @@ use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::keyed::{Keyed, Resident};
 use crate::memory::Shelf;
-use crate::place::{self, Network};
+use crate::place::{self, Network, Owners};
 use crate::verdict::Verdict;
 
 /// The name under which habits are saved.
@@ -33,6 +33,9 @@ const RIPE: u32 = DAY;
 const DOUBTED: u32 = 14 * DAY;
 /// From so many entities on, for a day or longer, a network is the organisation's.
 const SHARED_BY: u32 = 3;
+const FORTNIGHT: u32 = 14 * DAY;
+/// Active hours below which nothing is said of somebody's hours.
+const LEAST_HOURS: u32 = 12;
 /// Minutes within which the file of an export is fetched.
 const FILE_FOLLOWS: u32 = 10;
 /// No network has such a number: what stands for the owner is a city.
@@ -259,6 +262,7 @@ impl Resident for Common {
 pub struct Habits {
     entities: Keyed<Habit>,
     common: Keyed<Common>,
+    owners: Owners,
 }
 
 impl std::fmt::Debug for Habits {
@@ -269,7 +273,7 @@ impl std::fmt::Debug for Habits {
 
 impl Default for Habits {
     fn default() -> Self {
-        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON) }
+        Habits { entities: Keyed::new(OWNER, PEOPLE), common: Keyed::new(OWNER, COMMON), owners: Owners::default() }
     }
 }
 
@@ -289,10 +293,10 @@ fn owner_key(event: &Event) -> Option<std::borrow::Cow<'_, str>> {
 }
 
 /// Weekend or not, and the hour, where the person works; in UTC where that is not known.
-fn own_hour(event: &Event) -> (usize, usize) {
+fn own_hour(time: Millis, zone: Option<chrono_tz::Tz>) -> (usize, usize) {
     use chrono::{Datelike, Timelike};
-    let utc = chrono::DateTime::from_timestamp_millis(event.time).unwrap_or_default();
-    let (weekday, hour) = match event.person.as_ref().and_then(|person| person.timezone) {
+    let utc = chrono::DateTime::from_timestamp_millis(time).unwrap_or_default();
+    let (weekday, hour) = match zone {
         Some(zone) => {
             let own = utc.with_timezone(&zone);
             (own.weekday(), own.hour())
@@ -342,7 +346,7 @@ impl Habits {
         }
         if new_hour {
             habit.hours = habit.hours.saturating_add(1);
-            let (weekend, of_day) = own_hour(event);
+            let (weekend, of_day) = own_hour(event.time, event.person.as_ref().and_then(|person| person.timezone));
             habit.today.push((weekend as u8, of_day as u8, minute));
             habit.count_hours(minute);
         }
@@ -434,7 +438,7 @@ impl Habits {
 }
 
 /// How usual an event's surroundings are for whom it is about.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub struct View<'h> {
     habits: Option<&'h Habits>,
     habit: Option<&'h Habit>,
@@ -442,7 +446,8 @@ pub struct View<'h> {
     exit: Option<u32>,
     minute: u32,
     network: Network,
-    hour: (usize, usize),
+    time: Millis,
+    zone: Option<chrono_tz::Tz>,
     /// The person's own country, by the people file.
     home: Option<u32>,
 }
@@ -451,14 +456,16 @@ impl<'h> View<'h> {
     /// The view of an event.
     pub fn of(habits: Option<&'h Habits>, event: &Event) -> View<'h> {
         let habit = habits.and_then(|habits| habits.entities.get(&owner_key(event)?));
+        let owner = event.text(Field::SourceAsOrg).unwrap_or_default();
         View {
             habits,
             habit,
             at: surroundings(event),
             exit: exit(event),
             minute: minute_of(event.time),
-            network: Network::of_owner(event.text(Field::SourceAsOrg).unwrap_or_default()),
-            hour: own_hour(event),
+            network: habits.map_or_else(|| Network::of_owner(owner), |habits| habits.owners.kind(owner)),
+            time: event.time,
+            zone: event.person.as_ref().and_then(|person| person.timezone),
             home: event.person.as_ref().and_then(|person| person.country.as_deref()).and_then(country_number),
         }
     }
@@ -575,17 +582,42 @@ impl<'h> View<'h> {
         self.habits.map_or(0.0, |habits| habits.age_days(Millis::from(self.minute) * MINUTE))
     }
 
-    /// How probable it is that the entity works within so many hours of this one, on this kind of day; nothing where it has been
-    /// seen in fewer than 30 hours on five days.
-    pub fn hour_share(&self, reach: usize) -> Option<f64> {
-        let habit = self.habit.filter(|habit| habit.hours >= 30 && habit.days >= 5)?;
-        let (kind, hour) = self.hour;
+    /// Whether it is between ten in the evening and six in the morning where the person works; nothing where that is not known.
+    pub fn night(&self) -> Option<bool> {
+        self.zone.is_some().then(|| !(6..22).contains(&own_hour(self.time, self.zone).1))
+    }
+
+    /// Whether it is a weekend's day, and the entity is not known for two weekends yet.
+    pub fn strange_weekend(&self) -> bool {
+        own_hour(self.time, self.zone).0 == 1
+            && self.habit.is_none_or(|habit| habit.first.saturating_add(FORTNIGHT) > self.minute)
+    }
+
+    /// Active hours that lie within so many hours of this one, on this kind of day, and all of them; nothing where the entity has been
+    /// seen in fewer than a dozen on five days. Whoever asks says how many are enough to conclude from what was never seen.
+    pub fn hours_near(&self, reach: usize) -> Option<(f64, f64)> {
+        let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
+        let (kind, hour) = own_hour(self.time, self.zone);
         let clock = &habit.clock[kind];
         let around = (hour + 24 - reach.min(11)..=hour + 24 + reach.min(11)).map(|one| one % 24);
-        let cells = around.clone().count() as f64;
-        let near: f64 = around.map(|one| f64::from(clock[one])).sum();
-        let total: f64 = habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum();
-        // As if one hour had been spread over all 48 kinds of hour.
+        let near = around.map(|one| f64::from(clock[one])).sum();
+        Some((near, habit.clock.iter().flatten().map(|cell| f64::from(*cell)).sum()))
+    }
+
+    /// Whether the entity was ever active, on this kind of day, in this hour, in so many before it or in so many after it. Whoever stays late is
+    /// in no other part of the day; nothing as in [`View::hours_near`].
+    pub fn active_around(&self, before: usize, after: usize) -> Option<bool> {
+        let habit = self.habit.filter(|habit| habit.hours >= LEAST_HOURS && habit.days >= 5)?;
+        let (kind, hour) = own_hour(self.time, self.zone);
+        let mut around = (hour + 24 - before.min(11)..=hour + 24 + after.min(11)).map(|one| one % 24);
+        Some(around.any(|one| habit.clock[kind][one] > 0))
+    }
+
+    /// How probable it is that the entity works within so many hours of this one, on this kind of day, as if one hour more had been spread over
+    /// all 48 kinds of hour: of few hours it says little.
+    pub fn hour_share(&self, reach: usize) -> Option<f64> {
+        let (near, total) = self.hours_near(reach)?;
+        let cells = (2 * reach.min(11) + 1) as f64;
         Some((near + cells / 48.0) / (total + 1.0))
     }
 

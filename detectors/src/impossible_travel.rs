@@ -61,7 +61,6 @@ use crate::entity::entity_key;
 use crate::event::{Event, Millis};
 use crate::field::Field;
 use crate::finding::{Detection, Severity};
-use crate::guest_enumeration::is_guest;
 use crate::keyed::Keyed;
 use crate::manual::Manual;
 use crate::memory::Shelf;
@@ -191,7 +190,7 @@ impl Detector for ImpossibleTravel {
     fn observe(&mut self, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let Some(ip) = event.ip(Field::SourceIp) else { return };
         if event.is(Field::UserInferred)
-            || is_guest(event)
+            || context.is_guest(event)
             || event.text(Field::NetworkClass).is_some_and(|class| class != "public")
         {
             return;
@@ -215,7 +214,7 @@ impl Detector for ImpossibleTravel {
         if self.known_networks.iter().any(|network| network.holds(ip)) {
             return;
         }
-        if self.users.get(&key).is_none() && Place::of(event).is_none() {
+        if self.users.get(&key).is_none() && Place::point_of(event).is_none() {
             return;
         }
         let user = self.users.touch(&key, event.time);

@@ -80,7 +80,7 @@ impl Watch for IntegrationNewNetwork {
     type State = Program;
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
-        if crate::guest_enumeration::is_guest(event) {
+        if context.is_guest(event) {
             return;
         }
         let key = entity_key(event);
@@ -107,7 +107,7 @@ impl Watch for IntegrationNewNetwork {
         if told {
             return;
         }
-        let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+        let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
         let from = window.first().map_or(event.time, |step| step.time);
         out.push(tell(event, severity, records, at.settings.records).resting_on(evidence, from, event.time));
         program.told = Some((event.time, severity as u8));

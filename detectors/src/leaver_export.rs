@@ -152,7 +152,7 @@ impl Watch for LeaverExport {
             told.abs_diff(event.time) >= 600_000 || amount >= 1.5 * before || severity as u8 > worst
         });
         if again {
-            let evidence = window.iter().map(|step| step.reference.clone()).filter(|one| one.id != event.id).collect();
+            let evidence = window.iter().map(|step| step.reference).filter(|one| one.id != event.id).collect();
             let from = window.first().map_or(event.time, |step| step.time);
             out.push(tell(event, severity, amount, top, floor).resting_on(evidence, from, event.time));
             leaver.told = Some((event.time, amount, severity as u8));

@@ -6,9 +6,9 @@
 //! | what an event is, and its names | [`event`], [`field`] |
 //! | its stored form, its JSON | [`codec`], [`json`] |
 //! | what a detector is, and the list of them | [`detector`], [`registry`] |
-//! | how detections become findings | [`episode`], [`finding`] |
+//! | how detections become findings | [`episode`], [`finding`], [`mark`] |
 //! | Sigma rules and correlations | [`sigma`] |
-//! | how state is kept and saved | [`keyed`], [`memory`] |
+//! | how state is kept, saved and let go | [`keyed`], [`memory`], [`clock`] |
 //! | what is usual for whom | [`habits`] |
 //! | sequences: one thing and then another | [`steps`] |
 //! | what the operator allows | [`allowance`] |
@@ -24,7 +24,9 @@ pub mod audit_disabled_then_activity;
 pub mod baseline;
 pub mod brute_force_success;
 pub mod bulk_export;
+pub mod clock;
 pub mod codec;
+mod compact;
 pub mod concurrent_sessions;
 pub mod credential_stuffing;
 pub mod detector;
@@ -37,6 +39,7 @@ pub mod episode;
 pub mod event;
 #[cfg(test)]
 mod everything;
+mod fading;
 pub mod field;
 pub mod finding;
 pub mod first_seen_risk;
@@ -46,10 +49,12 @@ pub mod honeytoken_touched;
 pub mod impossible_travel;
 pub mod integration_new_network;
 pub mod json;
+mod key;
 pub mod keyed;
 pub mod leaver_export;
 pub mod login_as_then_export;
 pub mod manual;
+pub mod mark;
 mod mass;
 pub mod mass_delete;
 pub mod mass_share;
@@ -77,6 +82,7 @@ pub mod sigma;
 mod slab;
 pub mod slow_exfiltration;
 pub mod source_silent;
+mod standing;
 pub mod steps;
 pub mod success_after_attack;
 pub mod usual;
@@ -88,7 +94,7 @@ pub mod wording;
 
 pub use detector::{Context, Detector, Rule, StateChange};
 pub use engine::Engine;
-pub use event::{Event, EventId, Millis, Origin, Value};
+pub use event::{Event, EventId, Millis, Origin, UnknownName, Value};
 pub use field::{Field, Kind};
 pub use finding::{Detection, Finding, Identities, Reference, Sentence, Severity};
 pub use person::{Person, Status};

@@ -59,6 +59,10 @@ impl Watch for LoginAsThenExport {
     type Settings = Settings;
     type State = Trace;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * 3_600_000)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;
@@ -159,5 +163,11 @@ mod tests {
         assert_eq!(play_all(&make, vec![login_as(0), event(10, "ben", MUNICH, "export", 9_000)]).len(), 0);
         assert_eq!(play_all(&make, vec![login_as(0), event(10, "ben", BERLIN, "view", 1)]).len(), 0);
         assert_eq!(play_all(&make, vec![login_as(0), event(180, "ben", BERLIN, "export", 9_000)]).len(), 0);
+    }
+
+    #[test]
+    fn an_export_whose_size_no_log_tells_is_an_export() {
+        let found = play_all(&make, vec![login_as(0), event(10, "ben", BERLIN, "export", -1)]);
+        assert_eq!(worst(&found), Some(Severity::Medium));
     }
 }

@@ -7,7 +7,7 @@ use crate::event::{Event, Millis};
 use crate::keyed::Resident;
 use crate::verdict::Verdict;
 use crate::window::{Ring, Trail};
-use crate::{Field, finding::Reference};
+use crate::{Field, mark::Mark};
 
 pub(crate) const HOUR: Millis = 3_600_000;
 const DAY_HOURS: i64 = 24;
@@ -159,7 +159,7 @@ impl Deeds {
     }
 
     /// The events of the hour, but for the deciding one.
-    pub(crate) fn evidence(&self, event: &Event) -> Vec<Reference> {
+    pub(crate) fn evidence(&self, event: &Event) -> Vec<Mark> {
         let mut references = self.trail.references(event.time - HOUR, event.time);
         references.retain(|reference| reference.id != event.id);
         references

@@ -1,6 +1,7 @@
 //! What is remembered, on its way to the disk: marked at one moment and then taken piece by piece as it was at that moment, while events go
 //! on changing it. So saving costs each event a little and no event much. Not for where the pieces are written.
 
+use crate::clock::Now;
 use crate::detector::StateChange;
 
 /// Something that is saved piece by piece.
@@ -15,6 +16,9 @@ pub trait Memory {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Lets go of some of what can no longer matter now; asked once in five hundred events.
+    fn fade(&mut self, _now: Now) {}
 
     /// What has changed since the last mark waits from now on, as it is now. What waited before must have been taken.
     fn mark(&mut self);
@@ -53,6 +57,11 @@ impl<'m> Shelf<'m> {
     /// Whether it is kept in none.
     pub fn is_empty(&self) -> bool {
         self.memory.is_empty()
+    }
+
+    /// See [`Memory::fade`].
+    pub fn fade(&mut self, now: Now) {
+        self.memory.fade(now);
     }
 
     fn take(&mut self, out: &mut Vec<StateChange>) -> bool {

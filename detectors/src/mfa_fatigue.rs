@@ -79,6 +79,10 @@ impl Watch for MfaFatigue {
     type Settings = Settings;
     type State = Account;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(WINDOW + Millis::from(settings.success_minutes) * MINUTE)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let denied = event.text(Field::EventAction) == Some("mfa-denied");
         if !denied && event.text(Field::EventOutcome) != Some("success") {
@@ -133,7 +137,7 @@ impl Watch for MfaFatigue {
 fn tell(event: &Event, severity: Severity, denials: &[&Step], won: Option<&Step>) -> Detection {
     let (who, count) = (who(event), denials.len());
     let from = won.and_then(|won| won.address).map_or("-".to_owned(), |address| address.to_string());
-    let evidence = denials.iter().copied().chain(won).map(|step| step.reference.clone());
+    let evidence = denials.iter().copied().chain(won).map(|step| step.reference);
     let (start, end) = (denials[0].time, won.map_or(event.time, |won| won.time.max(event.time)));
     Detection {
         summary: match won {

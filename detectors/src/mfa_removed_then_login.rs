@@ -10,7 +10,8 @@
 //! # How it decides
 //! The removal is kept under every name of the account it concerns, whoever did it. A login counts when the account has been seen on three days
 //! or more and the network is new for it and shared by fewer than three others; with a new country, a data centre or a new program it
-//! is high, else medium. Order of arrival does not matter. Twelve hours are those of Elastic's rule on resets. Accounts that have no past say nothing.
+//! is high, else medium. So is, medium, another computer with another browser on a line that is new for it, in whosever network: his own city and carrier excuse a
+//! stranger of nothing. Order of arrival does not matter. Twelve hours are those of Elastic's rule on resets. Accounts that have no past say nothing.
 //!
 //! # False positives
 //! A new telephone bought on a journey: the factor is removed and enrolled again from the hotel.
@@ -30,6 +31,7 @@ use crate::field::Field;
 use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
 use crate::names::{of_actor, of_target_or_actor, who};
+use crate::place::Network;
 use crate::steps::{Chain, Followed, Step};
 use crate::watch::{Post, Watch};
 use crate::wording::{span_en, span_zh};
@@ -63,12 +65,17 @@ pub struct MfaRemovedThenLogin;
 /// How a login counts, in points: a stranger's network, and what makes it worse.
 fn strangeness(event: &Event, context: &Context) -> Option<f64> {
     let view = context.view(event);
-    // Where nobody knows whose networks they are, another browser on another system tells.
-    let strange = view.strange_network() || (view.untold_network() && view.new_agent());
+    // In the own city, or where nobody knows whose networks they are, another computer on another line tells. The new telephone is what
+    // the factor was removed for.
+    let telephone = event.text(Field::UserAgentDevice) == Some("mobile") || view.network() == Network::Mobile;
+    let other = view.new_agent() && (view.untold_network() || (view.new_line() && !telephone));
+    let strange = view.strange_network() || other;
     if !view.mature() || !strange {
         return None;
     }
-    Some(1.0 + f64::from(u8::from(view.new_country() || view.hosting() || view.new_agent())))
+    let worse =
+        view.new_country() || view.hosting() || (view.new_agent() && (view.new_network() || view.untold_network()));
+    Some(1.0 + f64::from(u8::from(worse)))
 }
 
 impl Watch for MfaRemovedThenLogin {
@@ -79,6 +86,10 @@ impl Watch for MfaRemovedThenLogin {
     const ACTIONS: &'static [&'static str] = &["mfa-removed", "mfa-enrolled", "login"];
     type Settings = Settings;
     type State = Account;
+
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * 3_600_000)
+    }
 
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
@@ -176,6 +187,18 @@ mod tests {
     #[test]
     fn an_account_without_a_past_says_nothing() {
         let events = story("helpdesk", NEW_YORK_VPN, 20).split_off(14 * 4);
+        assert_eq!(play_all(&make, events).len(), 0);
+    }
+
+    #[test]
+    fn the_own_city_and_carrier_excuse_no_stranger_s_computer_and_a_new_telephone_is_what_the_removal_was_for() {
+        let neighbour: Site = ("203.0.140.9", BERLIN.1, BERLIN.2, BERLIN.3, BERLIN.4, BERLIN.5, BERLIN.6, BERLIN.7);
+        assert_eq!(worst(&kept_promises(&make, story("helpdesk", neighbour, 20))), Some(Severity::Medium));
+        let telephone = |event: Event| match event.text(Field::UserAgent) {
+            Some(FIREFOX) => with(event, Field::UserAgentDevice, "mobile"),
+            _ => event,
+        };
+        let events = story("helpdesk", neighbour, 20).into_iter().map(telephone).collect();
         assert_eq!(play_all(&make, events).len(), 0);
     }
 }

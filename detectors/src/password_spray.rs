@@ -47,6 +47,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::stable_hash;
@@ -54,9 +55,10 @@ use crate::brute_force_success::account_key;
 use crate::detector::{Context, Detector, RestoreError, Rule};
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Identities, Sentence, Severity};
+use crate::finding::{Detection, IDENTITIES_KEPT, Identities, Sentence, Severity};
 use crate::keyed::{Keyed, Resident};
 use crate::manual::Manual;
+use crate::mark::Mark;
 use crate::memory::Shelf;
 use crate::sigma::template::{list, span_in_words};
 use crate::sigma::traces::{Trace, Traces};
@@ -147,6 +149,15 @@ impl Touch {
         self.failed.max(self.succeeded).unwrap_or(Millis::MIN)
     }
 
+    /// Tries a day apart are two attempts of a slow list, not many tries; a stamp far ahead is not believed for long.
+    fn fail(&mut self, time: Millis) {
+        match self.failed {
+            Some(failed) if failed.abs_diff(time) <= DAY.unsigned_abs() => self.failed = Some(failed.max(time)),
+            _ => (self.failed, self.tries) = (Some(time), 0),
+        }
+        self.tries = self.tries.saturating_add(1);
+    }
+
     /// Got in soon after failing.
     fn recovered(&self) -> bool {
         matches!((self.failed, self.succeeded), (Some(failed), Some(succeeded)) if succeeded >= failed && succeeded.saturating_sub(failed) <= SOON)
@@ -199,16 +210,18 @@ impl Resident for Tenant {}
 
 /// What an address or a tenant shows within a window.
 #[derive(Debug, Default)]
-struct Seen {
-    accounts: Vec<Box<str>>,
+struct Seen<'s> {
+    accounts: Vec<&'s str>,
+    /// Those the finding is to name, as far as it has not yet.
+    named: Vec<&'s str>,
     addresses: Vec<IpAddr>,
     tries: u64,
-    got_in: Vec<Box<str>>,
+    got_in: Vec<&'s str>,
     from: Millis,
     to: Millis,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// A quarter of an hour, or as long as it took.
     fn span(&self) -> Millis {
         (self.to - self.from).max(WIDE)
@@ -252,14 +265,15 @@ impl PasswordSpray {
         // An address nobody fails at needs no state.
         if self.addresses.get(&key).is_some() {
             let state = self.addresses.touch(&key, event.time);
-            let touch = state.touched.entry(account.into()).or_default();
-            touch.succeeded = touch.succeeded.max(Some(event.time));
-            touch.at_home |= at_home;
+            change(&mut state.touched, account, |touch| {
+                touch.succeeded = touch.succeeded.max(Some(event.time));
+                touch.at_home |= at_home;
+            });
             bound(&mut state.touched);
             let sprayed = state.found.is_some_and(|found| event.time.abs_diff(found) <= QUIET.unsigned_abs());
             if sprayed
                 && !at_home
-                && let Some((seen, span)) = self.at_address(&key, event.time)
+                && let Some((seen, span)) = self.at_address(&key, event.time, account)
             {
                 out.push(self.tell_address(event, address, &key, &seen, span));
                 self.addresses.touch(&key, event.time).found = Some(event.time);
@@ -298,20 +312,12 @@ impl PasswordSpray {
         if !at_home {
             let key = format!("{AT}{address}");
             let state = self.addresses.touch(&key, event.time);
-            let touch = state.touched.entry(account.into()).or_default();
-            // Tries a day apart are two attempts of a slow list, not many tries; a stamp far ahead is not believed for long.
-            match touch.failed {
-                Some(failed) if failed.abs_diff(event.time) <= DAY.unsigned_abs() => {
-                    touch.failed = Some(failed.max(event.time))
-                }
-                _ => (touch.failed, touch.tries) = (Some(event.time), 0),
-            }
-            touch.tries = touch.tries.saturating_add(1);
+            change(&mut state.touched, account, |touch| touch.fail(event.time));
             bound(&mut state.touched);
             state.failures.insert(event.time, FAILURES_HELD);
             state.traces.add(Trace::of(event), FAST);
             if !just_told(state.found, event.time)
-                && let Some((seen, span)) = self.at_address(&key, event.time)
+                && let Some((seen, span)) = self.at_address(&key, event.time, account)
             {
                 out.push(self.tell_address(event, address, &key, &seen, span));
                 self.addresses.touch(&key, event.time).found = Some(event.time);
@@ -353,18 +359,20 @@ impl PasswordSpray {
     }
 
     /// What an address shows around a time, if that is a spray, with the window's length.
-    fn at_address(&self, key: &str, time: Millis) -> Option<(Seen, Millis)> {
+    fn at_address(&self, key: &str, time: Millis, account: &str) -> Option<(Seen<'_>, Millis)> {
         let state = self.addresses.get(key)?;
         let settings = &self.settings;
         if state.touched.len() < SOME_ACCOUNTS.min(settings.accounts_in_5_minutes).min(settings.accounts_in_a_day) {
             return None;
         }
-        let quick = || state.within(time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account);
-        let slow = || state.within(time, DAY, settings.accounts_in_a_day, settings.tries_per_account);
+        let told = Told { found: state.found, by: account };
+        let touched: Vec<Touched<'_>> = state.touched.iter().map(|(account, touch)| (&**account, touch)).collect();
+        let quick = || within(&touched, time, FAST, settings.accounts_in_5_minutes, settings.tries_per_account, told);
+        let slow = || within(&touched, time, DAY, settings.accounts_in_a_day, settings.tries_per_account, told);
         let few = || {
             let tries = settings.tries_at_few_accounts.min(FAILURES_HELD);
             let held = state.failures.fullest(time, SOME, tries).filter(|found| found.amount >= tries as f64);
-            held.and_then(|_| state.within(time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE))
+            held.and_then(|_| within(&touched, time, SOME, SOME_ACCOUNTS, BELOW_BRUTE_FORCE, told))
         };
         quick()
             .map(|seen| (seen, FAST))
@@ -373,7 +381,7 @@ impl PasswordSpray {
     }
 
     /// What a tenant shows around a time, if that is a distributed spray.
-    fn across(&self, key: &str, time: Millis) -> Option<Seen> {
+    fn across(&self, key: &str, time: Millis) -> Option<Seen<'_>> {
         let settings = &self.settings;
         let state = self.tenants.get(key)?;
         let first = state.tries.partition_point(|one| one.time < time.saturating_sub(WIDE));
@@ -385,23 +393,39 @@ impl PasswordSpray {
         let end = state.tries.range(first..after).map(|one| one.time).max()?;
         let window: Vec<&Try> =
             state.tries.range(first..after).filter(|one| one.time >= end.saturating_sub(WIDE)).collect();
-        let mut per_account: BTreeMap<&str, u32> = BTreeMap::new();
+        // Numbers for names: they are compared a few hundred times at every failure. Mostly one comes after the same.
+        let mut numbers: AHashMap<&str, usize> = AHashMap::new();
+        let mut tried: Vec<u32> = Vec::new();
+        let mut before: Option<(&str, usize)> = None;
+        let mut counted: Vec<(&Try, usize)> = Vec::with_capacity(window.len());
         for one in window.iter().filter(|one| !one.at_home) {
-            *per_account.entry(&one.account).or_default() += 1;
+            let number = match before {
+                Some((account, number)) if *account == *one.account => number,
+                _ => {
+                    let next = numbers.len();
+                    *numbers.entry(&one.account).or_insert(next)
+                }
+            };
+            before = Some((&one.account, number));
+            tried.resize(numbers.len(), 0);
+            tried[number] += 1;
+            counted.push((one, number));
         }
-        per_account.retain(|_, tries| *tries <= settings.tries_per_account);
-        let abroad: Vec<&Try> =
-            window.iter().filter(|one| !one.at_home && per_account.contains_key(&*one.account)).copied().collect();
-        let mut of_address: BTreeMap<IpAddr, BTreeSet<&str>> = BTreeMap::new();
-        let mut of_account: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+        if tried.iter().filter(|tries| **tries <= settings.tries_per_account).count() < settings.accounts {
+            return None;
+        }
+        let few = |(_, number): &&(&Try, usize)| tried[*number] <= settings.tries_per_account;
+        let abroad: Vec<&Try> = counted.iter().filter(few).map(|(one, _)| *one).collect();
+        let mut of_address: AHashMap<IpAddr, Several<&str>> = AHashMap::new();
+        let mut of_account: AHashMap<&str, Several<IpAddr>> = AHashMap::new();
         for one in &abroad {
-            of_address.entry(one.address).or_default().insert(&one.account);
-            of_account.entry(&one.account).or_default().insert(one.address);
+            of_address.entry(one.address).or_default().add(&one.account);
+            of_account.entry(&one.account).or_default().add(one.address);
         }
-        let at_home: BTreeSet<&str> = window.iter().filter(|one| one.at_home).map(|one| &*one.account).collect();
+        let at_home: AHashSet<&str> = window.iter().filter(|one| one.at_home).map(|one| &*one.account).collect();
         let recovered: BTreeSet<&str> = abroad.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
-        let roaming = of_account.values().filter(|addresses| addresses.len() > 1).count();
-        let trying = of_address.values().filter(|accounts| accounts.len() > 1).count();
+        let roaming = of_account.values().filter(|addresses| addresses.more).count();
+        let trying = of_address.values().filter(|accounts| accounts.more).count();
         // One program that none of the accounts uses, at all of these addresses: that is no bad morning of many.
         let mut programs: BTreeMap<u32, usize> = BTreeMap::new();
         abroad.iter().filter_map(|one| one.foreign).for_each(|program| *programs.entry(program).or_default() += 1);
@@ -414,16 +438,17 @@ impl PasswordSpray {
         let mixed = one_program || roaming * 2 >= of_account.len() || trying * 2 >= of_address.len();
         let outage = at_home.len() >= of_account.len() || recovered.len() * 5 >= of_account.len() * 2;
         (enough && mixed && !outage).then(|| Seen {
-            accounts: of_account.keys().map(|account| (*account).into()).collect(),
-            addresses: of_address.keys().copied().collect(),
+            named: first_named(&recovered, sorted(of_account.keys().copied())),
+            accounts: sorted(of_account.keys().copied()),
+            addresses: sorted(of_address.keys().copied()),
             tries: abroad.len() as u64,
-            got_in: recovered.into_iter().map(Into::into).collect(),
+            got_in: recovered.into_iter().collect(),
             from: abroad.first().map_or(end, |one| one.time),
             to: end,
         })
     }
 
-    fn tell_address(&self, event: &Event, address: IpAddr, key: &str, seen: &Seen, span: Millis) -> Detection {
+    fn tell_address(&self, event: &Event, address: IpAddr, key: &str, seen: &Seen<'_>, span: Millis) -> Detection {
         let mut entity = Identities::default();
         entity.add(Field::SourceIp.name(), &address.to_string());
         let count = seen.accounts.len();
@@ -444,12 +469,12 @@ impl PasswordSpray {
             format!("{within_zh}内，一个地址上失败的陌生账户少于 {least} 个"),
         );
         let state = self.addresses.get(key);
-        let traces = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
-        self.tell(event, entity, Field::SourceIp.name(), key, seen, summary, expected, traces)
+        let evidence = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
+        self.tell(event, entity, Field::SourceIp.name(), key, seen, summary, expected, evidence)
     }
 
     /// What one program that the accounts do not use tried within a day, minutes apart and from ever new addresses.
-    fn trickled(&self, key: &str, time: Millis, program: u32) -> Option<Seen> {
+    fn trickled(&self, key: &str, time: Millis, program: u32) -> Option<Seen<'_>> {
         let settings = &self.settings;
         let state = self.tenants.get(key)?;
         let first = state.tries.partition_point(|one| one.time < time.saturating_sub(DAY));
@@ -459,22 +484,26 @@ impl PasswordSpray {
         if tries.len() < settings.tries {
             return None;
         }
-        let accounts: BTreeSet<&str> = tries.iter().map(|one| &*one.account).collect();
+        let accounts: AHashSet<&str> = tries.iter().map(|one| &*one.account).collect();
+        if accounts.len() < settings.accounts_in_5_minutes {
+            return None;
+        }
         let addresses: BTreeSet<IpAddr> = tries.iter().map(|one| one.address).collect();
         let got_in: BTreeSet<&str> = tries.iter().filter(|one| one.recovered).map(|one| &*one.account).collect();
-        let enough = accounts.len() >= settings.accounts_in_5_minutes && addresses.len() >= settings.addresses;
+        let enough = addresses.len() >= settings.addresses;
         // People with a new computer mistype, too, and then get in.
         (enough && got_in.len() * 5 < accounts.len() * 2).then(|| Seen {
-            accounts: accounts.into_iter().map(Into::into).collect(),
+            named: first_named(&got_in, sorted(accounts.iter().copied())),
+            accounts: sorted(accounts.into_iter()),
             addresses: addresses.into_iter().collect(),
             tries: tries.len() as u64,
-            got_in: got_in.into_iter().map(Into::into).collect(),
+            got_in: got_in.into_iter().collect(),
             from: tries.first().map_or(time, |one| one.time),
             to: time,
         })
     }
 
-    fn tell_tenant(&self, event: &Event, key: &str, seen: &Seen) -> Detection {
+    fn tell_tenant(&self, event: &Event, key: &str, seen: &Seen<'_>) -> Detection {
         let mut entity = Identities::default();
         let primary = match event.text(Field::OrganizationId) {
             Some(organization) => {
@@ -508,30 +537,26 @@ impl PasswordSpray {
             format!("15 分钟内来自账户不常用地址的失败约 {normal:.1} 次"),
         );
         let state = self.tenants.get(key);
-        let traces = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
-        self.tell(event, entity, primary, key, seen, summary, expected, traces)
+        let evidence = state.map(|state| untold(&state.traces, state.found, seen)).unwrap_or_default();
+        self.tell(event, entity, primary, key, seen, summary, expected, evidence)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one finding, said once for either kind")]
-    fn tell(
+    fn tell<'a>(
         &self,
         event: &Event,
         mut entity: Identities,
         primary: &'static str,
         key: &str,
-        seen: &Seen,
+        seen: &Seen<'a>,
         summary: Sentence,
         expected: Sentence,
-        traces: Vec<Trace>,
+        evidence: Vec<Mark>,
     ) -> Detection {
-        let names = |accounts: &[Box<str>]| -> Vec<String> {
-            accounts.iter().map(|key| key.split_once(':').map_or(&**key, |(_, name)| name).to_owned()).collect()
-        };
+        let name = |key: &'a str| key.split_once(':').map_or(key, |(_, name)| name);
+        let names = |accounts: &[&'a str]| -> Vec<&'a str> { accounts.iter().map(|key| name(key)).collect() };
         let (tried, got_in) = (names(&seen.accounts), names(&seen.got_in));
-        // Those who got in first: the list is bounded and they matter most.
-        for name in got_in.iter().chain(&tried) {
-            entity.add(Field::UserName.name(), name);
-        }
+        entity.add_all(Field::UserName.name(), seen.named.iter().map(|key| name(key)));
         let observed = if got_in.is_empty() {
             Sentence::new(
                 format!("{} failures, among the accounts {}; none got in", seen.tries, list(&tried, false)),
@@ -553,11 +578,7 @@ impl PasswordSpray {
             observed,
             expected,
             window: (seen.from, seen.to),
-            evidence: traces
-                .into_iter()
-                .map(|trace| trace.reference)
-                .filter(|reference| reference.id != event.id)
-                .collect(),
+            evidence: evidence.into_iter().filter(|reference| reference.id != event.id).collect(),
             evidence_count: seen.tries,
             techniques: TECHNIQUES.to_vec(),
             parts: vec![
@@ -570,45 +591,101 @@ impl PasswordSpray {
     }
 }
 
-impl Address {
-    /// The accounts that failed here within the window around a time, if they make a spray.
-    fn within(&self, time: Millis, span: Millis, least: usize, few_tries: u32) -> Option<Seen> {
-        let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
-        let end = self.touched.values().filter_map(|touch| near(touch.failed)).max()?;
-        let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
-        let failed: Vec<(&Box<str>, &Touch)> = self.touched.iter().filter(|(_, touch)| inside(touch.failed)).collect();
-        if failed.len() < least {
-            return None;
+/// Whether there was more than one of something.
+#[derive(Debug)]
+struct Several<T> {
+    first: Option<T>,
+    more: bool,
+}
+
+impl<T> Default for Several<T> {
+    fn default() -> Several<T> {
+        Several { first: None, more: false }
+    }
+}
+
+impl<T: PartialEq> Several<T> {
+    fn add(&mut self, one: T) {
+        match &self.first {
+            Some(first) => self.more |= *first != one,
+            None => self.first = Some(one),
         }
-        let few = failed.iter().filter(|(_, touch)| touch.tries <= few_tries).count();
-        let recovered = failed.iter().filter(|(_, touch)| touch.recovered()).count();
-        let came_in = self
-            .touched
-            .values()
-            .filter(|touch| touch.failed.is_none())
-            .filter(|touch| touch.succeeded.is_some_and(|at| at.abs_diff(end) <= span.unsigned_abs()))
-            .count();
-        let shared_exit = came_in >= failed.len() && failed.len() < least * 3;
-        if few * 5 < failed.len() * 4 || recovered * 5 >= failed.len() * 2 || shared_exit {
-            return None;
+    }
+}
+
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all
+}
+
+/// An account at an address, with what it did there.
+type Touched<'t> = (&'t str, &'t Touch);
+
+/// The accounts that failed at an address within the window around a time, if they make a spray.
+fn within<'t>(
+    touched: &[Touched<'t>],
+    time: Millis,
+    span: Millis,
+    least: usize,
+    few_tries: u32,
+    told: Told<'_>,
+) -> Option<Seen<'t>> {
+    let near = |failed: Option<Millis>| failed.filter(|failed| failed.abs_diff(time) <= span.unsigned_abs());
+    let end = touched.iter().filter_map(|(_, touch)| near(touch.failed)).max()?;
+    let inside = |at: Option<Millis>| at.is_some_and(|at| at <= end && at >= end.saturating_sub(span));
+    let (mut failed, mut few, mut recovered, mut came_in, mut tries, mut from) = (0, 0, 0, 0, 0u64, end);
+    for (_, touch) in touched {
+        if inside(touch.failed) {
+            failed += 1;
+            few += usize::from(touch.tries <= few_tries);
+            recovered += usize::from(touch.recovered());
+            tries += u64::from(touch.tries);
+            from = touch.failed.map_or(from, |at| at.min(from));
+        } else if touch.failed.is_none() {
+            came_in += usize::from(touch.succeeded.is_some_and(|at| at.abs_diff(end) <= span.unsigned_abs()));
         }
-        let from = failed.iter().filter_map(|(_, touch)| touch.failed).min().unwrap_or(end);
-        // A right guess at the first try has no failure before it; before the spray began, a success was somebody's own.
-        let got_in = self
-            .touched
-            .iter()
-            .filter(|(_, touch)| {
-                !touch.at_home && touch.succeeded.is_some_and(|at| at >= from && at <= end.saturating_add(QUIET))
-            })
-            .map(|(account, _)| account.clone());
-        Some(Seen {
-            got_in: got_in.collect(),
-            tries: failed.iter().map(|(_, touch)| u64::from(touch.tries)).sum(),
-            accounts: failed.into_iter().map(|(account, _)| account.clone()).collect(),
-            addresses: Vec::new(),
-            from,
-            to: end,
-        })
+    }
+    let shared_exit = came_in >= failed && failed < least * 3;
+    if failed < least || few * 5 < failed * 4 || recovered * 5 >= failed * 2 || shared_exit {
+        return None;
+    }
+    // A right guess at the first try has no failure before it; before the spray began, a success was somebody's own.
+    let got_in = |touch: &Touch| {
+        !touch.at_home && touch.succeeded.is_some_and(|at| at >= from && at <= end.saturating_add(QUIET))
+    };
+    let those = |which: &dyn Fn(&Touch) -> bool| -> Vec<Touched<'t>> {
+        touched.iter().filter(|(_, touch)| which(touch)).copied().collect()
+    };
+    let (got_in, accounts) = (those(&got_in), those(&|touch| inside(touch.failed)));
+    let since = told.found.filter(|found| end <= found.saturating_add(QUIET));
+    let mut met = AHashSet::new();
+    let first = got_in.iter().chain(&accounts).filter(|(account, _)| met.insert(*account)).take(IDENTITIES_KEPT);
+    // Of a finding that goes on the others were named before.
+    let news = first.filter(|(account, touch)| since.is_none_or(|since| touch.last() >= since) || *account == told.by);
+    let named = news.map(|(account, _)| *account).collect();
+    let names = |those: Vec<Touched<'t>>| those.into_iter().map(|(account, _)| account).collect();
+    Some(Seen { got_in: names(got_in), tries, accounts: names(accounts), named, addresses: Vec::new(), from, to: end })
+}
+
+/// Those who got in first: the list is bounded and they matter most.
+fn first_named<'s>(got_in: &BTreeSet<&'s str>, tried: Vec<&'s str>) -> Vec<&'s str> {
+    let others = tried.into_iter().filter(|account| !got_in.contains(account));
+    got_in.iter().copied().chain(others).take(IDENTITIES_KEPT).collect()
+}
+
+/// When a finding was last told, and whose event is to be told.
+#[derive(Clone, Copy)]
+struct Told<'t> {
+    found: Option<Millis>,
+    by: &'t str,
+}
+
+/// Changes what an account did at an address.
+fn change(touched: &mut BTreeMap<Box<str>, Touch>, account: &str, how: impl FnOnce(&mut Touch)) {
+    match touched.get_mut(account) {
+        Some(touch) => how(touch),
+        None => how(touched.entry(account.into()).or_default()),
     }
 }
 
@@ -654,11 +731,15 @@ fn just_told(found: Option<Millis>, time: Millis) -> bool {
     found.is_some_and(|found| time >= found && time.saturating_sub(found) < AGAIN)
 }
 
+/// Until when it was told, where the finding goes on.
+fn told_until(found: Option<Millis>, seen: &Seen<'_>) -> Option<Millis> {
+    found.filter(|found| seen.to <= found.saturating_add(QUIET))
+}
+
 /// The events of a window that a finding which goes on does not have yet.
-fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen) -> Vec<Trace> {
-    let goes_on = found.filter(|found| seen.to <= found.saturating_add(QUIET));
-    let from = goes_on.map_or(seen.from, |found| found.max(seen.from));
-    traces.between(from, seen.to).cloned().collect()
+fn untold(traces: &Traces, found: Option<Millis>, seen: &Seen<'_>) -> Vec<Mark> {
+    let from = told_until(found, seen).map_or(seen.from, |found| found.max(seen.from));
+    traces.between(from, seen.to).map(|trace| trace.reference).collect()
 }
 
 fn tenant_key(event: &Event) -> String {

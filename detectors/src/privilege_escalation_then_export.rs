@@ -69,6 +69,10 @@ impl Watch for PrivilegeEscalationThenExport {
     type Settings = Settings;
     type State = Trace;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * 3_600_000)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) == Some("failure") {
             return;

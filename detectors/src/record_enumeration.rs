@@ -106,7 +106,7 @@ impl Watch for RecordEnumeration {
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         let Some(id) = event.text(Field::ObjectId) else { return };
         // What visitors read is judged by address (guest-enumeration).
-        if crate::guest_enumeration::is_guest(event) {
+        if context.is_guest(event) {
             return;
         }
         let key = entity_key(event);

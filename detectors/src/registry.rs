@@ -181,7 +181,15 @@ mod tests {
         ] {
             assert!(all.contains(&id), "{id}");
         }
-        assert_eq!(all.len(), 35);
+    }
+
+    #[test]
+    fn a_setting_that_is_none_is_refused_by_every_detector() {
+        for id in ids() {
+            let settings = Settings::from([(id.to_owned(), serde_json::json!({"no-such-setting": 1}))]);
+            let error = build(&settings).err().unwrap_or_else(|| panic!("{id} takes whatever it is given"));
+            assert!(error.to_string().contains("no-such-setting"), "{id}: {error}");
+        }
     }
 
     #[test]

@@ -10,9 +10,9 @@ use crate::baseline::stable_hash;
 use crate::detector::Context;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::Reference;
 use crate::habits::{Kind, Surroundings, quick, surroundings};
 use crate::keyed::Resident;
+use crate::mark::Mark;
 use crate::place::Network;
 
 /// Sessions of one account, seats of one session, and moments of one seat that are remembered.
@@ -32,7 +32,7 @@ pub struct Seat {
     /// The address it was first used from.
     pub address: Option<IpAddr>,
     /// The event it was first used in.
-    pub reference: Reference,
+    pub reference: Mark,
     /// Whether the network was then a strange one: known to be, or in an account's first days perhaps.
     pub strange: Option<bool>,
     /// What kind of network.
@@ -171,7 +171,7 @@ impl Sessions {
                     quick: now,
                     at: surroundings(event),
                     address: event.ip(Field::SourceIp),
-                    reference: Reference::of(event),
+                    reference: Mark::of(event),
                     strange: view.mature().then(|| view.strange_network()),
                     network: view.network(),
                     moments: VecDeque::new(),

@@ -120,8 +120,7 @@ fn tell(event: &Event, severity: Severity, one: &Seat, other: &Seat) -> Detectio
     let address = |seat: &Seat| seat.address.map_or("-".to_owned(), |address| address.to_string());
     let (from, to) = (address(first), address(second));
     let agent = one.other_agent(other);
-    let evidence =
-        [first, second].into_iter().map(|seat| seat.reference.clone()).filter(|one| one.id != event.id).collect();
+    let evidence = [first, second].into_iter().map(|seat| seat.reference).filter(|one| one.id != event.id).collect();
     let mut detection = SessionHijack::detection(event, severity).resting_on(evidence, first.first(), event.time);
     detection.entity.add(crate::Field::SourceIp.name(), &from);
     detection.entity.add(crate::Field::SourceIp.name(), &to);

@@ -46,6 +46,11 @@ impl<T> Slab<T> {
         thing
     }
 
+    /// No number given so far is as high.
+    pub(crate) fn room(&self) -> usize {
+        self.pieces.last().map_or(0, |last| (self.pieces.len() - 1) * PIECE + last.len())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let all = self.pieces.iter().flatten().enumerate();
         all.filter_map(|(at, thing)| Some((at as u32, thing.as_ref()?)))

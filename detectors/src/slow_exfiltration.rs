@@ -8,7 +8,7 @@
 //!
 //! # How it decides
 //! For each day what a person took out is written as the logarithm of 1 plus a hundredth of the records, compared with the mean and the spread of
-//! his days so far, those without exports included and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
+//! his days so far, those without exports included (also those before his first one) and peers' days added as five of his own, and summed up as in CUSUM (Page, 1954): the sum grows by the distance from the mean in
 //! spreads, less `slack`, and never below zero. A day counts for two spreads at most, so no single day and no three reach `alarm`; the last five days of a
 //! month and the first three of the next count for one at most, for then books are closed. Once the sum has reached `alarm`, nothing
 //! is learned. Besides, the last four to fourteen days must hold `records` together and three times what is usual in as many days, and the person must have been seen on ten days. It is medium; ten times
@@ -133,6 +133,13 @@ impl Drip {
         self.variance = (1.0 - weight) * (self.variance + weight * step * step);
     }
 
+    /// Somebody's first export: the days on which he was seen before it are days without one, a fortnight of them at most.
+    fn credit(&mut self, seen: u32) {
+        for _ in 1..i64::from(seen).min(FORTNIGHT) {
+            self.learn(measure(0.0));
+        }
+    }
+
     fn distance(&self, day: i64, records: f64, peers: f64) -> f64 {
         // Peers tell a newcomer's mean; who is known to take out more than they do is measured by himself.
         let with_peers = (self.days * self.mean + PEERS * peers) / (self.days + PEERS);
@@ -225,6 +232,9 @@ impl Watch for SlowExfiltration {
         if today + 1 < drip.closed {
             return;
         }
+        if drip.closed == 0 {
+            drip.credit(context.view(event).days());
+        }
         let lessons = drip.close(today, peers, at.settings);
         *drip.open.entry(today).or_insert(0.0) += records;
         drip.steps.add(Step::of(event, records, ""));
@@ -240,7 +250,7 @@ impl Watch for SlowExfiltration {
             if drip.told.is_none_or(|(day, worst)| day != today || severity as u8 > worst) {
                 drip.told = Some((today, severity as u8));
                 let from = run.since * DAY;
-                let steps = drip.steps.between(from, event.time).map(|step| step.reference.clone());
+                let steps = drip.steps.between(from, event.time).map(|step| step.reference);
                 let evidence = steps.filter(|one| one.id != event.id).collect();
                 out.push(tell(event, severity, &run, today, drip.usual).resting_on(evidence, from, event.time));
             }
@@ -311,6 +321,21 @@ mod tests {
         let day = (found[0].time - crate::scenario::START) / 86_400_000;
         assert!((38..=40).contains(&day), "on the fourth day or soon after: {day}");
         assert!(found[0].evidence.count() >= 3);
+    }
+
+    #[test]
+    fn who_never_took_out_anything_and_now_does_a_little_every_day_is_found() {
+        let mut events = fortnight("mia");
+        let days = (20..).filter(|day| day % 7 < 5).take(8);
+        events.extend(days.map(|day| event(day * DAY_MINUTES + 600, "mia", BERLIN, "export", 900)));
+        let found = kept_promises(&make, events.clone());
+        assert_eq!((found.len(), worst(&found)), (1, Some(Severity::Medium)));
+        // Once in a while is no drip.
+        let seldom = events
+            .into_iter()
+            .enumerate()
+            .filter(|(nth, event)| event.text(Field::EventAction) != Some("export") || nth % 4 == 0);
+        assert_eq!(play_all(&make, seldom.map(|(_, event)| event).collect()).len(), 0);
     }
 
     #[test]

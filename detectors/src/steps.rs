@@ -4,22 +4,23 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::compact::{self, Amount};
 use crate::event::{Event, Millis};
-use crate::finding::Reference;
+use crate::mark::Mark;
 use crate::sigma::window::trim;
 
 /// Steps of one kind kept for one key.
 const ROOM: usize = 24;
 
 /// One step of a sequence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// When.
     pub time: Millis,
     /// Which event.
-    pub reference: Reference,
+    pub reference: Mark,
     /// From where.
     pub address: Option<IpAddr>,
     /// How much, where it is an amount.
@@ -37,7 +38,7 @@ impl Step {
         let words = &words[..words.floor_char_boundary(LONGEST)];
         Step {
             time: event.time,
-            reference: Reference::of(event),
+            reference: Mark::of(event),
             address: event.ip(crate::Field::SourceIp),
             amount,
             words: words.into(),
@@ -46,8 +47,29 @@ impl Step {
 }
 
 /// Steps of one kind, in the order of their times.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Steps(VecDeque<Step>);
+
+impl Serialize for Steps {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let part = |step: &'_ Step| (step.reference, step.address, Amount::from(step.amount));
+        compact::in_order(&self.0, |step| (step.time, (part(step), &step.words)), out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Steps {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Steps, D::Error> {
+        type Saved = ((Mark, Option<IpAddr>, Amount), Box<str>);
+        let whole = |time, ((reference, address, amount), words): Saved| Step {
+            time,
+            reference,
+            address,
+            amount: amount.into(),
+            words,
+        };
+        compact::from_order(input, whole).map(Steps)
+    }
+}
 
 impl Steps {
     /// Puts one in its place. Without room, the end that lies farther away goes; of steps with amounts the two oldest become one.
@@ -130,10 +152,10 @@ impl Chain {
 
 impl Followed<'_> {
     /// References to all of it, without the deciding event.
-    pub fn evidence(&self, deciding: &Event) -> Vec<Reference> {
+    pub fn evidence(&self, deciding: &Event) -> Vec<Mark> {
         std::iter::once(self.cause)
             .chain(self.effects.iter().copied())
-            .map(|step| step.reference.clone())
+            .map(|step| step.reference)
             .filter(|reference| reference.id != deciding.id)
             .collect()
     }

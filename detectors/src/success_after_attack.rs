@@ -30,8 +30,9 @@ use crate::brute_force_success::account_key;
 use crate::detector::Context;
 use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::{Detection, Reference, Sentence, Severity};
+use crate::finding::{Detection, Sentence, Severity};
 use crate::keyed::Resident;
+use crate::mark::Mark;
 use crate::names::{of_actor, who};
 use crate::steps::{Step, Steps};
 use crate::watch::{Post, Watch};
@@ -40,6 +41,8 @@ use crate::wording::moment;
 /// The rules whose findings are attacks on passwords.
 const ATTACKS: [&str; 3] = ["brute-force", "password-spray", "credential-stuffing"];
 const HOUR: Millis = 3_600_000;
+/// The longest window of those rules.
+const LONGEST_ATTACK: Millis = 24 * HOUR;
 
 /// What an operator may set.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ struct Attack {
     rule: Box<str>,
     from: Millis,
     to: Millis,
-    reference: Reference,
+    reference: Mark,
 }
 
 /// What is remembered under a name or an address.
@@ -79,6 +82,8 @@ impl Resident for Target {
 /// See the file's head.
 pub struct SuccessAfterAttack;
 
+/// How strange a success must be for an attack on its account to count.
+const LEAST_OF_NAME: f64 = 2.0;
 const OF_NAME: &str = "name/";
 const OF_ADDRESS: &str = "address/";
 
@@ -106,6 +111,10 @@ impl Watch for SuccessAfterAttack {
     type Settings = Settings;
     type State = Target;
 
+    fn lasting(settings: &Settings) -> Option<Millis> {
+        Some(Millis::from(settings.hours) * HOUR + LONGEST_ATTACK)
+    }
+
     fn look(at: &mut Post<'_, Self>, event: &Event, context: &Context, out: &mut Vec<Detection>) {
         if event.text(Field::EventOutcome) != Some("success") || account_key(event).is_none() {
             return;
@@ -114,7 +123,9 @@ impl Watch for SuccessAfterAttack {
         let within = Millis::from(at.settings.hours) * HOUR;
         let step = Step::of(event, strange, &who(event));
         let address = event.ip(Field::SourceIp).map(|address| format!("{OF_ADDRESS}{address}"));
-        let names = of_actor(event).into_iter().map(|name| format!("{OF_NAME}{name}"));
+        // Under a name only what is judged by it ([`judge`]): of an account nothing is known of, where the attack came from alone counts.
+        let names = if strange >= LEAST_OF_NAME { of_actor(event) } else { Vec::new() };
+        let names = names.into_iter().map(|name| format!("{OF_NAME}{name}"));
         let mut told = false;
         for key in address.into_iter().chain(names) {
             let target = at.states.touch(&key, event.time);
@@ -134,20 +145,20 @@ impl Watch for SuccessAfterAttack {
                 let values = detection.entity.0.get(name).cloned().unwrap_or_default();
                 values.into_iter().map(move |value| format!("{word}{}", value.to_lowercase()))
             };
-            let mut told: Vec<Reference> = Vec::new();
+            let mut told: Vec<Mark> = Vec::new();
             for key in of(Field::SourceIp.name(), OF_ADDRESS).chain(of(Field::UserName.name(), OF_NAME)) {
                 let target = at.states.touch(&key, event.time);
                 let (from, to) = (detection.window.0, detection.window.1.max(event.time));
                 let goes_on = target.attack.as_ref().filter(|attack| from <= attack.to.saturating_add(within));
                 let from = goes_on.map_or(from, |attack| attack.from.min(from));
                 let to = goes_on.map_or(to, |attack| attack.to.max(to));
-                let attack = Attack { rule: (&*detection.rule).into(), from, to, reference: Reference::of(event) };
+                let attack = Attack { rule: (&*detection.rule).into(), from, to, reference: Mark::of(event) };
                 for step in target.successes.between(from, to.saturating_add(within)) {
                     if !told.contains(&step.reference)
                         && let Some(severity) = judge(&key, &attack, step, within)
                     {
                         out.push(tell(event, severity, &attack, step));
-                        told.push(step.reference.clone());
+                        told.push(step.reference);
                     }
                 }
                 target.attack = Some(attack);
@@ -163,7 +174,7 @@ fn judge(key: &str, attack: &Attack, step: &Step, within: Millis) -> Option<Seve
     match (key.starts_with(OF_ADDRESS), step.amount) {
         (true, _) => Some(Severity::High),
         (false, strange) if strange >= 3.0 => Some(Severity::High),
-        (false, strange) if strange >= 2.0 => Some(Severity::Medium),
+        (false, strange) if strange >= LEAST_OF_NAME => Some(Severity::Medium),
         _ => None,
     }
 }

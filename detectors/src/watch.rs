@@ -28,6 +28,11 @@ pub trait Watch: Sized + 'static {
     const CAPACITY: usize = 100_000;
     /// See [`Detector::once_a_minute`].
     const ONCE_A_MINUTE: bool = false;
+    /// How long after a key was touched what is remembered of it can matter at most, in milliseconds; none where it is kept for as long as there is room.
+    /// See [`Keyed::lasting`].
+    fn lasting(_settings: &Self::Settings) -> Option<Millis> {
+        None
+    }
     /// What an operator may set.
     type Settings: Serialize + DeserializeOwned + Default + Send;
     /// What is remembered of one key.
@@ -86,7 +91,12 @@ pub struct Watching<W: Watch> {
 /// For the registry.
 pub fn build<W: Watch>(settings: &serde_json::Value) -> Result<Box<dyn Detector>, serde_json::Error> {
     let settings = <W::Settings as serde::Deserialize>::deserialize(settings)?;
-    Ok(Box::new(Watching::<W> { settings, states: Keyed::new(W::ID, W::CAPACITY) }))
+    let states = Keyed::new(W::ID, W::CAPACITY);
+    let states = match W::lasting(&settings) {
+        Some(lasting) => states.lasting(lasting),
+        None => states,
+    };
+    Ok(Box::new(Watching::<W> { settings, states }))
 }
 
 impl<W: Watch> Watching<W> {

@@ -1,12 +1,11 @@
 //! Sums over sliding windows in event time, and the events they rest on. A late event goes where its time says. Buckets of five minutes
 //! are held for two hours and of one hour for a week, and only those that hold something. Not for what is normal (`baseline`).
 
-use std::sync::Arc;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use serde::{Deserialize, Serialize};
-
-use crate::event::{Event, EventId, Millis, Origin};
-use crate::finding::Reference;
+use crate::compact;
+use crate::event::{Event, Millis};
+use crate::mark::Mark;
 
 /// Length of a fine bucket.
 pub const BUCKET: Millis = 5 * 60_000;
@@ -149,66 +148,47 @@ impl Ring {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Step {
-    time: Millis,
-    id: EventId,
-    origin: u8,
-    line: u64,
-    offset: u64,
-}
-
-/// The latest events a window rests on, in event order; files are named once.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// The latest events a window rests on, in event order.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trail {
-    origins: Vec<Arc<Origin>>,
-    steps: Vec<Step>,
+    steps: Vec<(Millis, Mark)>,
 }
-
-const ORIGINS: usize = 16;
 
 impl Trail {
     /// Adds an event; those more than `length` behind the newest go, and the oldest of more than `room`.
     pub fn add(&mut self, event: &Event, length: Millis, room: usize) {
-        let origin =
-            match self.origins.iter().position(|known| Arc::ptr_eq(known, &event.origin) || *known == event.origin) {
-                Some(index) => index,
-                None => {
-                    if self.origins.len() >= ORIGINS {
-                        self.origins.remove(0);
-                        self.steps.retain(|step| step.origin > 0);
-                        self.steps.iter_mut().for_each(|step| step.origin -= 1);
-                    }
-                    self.origins.push(event.origin.clone());
-                    self.origins.len() - 1
-                }
-            };
-        let step =
-            Step { time: event.time, id: event.id, origin: origin as u8, line: event.line, offset: event.offset };
-        let position = self.steps.partition_point(|known| (known.time, known.id) < (step.time, step.id));
-        self.steps.insert(position, step);
-        let from = self.steps.last().map_or(0, |last| last.time).saturating_sub(length);
-        let stale = self.steps.partition_point(|step| step.time < from);
+        let position = self.steps.partition_point(|(time, mark)| (*time, mark.id) < (event.time, event.id));
+        self.steps.insert(position, (event.time, Mark::of(event)));
+        let from = self.steps.last().map_or(0, |last| last.0).saturating_sub(length);
+        let stale = self.steps.partition_point(|step| step.0 < from);
         let surplus = self.steps.len().saturating_sub(room);
         self.steps.drain(..stale.max(surplus));
     }
 
-    /// References to the events from `from` to `to`, oldest first.
-    pub fn references(&self, from: Millis, to: Millis) -> Vec<Reference> {
-        self.steps
-            .iter()
-            .filter(|step| step.time >= from && step.time <= to)
-            .filter_map(|step| {
-                let origin = self.origins.get(usize::from(step.origin))?.clone();
-                Some(Reference { id: step.id, origin, line: step.line, offset: step.offset })
-            })
-            .collect()
+    /// The events from `from` to `to`, oldest first.
+    pub fn references(&self, from: Millis, to: Millis) -> Vec<Mark> {
+        self.steps.iter().filter(|(time, _)| *time >= from && *time <= to).map(|(_, mark)| *mark).collect()
+    }
+}
+
+impl Serialize for Trail {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        compact::in_order(&self.steps, |step| *step, out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trail {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Trail, D::Error> {
+        Ok(Trail { steps: compact::from_order(input, |time, mark: Mark| (time, mark))? })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::event::{EventId, Origin};
 
     const HOUR: Millis = 3_600_000;
 
@@ -261,6 +241,9 @@ mod tests {
         assert_eq!(references.len(), 11);
         assert_eq!(references[0].id, EventId(251));
         assert_eq!(trail.references(0, Millis::MAX).len(), 100);
-        assert_eq!(&*references[0].origin.path, "file2");
+        assert_eq!(references[0], trail.references(251 * 60_000 - 60_000, 251 * 60_000)[0]);
+        let saved = postcard::to_allocvec(&trail).expect("memory");
+        assert!(saved.len() < 100 * 32, "{} bytes", saved.len());
+        assert_eq!(postcard::from_bytes::<Trail>(&saved).expect("readable"), trail);
     }
 }

@@ -45,7 +45,7 @@ impl Config {
         Ok(engine)
     }
 
-    /// The detectors' settings, with the honeytokens of their file.
+    /// The detectors' settings, with the honeytokens of their file added.
     pub fn detector_settings(&self) -> Result<BTreeMap<String, serde_json::Value>, FileError> {
         let mut settings = self.detectors.clone();
         if let Some(path) = &self.honeytokens {
@@ -54,8 +54,12 @@ impl Config {
             let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
             let records: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
             let own = settings.entry("honeytoken-touched".to_owned()).or_insert_with(|| serde_json::json!({}));
+            // Beside those that stand in the settings; what is no list there is told of when the detector is made.
             if let Some(own) = own.as_object_mut() {
-                own.insert("records".to_owned(), records.into());
+                let listed = own.entry("records").or_insert_with(|| serde_json::json!([]));
+                if let Some(listed) = listed.as_array_mut() {
+                    listed.extend(records.into_iter().map(Into::into));
+                }
             }
         }
         Ok(settings)
@@ -108,4 +112,20 @@ fn yaml_files(folder: &Path, depth: u8, paths: &mut Vec<PathBuf>) -> io::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn honeytokens_of_the_file_come_beside_those_of_the_settings() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("planted.txt"), "# since May\n 003A \n\n003B\n").expect("written");
+        let text = "[[source]]\nname = \"portal\"\npaths = [\"/x\"]\n[honeytokens]\nfile = \"planted.txt\"\n[detectors.honeytoken-touched]\nrecords = [\"001X\"]\nignore = [\"sync\"]\n";
+        let config = Config::parse(&folder.path().join("crmwatch.toml"), text).expect("right");
+        let settings = config.detector_settings().expect("the file is there");
+        let own = serde_json::json!({"records": ["001X", "003A", "003B"], "ignore": ["sync"]});
+        assert_eq!(settings["honeytoken-touched"], own);
+    }
 }

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use crmwatch_detectors::{Event, Field};
 
+use super::deeds;
+
 /// A canonical action.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Action {
@@ -170,7 +172,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("transfer", "ownership-change"),
     ("disableaudit", "audit-disable"),
     ("登录", "login"),
+    ("登陆", "login"),
     ("退出", "logout"),
+    ("注销", "logout"),
     ("登出", "logout"),
     ("导出", "export"),
     ("导入", "import"),
@@ -178,10 +182,73 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("删除", "delete"),
     ("新增", "create"),
     ("创建", "create"),
+    ("新建", "create"),
+    ("添加", "create"),
     ("修改", "update"),
     ("编辑", "update"),
+    ("更新", "update"),
     ("查看", "view"),
+    ("浏览", "view"),
+    ("查询", "search"),
+    ("搜索", "search"),
+    ("下载", "file-download"),
+    ("打印", "print"),
     ("分享", "share"),
+    ("共享", "share"),
+    ("转移", "ownership-change"),
+    ("重置密码", "password-reset"),
+    ("修改密码", "password-change"),
+    ("创建用户", "user-create"),
+    ("新增用户", "user-create"),
+    ("添加用户", "user-create"),
+    ("删除用户", "user-delete"),
+    ("禁用用户", "user-disable"),
+    ("停用用户", "user-disable"),
+    ("启用用户", "user-enable"),
+    ("修改权限", "permission-change"),
+    ("权限变更", "permission-change"),
+    ("分配角色", "permission-change"),
+];
+
+/// Parts of Chinese phrases, which have no blanks between words, to action; the first that is part of it counts.
+pub(super) const CHINESE: &[(&str, &str)] = &[
+    ("登录", "login"),
+    ("登入", "login"),
+    ("退出", "logout"),
+    ("登出", "logout"),
+    ("注销", "logout"),
+    ("导出", "export"),
+    ("批量删除", "bulk-delete"),
+    ("批量修改", "update"),
+    ("删除成员", "user-delete"),
+    ("添加成员", "user-create"),
+    ("停用成员", "user-disable"),
+    ("删除", "delete"),
+    ("导入", "import"),
+    ("权限", "permission-change"),
+    ("角色", "permission-change"),
+    ("管理员", "permission-change"),
+    ("密码", "password-change"),
+    ("密钥", "token-create"),
+    ("分享", "share"),
+    ("公开", "share"),
+    ("外链", "share"),
+    ("下载", "file-download"),
+    ("打印", "print"),
+    ("恢复", "restore"),
+    ("转移", "ownership-change"),
+    ("新增", "create"),
+    ("添加", "create"),
+    ("创建", "create"),
+    ("提交", "create"),
+    ("修改", "update"),
+    ("编辑", "update"),
+    ("更新", "update"),
+    ("查看", "view"),
+    ("查询", "search"),
+    ("搜索", "search"),
+    ("设置", "settings-change"),
+    ("配置", "settings-change"),
 ];
 
 const SUCCESS: &[&str] = &[
@@ -265,11 +332,12 @@ pub fn whole(word: &str) -> Option<&'static str> {
     known(word)
 }
 
-/// The canonical action a word means: the word itself, one that means the same, or, in `contact.export` and `export_contacts`,
-/// the last part or the first. Nothing where none is recognised.
+/// The canonical action a word means: the word itself, one that means the same, what is done to what in `mfa.disable`, or, in
+/// `contact.export` and `export_contacts`, the last part or the first. Nothing where none is recognised.
 pub fn action(word: &str) -> Option<&'static str> {
     let separator = |letter: char| matches!(letter, '.' | '_' | '-' | ' ' | ':' | '/');
     known(word)
+        .or_else(|| deeds::action(word))
         .or_else(|| word.rsplit_once(separator).and_then(|(_, last)| known(last)))
         .or_else(|| word.split_once(separator).and_then(|(first, _)| known(first)))
         .or_else(|| {
@@ -277,6 +345,10 @@ pub fn action(word: &str) -> Option<&'static str> {
             let (before, last) = word.rsplit_once(separator)?;
             outcome(last)?;
             known(before).or_else(|| before.rsplit_once(separator).and_then(|(_, last)| known(last)))
+        })
+        .or_else(|| {
+            let part = |(part, _): &&(&str, &str)| !word.is_ascii() && word.contains(part);
+            CHINESE.iter().find(part).map(|(_, action)| *action)
         })
 }
 
@@ -455,6 +527,8 @@ mod tests {
             ("bulk_delete", Some("bulk-delete")),
             ("passwordReset", Some("password-reset")),
             ("批量删除", Some("bulk-delete")),
+            ("客户数据导出", Some("export")),
+            ("mfa.disable", Some("mfa-removed")),
             ("heartbeat", None),
             ("", None),
             ("allow", None),

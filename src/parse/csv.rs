@@ -17,10 +17,17 @@ pub(super) fn cells_between(row: &str, separator: u8, limit: usize) -> Option<Ve
     let mut cells = Vec::with_capacity(48);
     let mut at = 0;
     loop {
+        // Both kinds of cells are pushed where they are made: handed on in an `Option` they cost three times as much.
         let end = if bytes.get(at) == Some(&b'"') {
-            let (cell, end) = inside(row, at + 1)?;
-            cells.push(cell);
-            end
+            let quote = quote(bytes, at + 1)?;
+            if bytes.get(quote + 1) == Some(&b'"') {
+                let (cell, end) = unescaped(row, at + 1, quote)?;
+                cells.push(Cow::Owned(cell));
+                end
+            } else {
+                cells.push(Cow::Borrowed(&row[at + 1..quote]));
+                quote + 1
+            }
         } else {
             let end = memchr(separator, &bytes[at..]).map_or(bytes.len(), |found| at + found);
             cells.push(Cow::Borrowed(&row[at..end]));
@@ -34,22 +41,18 @@ pub(super) fn cells_between(row: &str, separator: u8, limit: usize) -> Option<Ve
     }
 }
 
-/// From behind the opening quote to the closing one, and where that ends; a doubled one is a quote.
-fn inside(row: &str, start: usize) -> Option<(Cow<'_, str>, usize)> {
+/// A cell with quotes in it, each of which is doubled, from behind the opening quote, and where it ends; the first of them is known.
+fn unescaped(row: &str, start: usize, first: usize) -> Option<(String, usize)> {
     let bytes = row.as_bytes();
     let mut whole = String::new();
-    let mut from = start;
-    loop {
-        let quote = quote(bytes, from)?;
-        if bytes.get(quote + 1) == Some(&b'"') {
-            whole.push_str(&row[from..=quote]);
-            from = quote + 2;
-            continue;
-        }
-        let rest = &row[from..quote];
-        let cell = if from == start { Cow::Borrowed(rest) } else { Cow::Owned(whole + rest) };
-        return Some((cell, quote + 1));
+    let (mut from, mut found) = (start, first);
+    while bytes.get(found + 1) == Some(&b'"') {
+        whole.push_str(&row[from..=found]);
+        from = found + 2;
+        found = quote(bytes, from)?;
     }
+    whole.push_str(&row[from..found]);
+    Some((whole, found + 1))
 }
 
 /// Where the next quote stands. It mostly is near, so the first words are looked at eight bytes at a time (the byte with a quote in it

@@ -4,8 +4,8 @@
 use chrono_tz::Tz;
 use crmwatch_detectors::Field;
 
-use super::Format;
 use super::sheet::{self, Column, Sheet};
+use super::{Format, actions};
 
 /// The format's line in the list.
 pub const FORMAT: Format = Format {
@@ -46,9 +46,15 @@ static SHEET: Sheet = Sheet {
         ("应用", Column::Text(Field::ServiceName)),
         ("表单名称", Column::Text(Field::ObjectType)),
         ("表单", Column::Text(Field::ObjectType)),
+        ("操作模块", Column::Text(Field::ObjectType)),
+        ("功能模块", Column::Text(Field::ObjectType)),
         ("模块", Column::Text(Field::ObjectType)),
+        ("操作对象", Column::Text(Field::ObjectType)),
         ("对象", Column::Text(Field::ObjectType)),
         ("数据id", Column::Text(Field::ObjectId)),
+        ("记录id", Column::Text(Field::ObjectId)),
+        ("来源ip", Column::Address),
+        ("客户端ip", Column::Address),
         ("ip地址", Column::Address),
         ("登录ip", Column::Address),
         ("操作ip", Column::Address),
@@ -62,51 +68,14 @@ static SHEET: Sheet = Sheet {
         ("部门", Column::Text(Field::Department)),
         ("数据条数", Column::Records),
         ("条数", Column::Records),
+        ("记录数", Column::Records),
         ("数量", Column::Records),
     ],
     required: &[
         &["操作时间", "登录时间", "发生时间", "时间", "日期"],
         &["操作人账号", "账号", "用户名", "操作人", "操作者", "操作用户", "成员", "用户", "姓名"],
     ],
-    words: &[
-        ("登录", "login"),
-        ("登入", "login"),
-        ("退出", "logout"),
-        ("登出", "logout"),
-        ("注销", "logout"),
-        ("导出", "export"),
-        ("批量删除", "bulk-delete"),
-        ("批量修改", "update"),
-        ("删除成员", "user-delete"),
-        ("添加成员", "user-create"),
-        ("停用成员", "user-disable"),
-        ("删除", "delete"),
-        ("导入", "import"),
-        ("权限", "permission-change"),
-        ("角色", "permission-change"),
-        ("管理员", "permission-change"),
-        ("密码", "password-change"),
-        ("密钥", "token-create"),
-        ("分享", "share"),
-        ("公开", "share"),
-        ("外链", "share"),
-        ("下载", "file-download"),
-        ("打印", "print"),
-        ("恢复", "restore"),
-        ("转移", "ownership-change"),
-        ("新增", "create"),
-        ("添加", "create"),
-        ("创建", "create"),
-        ("提交", "create"),
-        ("修改", "update"),
-        ("编辑", "update"),
-        ("更新", "update"),
-        ("查看", "view"),
-        ("查询", "search"),
-        ("搜索", "search"),
-        ("设置", "settings-change"),
-        ("配置", "settings-change"),
-    ],
+    words: actions::CHINESE,
     otherwise: "info",
     zone: Some(Tz::Asia__Shanghai),
 };
@@ -147,6 +116,8 @@ mod tests {
                 &row,
             );
             assert_eq!(events[0].time, 1_772_442_847_000);
+            let counted = matches!(action, "export" | "bulk-delete" | "share");
+            assert_eq!(events[0].integer(Field::Records), counted.then_some(5_200), "{row}");
         }
     }
 }

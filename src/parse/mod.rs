@@ -2,6 +2,7 @@
 //! Not for where records come from (`source`) nor for facts a line does not hold (`enrich`).
 
 pub mod actions;
+mod amount;
 mod app_log;
 pub mod auto;
 mod caddy;
@@ -11,6 +12,7 @@ mod clf;
 mod container;
 mod csv;
 mod dataverse;
+mod deeds;
 mod entra;
 mod error_log;
 mod espocrm;

@@ -7,7 +7,7 @@ mod report;
 
 use std::borrow::Cow;
 
-use crmwatch_detectors::{Event, Field};
+use crmwatch_detectors::{Event, Field, UnknownName};
 use sha2::{Digest, Sha256};
 
 pub(super) use self::map::long_id;
@@ -52,7 +52,7 @@ struct Header {
     /// In upper case.
     names: Vec<String>,
     /// Where each column goes, and what it is called where it is kept.
-    columns: Vec<(Column, String)>,
+    columns: Vec<(Column, Option<UnknownName>)>,
     /// Places of the columns that the code reads by name.
     places: [Option<u16>; Named::COUNT],
     /// What stands for each name in the hash of a row: the beginning of a hash of its own.
@@ -93,12 +93,8 @@ impl Header {
                 places[known as usize] = u16::try_from(place).ok();
             }
             let column = map::column(name);
-            let kept = if column == Column::Kept {
-                format!("salesforce.{}", name.to_ascii_lowercase())
-            } else {
-                String::new()
-            };
-            columns.push((column, kept));
+            let kept = (column == Column::Kept).then(|| format!("salesforce.{}", name.to_ascii_lowercase()));
+            columns.push((column, kept.and_then(|name| UnknownName::of(&name))));
         }
         // What was derived from another column is the same where that is.
         let derived =
@@ -276,7 +272,11 @@ fn columns(event: &mut Event, raw: &str, row: &Row<'_>) {
             }
             Column::Id(field) => event.set_part(field, raw, &long_id(cell)),
             Column::Agent => agent(event, raw, cell),
-            Column::Kept => event.set_other_part(kept, raw, cell),
+            Column::Kept => {
+                if let Some(name) = kept {
+                    event.set_unknown_part(name, raw, cell);
+                }
+            }
         }
     }
 }

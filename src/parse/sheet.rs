@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::json::Value;
 use super::json_lines::is_mail;
-use super::{Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, csv, ip, spoken_time, time};
+use super::{Framing, Grammar, NO_TIME, Options, Verdict, absent, actions, amount, csv, ip, spoken_time, time};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +211,7 @@ impl Rows {
         if event.text(Field::EventOutcome) == Some("failure") && !result.is_empty() && !event.has(Field::EventReason) {
             event.set_part(Field::EventReason, raw, result);
         }
+        amount::tell(&mut event);
         event.set(Field::EventProvider, self.sheet.provider);
         event.set(Field::EventDataset, self.sheet.name);
         // A later export repeats the rows of an earlier one: the same row is the same event.

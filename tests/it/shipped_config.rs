@@ -150,9 +150,15 @@ fn the_detectors_settings_shown_are_all_there_are_and_the_defaults() {
     let shown = parse(&everything_set());
     let mut named = 0;
     for rule in Engine::new(&Default::default()).unwrap().rules() {
-        if let Some(settings) = shown.detectors.get(&rule.id) {
-            named += 1;
-            assert_eq!(*settings, rule.settings, "{}", rule.id);
+        match shown.detectors.get(&rule.id) {
+            Some(settings) => {
+                named += 1;
+                assert_eq!(*settings, rule.settings, "{}", rule.id);
+            }
+            None => {
+                let none = rule.settings.as_object().is_none_or(|settings| settings.is_empty());
+                assert!(none, "{DEFAULT}: [detectors.{}] is not there", rule.id);
+            }
         }
     }
     assert_eq!(named, shown.detectors.len());

@@ -215,8 +215,13 @@ pub(super) fn judge(
         return None;
     }
     let excess = (hour / floors.0).max(day / floors.1);
+    // Whoever takes out much as his work is measured halfway between what is much for anybody and the largest he has taken.
+    // (What was reported of him is nobody's work yet.)
+    let at_work = settled && !exporter.was_reported();
+    let halfway = |floor: f64, top: f64| if at_work && top > floor { (floor * top).sqrt() } else { floor };
+    let (from_hour, from_day) = (halfway(floors.0, top_hour), halfway(floors.1, top_day));
     // What one in ten of the peers' days reaches is no size to speak of.
-    let size = excess.log2().max(0.0);
+    let size = (hour / from_hour).max(day / from_day).log2().max(0.0);
     let size = if nearest.is_some() { size.min(5.0).min(-2.0 * commonest.log10()) } else { UNKNOWN_SIZE * size };
     parts.push(("size above the floor", size));
     let mut add = |applies: bool, name: &'static str, points: f64| {

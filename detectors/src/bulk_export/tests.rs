@@ -244,6 +244,20 @@ fn a_leaver_who_goes_on_with_his_work_is_silent() {
 }
 
 #[test]
+fn whoever_takes_out_much_as_his_work_is_measured_by_the_largest_he_has_taken() {
+    let after = |records| {
+        let mut events = company(0..20);
+        events.extend((0..18).map(|day| {
+            let usual = [6_000, 2_500, 14_000, 4_000, 9_000, 3_000][day as usize % 6];
+            event(day * DAY + 9 * MINUTES, "user30", BERLIN, "export", usual)
+        }));
+        events.push(event(18 * DAY + 9 * MINUTES, "user30", BERLIN, "export", records));
+        found(events).iter().filter(|finding| finding.primary_value() == "user30").count()
+    };
+    assert_eq!([32_000, 90_000].map(after), [0, 1]);
+}
+
+#[test]
 fn a_migration_by_a_listed_exporter_is_silent() {
     let mut events = company(0..8);
     events.extend((0..50).map(|turn| event(7 * DAY + turn * 2, "Migration", BERLIN, "export", 10_000)));
@@ -355,7 +369,7 @@ fn months_of_exports_by_one_user_stays_small() {
     let mut saved = BTreeMap::new();
     for turn in 0..40_000i64 {
         let event = event(turn * 5, "mia", BERLIN, "export", 90 + turn % 20);
-        let context = Context { watermark: event.time - 600_000, habits: None };
+        let context = Context::new(event.time - 600_000, None);
         detector.observe(&event, &context, &mut Vec::new());
     }
     saved.extend(detector.changes().into_iter().map(|change| (change.key, change.value)));

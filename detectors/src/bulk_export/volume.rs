@@ -79,7 +79,10 @@ pub(super) fn of(event: &Event, harvest: bool, exported: bool, settings: &Settin
             (1.0, bytes(event).map_or(settings.records_when_unknown, |bytes| bytes / RECORD_BYTES), true)
         }
         "file-download" => (1.0, DOCUMENT_RECORDS, true),
-        "print" => (1.0, bytes(event).map_or(1.0, |bytes| (bytes / RECORD_BYTES).min(PRINT_RECORDS)), true),
+        "print" => {
+            let unknown = if is_report(event) { PRINT_RECORDS } else { 1.0 };
+            (1.0, bytes(event).map_or(unknown, |bytes| (bytes / RECORD_BYTES).min(PRINT_RECORDS)), true)
+        }
         "list" | "search" => {
             let rows = bytes(event).map_or(0.0, |bytes| (bytes / RECORD_BYTES).min(PAGE_ROWS));
             (if harvest { 1.0 } else { LIST_WEIGHT }, rows, false)
@@ -109,6 +112,10 @@ fn bytes(event: &Event) -> Option<f64> {
         .into_iter()
         .find_map(|field| event.integer(field).filter(|bytes| *bytes > 0))
         .map(|bytes| bytes as f64)
+}
+
+fn is_report(event: &Event) -> bool {
+    event.has(Field::ReportId) || event.text(Field::ObjectType).is_some_and(|kind| kind.eq_ignore_ascii_case("report"))
 }
 
 fn is_table(event: &Event) -> bool {
@@ -168,6 +175,13 @@ mod tests {
         assert_eq!(volume(&nameless), 10.0);
         let followed = of(&nameless, false, true, &Settings::default()).map(|volume| volume.records);
         assert_eq!(followed, Some(10_000.0), "the file an export has just made");
+    }
+
+    #[test]
+    fn a_printed_report_is_a_list_and_a_printed_record_is_one() {
+        let print = event(0, "mia", BERLIN, "print", -1);
+        assert_eq!(volume(&print), 1.0);
+        assert_eq!(volume(&with(print, Field::ObjectType, "Report")), PRINT_RECORDS);
     }
 
     #[test]

@@ -2,15 +2,14 @@
 //! Not for judging a pair of places (`score`).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Firsts, stable_hash};
-use crate::event::{Event, EventId, Millis, Origin};
+use crate::event::{Event, Millis};
 use crate::field::Field;
-use crate::finding::Reference;
 use crate::keyed::Resident;
+use crate::mark::Mark;
 use crate::place::{Country, Network, Place, haversine_km, prefix};
 
 /// Places remembered per user.
@@ -94,10 +93,7 @@ pub(super) struct Anchor {
     pub client: Client,
     pub ip: IpAddr,
     pub suspect_until: u32,
-    latest: EventId,
-    latest_line: u64,
-    latest_offset: u64,
-    latest_origin: Arc<Origin>,
+    latest: Mark,
 }
 
 impl Anchor {
@@ -111,13 +107,8 @@ impl Anchor {
         self.visits.last().map_or(self.first, |visit| visit.to)
     }
 
-    pub(super) fn reference(&self) -> Reference {
-        Reference {
-            id: self.latest,
-            origin: self.latest_origin.clone(),
-            line: self.latest_line,
-            offset: self.latest_offset,
-        }
+    pub(super) fn reference(&self) -> Mark {
+        self.latest
     }
 
     pub(super) fn point(&self) -> (f64, f64) {
@@ -125,12 +116,7 @@ impl Anchor {
     }
 
     fn keep(&mut self, event: &Event) {
-        self.latest = event.id;
-        self.latest_line = event.line;
-        self.latest_offset = event.offset;
-        if !Arc::ptr_eq(&self.latest_origin, &event.origin) {
-            self.latest_origin = event.origin.clone();
-        }
+        self.latest = Mark::of(event);
     }
 
     /// Puts a sighting in its place; whether a visit began with it.
@@ -335,10 +321,7 @@ impl Traveller {
             client: Client::default(),
             ip,
             suspect_until: 0,
-            latest: event.id,
-            latest_line: event.line,
-            latest_offset: event.offset,
-            latest_origin: event.origin.clone(),
+            latest: Mark::of(event),
         });
         self.next = self.next.wrapping_add(1);
         self.anchors.len() - 1

@@ -61,6 +61,9 @@ pub struct Group {
     pub traces: Traces,
     /// The episode that goes on: last time the condition was met, and events since it began.
     pub episode: Option<(Millis, u64)>,
+    /// Whether everybody its traces name was named to the episode; not saved, as saying it again changes nothing.
+    #[serde(skip)]
+    pub told: bool,
 }
 
 impl Resident for Group {

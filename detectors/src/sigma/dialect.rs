@@ -157,34 +157,53 @@ impl Dialect {
         }
     }
 
-    /// Whether an event is of a log this source means.
-    pub fn fits(self, source: &LogSource, event: &Event) -> bool {
-        let service = source.service.as_deref().unwrap_or_default();
-        let service = service.to_ascii_lowercase();
+    /// Whether an event is of a log that has these names at all.
+    pub fn speaks(self, event: &Event) -> bool {
         let dataset = event.text(Field::EventDataset).unwrap_or_default();
         match self {
-            M365 => {
-                let kind = dataset.strip_prefix("m365.");
-                kind.is_some() && (service != "exchange" || kind == Some("exchange"))
-            }
-            Azure => dataset.strip_prefix("entra.").is_some_and(|kind| match service.as_str() {
-                "signinlogs" => kind == "signin",
-                "auditlogs" => kind == "audit",
-                "riskdetection" => kind == "risk",
-                _ => true,
-            }),
+            M365 => dataset.starts_with("m365."),
+            Azure => dataset.starts_with("entra."),
             Okta => {
-                event.text(Field::EventProvider).is_some_and(|provider| provider.eq_ignore_ascii_case("okta"))
-                    || dataset.starts_with("okta")
+                dataset.starts_with("okta")
+                    || event.text(Field::EventProvider).is_some_and(|provider| provider.eq_ignore_ascii_case("okta"))
                     || (event.raw().contains("\"eventType\"") && event.raw().contains("\"published\""))
             }
-            Workspace => {
-                let (all, kind) = ("google_workspace", service.strip_prefix("google_workspace.").unwrap_or(""));
-                match dataset.strip_prefix(all) {
-                    Some(own) => kind.is_empty() || own.strip_prefix('.') == Some(kind),
-                    None => event.raw().contains("\"protoPayload\""),
-                }
+            Workspace => dataset.starts_with("google_workspace") || event.raw().contains("\"protoPayload\""),
+            Web => {
+                event.has(Field::HttpStatus)
+                    || event.has(Field::LogLevel)
+                    || event.all(Field::EventCategory).any(|one| matches!(one, Value::Text(text) if text == "web"))
             }
+        }
+    }
+
+    /// Whether an event is of a log this source means.
+    pub fn fits(self, source: &LogSource, event: &Event) -> bool {
+        self.speaks(event) && self.serves(source, event)
+    }
+
+    /// Whether an event of a log that has these names is of the one this source means.
+    pub fn serves(self, source: &LogSource, event: &Event) -> bool {
+        let service = source.service.as_deref().unwrap_or_default();
+        let is = |word: &str| service.eq_ignore_ascii_case(word);
+        let dataset = event.text(Field::EventDataset).unwrap_or_default();
+        match self {
+            M365 => !is("exchange") || dataset == "m365.exchange",
+            Azure => match dataset.strip_prefix("entra.") {
+                Some(kind) if is("signinlogs") => kind == "signin",
+                Some(kind) if is("auditlogs") => kind == "audit",
+                Some(kind) if is("riskdetection") => kind == "risk",
+                _ => true,
+            },
+            Okta => true,
+            Workspace => match dataset.strip_prefix("google_workspace") {
+                Some(own) => {
+                    let service = service.to_ascii_lowercase();
+                    let kind = service.strip_prefix("google_workspace.").unwrap_or("");
+                    kind.is_empty() || own.strip_prefix('.') == Some(kind)
+                }
+                None => true,
+            },
             Web => {
                 event.has(Field::HttpStatus)
                     || event.all(Field::EventCategory).any(|one| matches!(one, Value::Text(text) if text == "web"))

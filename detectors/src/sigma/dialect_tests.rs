@@ -282,3 +282,39 @@ fn a_correlation_groups_by_the_names_of_its_rules() {
     assert_eq!(out.len(), 1);
     assert_eq!(&*out[0].rule, "many");
 }
+
+#[test]
+fn a_correlation_of_correlations_groups_by_a_vendors_own_field() {
+    let single = |name: &str, status: &str| {
+        format!(
+            "title: {name}\nname: {name}\nlogsource: {{product: azure, service: signinlogs}}\ndetection:\n  s: {{Status: {status}}}\n  condition: s\n---\n"
+        )
+    };
+    let counted = |name: &str, of: &str, least: u32| {
+        format!(
+            "title: {name}\nname: {name}\ncorrelation:\n  type: event_count\n  rules: [{of}]\n  group-by: [AccountUPN]\n  timespan: 10m\n  condition: {{gte: {least}}}\n---\n"
+        )
+    };
+    let text = [
+        single("refused", "Failure"),
+        single("granted", "Success"),
+        counted("often-refused", "refused", 3),
+        counted("once-granted", "granted", 1),
+        "title: both\nname: both\ncorrelation:\n  type: temporal\n  rules: [often-refused, once-granted]\n  group-by: [AccountUPN]\n  timespan: 10m\n".to_owned(),
+    ]
+    .concat();
+    let found = |people: &[&str]| {
+        let mut sigma = Sigma::of(&Texts::one("t.yml", &text)).expect("rules");
+        let mut out = Vec::new();
+        for (minute, person) in people.iter().enumerate() {
+            let raw = format!(r#"{{"UserPrincipalName":"{person}@x.example"}}"#);
+            let outcome = if minute < 3 { "failure" } else { "success" };
+            let mut event = event(&raw, &[(Field::EventDataset, "entra.signin"), (Field::EventOutcome, outcome)]);
+            (event.id, event.time) = (EventId(minute as u128 + 1), minute as i64 * 60_000);
+            sigma.observe(&event, &Context::default(), &mut out);
+        }
+        out.iter().filter(|one| &*one.rule == "both").count()
+    };
+    assert_eq!(found(&["anna", "anna", "anna", "anna"]), 1);
+    assert_eq!(found(&["anna", "anna", "anna", "berta"]), 0, "those are two people");
+}

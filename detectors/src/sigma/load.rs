@@ -12,6 +12,7 @@ use super::attributes::{Attributes, Test};
 use super::correlation::Correlation;
 use super::dialect::Dialect;
 use super::document::{Document, documents};
+use super::index::{self, Needle};
 use super::keywords;
 use super::link::{connect, correlation};
 use super::placeholders;
@@ -120,6 +121,8 @@ pub enum Logic {
         dialect: Option<Dialect>,
         /// See [`prefilter::actions`].
         actions: Option<BTreeSet<String>>,
+        /// See [`index::needles`].
+        needles: Option<BTreeSet<Needle>>,
     },
     /// Matches of other rules.
     Correlation(Correlation),
@@ -278,6 +281,7 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
                 source: rule.logsource.clone(),
                 dialect: Dialect::of(&rule.logsource),
                 actions: prefilter::actions(&rule.detection),
+                needles: index::needles(&rule.detection),
             },
         });
     }
@@ -294,7 +298,7 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
             references: &rule.references,
         };
         let mut voice = Voice::of(&standard, &own, true).map_err(|problem| document.invalid(problem))?;
-        let dialect = |input: usize| singles.get(input).and_then(|(_, rule)| Dialect::of(&rule.logsource));
+        let dialect = |input: usize| dialect_below(input, &singles, &correlations, &names);
         let correlation = correlation(document, rule, &names, dialect)?;
         voice.explain(condition_in_words(&correlation), String::new());
         loaded.push(Loaded {
@@ -315,6 +319,28 @@ pub fn load(texts: &Texts) -> Result<Vec<Loaded>, LoadError> {
         describe_settings(rule);
     }
     Ok(loaded)
+}
+
+/// Whose names all rules use that an input comes down to, through whatever correlations; nothing where those are ours, or several.
+fn dialect_below(
+    input: usize,
+    singles: &[(&Document<'_>, SigmaRule)],
+    correlations: &[(&Document<'_>, CorrelationRule)],
+    names: &Names,
+) -> Option<Dialect> {
+    let (mut open, mut seen) = (vec![input], BTreeSet::from([input]));
+    let mut all = Vec::new();
+    while let Some(index) = open.pop() {
+        match index.checked_sub(singles.len()).and_then(|place| correlations.get(place)) {
+            Some((_, rule)) => {
+                let below = rule.rules.iter().filter_map(|name| names.indexes.get(name).copied());
+                open.extend(below.filter(|index| seen.insert(*index)));
+            }
+            None => all.push(Dialect::of(&singles.get(index)?.1.logsource)),
+        }
+    }
+    let first = *all.first()?;
+    all.iter().all(|one| *one == first).then_some(first)?
 }
 
 /// Every name a rule may be called by.

@@ -7,7 +7,8 @@
 //! | how texts become rules, what is refused | [`load`], `link`, `document`, `aggregation`, `keywords`, `placeholders`, `selectors`, `strict`, `unsupported` |
 //! | rules taken over while others are at work | `Sigma::reload`, [`Texts`] |
 //! | the `crmwatch:` block of a rule | [`attributes`] |
-//! | our event as Sigma sees it | `event`, `prefilter` |
+//! | our event as Sigma sees it | `event` |
+//! | which rules are asked about an event | `prefilter`, `index` |
 //! | the names of public rules | `dialect`, `record` |
 //! | windows, sequences | `window`, `correlation` |
 //! | what is said | `voice`, `template` |
@@ -19,6 +20,7 @@ mod correlation;
 mod dialect;
 mod document;
 mod event;
+mod index;
 mod keywords;
 mod link;
 pub mod load;
@@ -62,12 +64,13 @@ use crate::registry::SettingsError;
 use correlation::{Correlation, Group, Met};
 use dialect::Dialect;
 use event::View;
+use index::Index;
 pub use load::{LoadError, load};
 use load::{Loaded, Logic};
 use record::Record;
 use template::Figures;
 pub use texts::Texts;
-use traces::Trace;
+use traces::{Named, Trace};
 
 /// The name under which the windows are saved.
 pub const OWNER: &str = "sigma";
@@ -110,17 +113,14 @@ pub(crate) struct Rules {
     pub(crate) loaded: Vec<Loaded>,
     ids: Vec<Arc<str>>,
     by_action: AHashMap<String, Vec<usize>>,
-    /// Rules that no action tells from others, by their log source.
-    always: Vec<(Place, Vec<usize>)>,
+    /// Rules that no action tells from others, by whose names they use and their log source.
+    always: Vec<(Option<Dialect>, Vec<(LogSource, Index)>)>,
 }
-
-/// A log source and whose names its rules use.
-type Place = (LogSource, Option<Dialect>);
 
 impl Rules {
     pub(crate) fn new(loaded: Vec<Loaded>) -> Rules {
         let mut by_action: AHashMap<String, Vec<usize>> = AHashMap::new();
-        let mut always: Vec<(Place, Vec<usize>)> = Vec::new();
+        let mut places: Vec<(Option<Dialect>, Vec<(LogSource, Vec<usize>)>)> = Vec::new();
         for (index, rule) in loaded.iter().enumerate() {
             match &rule.logic {
                 Logic::Single { actions: Some(actions), .. } => {
@@ -130,20 +130,37 @@ impl Rules {
                 }
                 Logic::Single { actions: None, source, dialect, .. } => {
                     let source = LogSource { definition: None, ..source.clone() };
-                    match always.iter_mut().find(|(place, _)| place.0 == source) {
+                    let of_dialect = match places.iter().position(|(known, _)| known == dialect) {
+                        Some(place) => &mut places[place].1,
+                        None => {
+                            places.push((*dialect, Vec::new()));
+                            &mut places.last_mut().expect("pushed just now").1
+                        }
+                    };
+                    match of_dialect.iter_mut().find(|(known, _)| *known == source) {
                         Some((_, rules)) => rules.push(index),
-                        None => always.push(((source, *dialect), vec![index])),
+                        None => of_dialect.push((source, vec![index])),
                     }
                 }
                 Logic::Correlation(_) => {}
             }
         }
+        let needles = |index: &usize| match &loaded[*index].logic {
+            Logic::Single { needles, .. } => (*index, needles.as_ref()),
+            Logic::Correlation(_) => (*index, None),
+        };
+        let indexed = |(source, rules): (LogSource, Vec<usize>)| (source, Index::of(rules.iter().map(needles)));
+        let always = places
+            .into_iter()
+            .map(|(dialect, sources)| (dialect, sources.into_iter().map(indexed).collect()))
+            .collect();
         let ids = loaded.iter().map(|rule| rule.id.as_str().into()).collect();
         Rules { loaded, ids, by_action, always }
     }
 
     /// The rules worth asking about an event, in their order.
-    fn candidates(&self, event: &Event) -> Vec<usize> {
+    fn candidates(&self, view: &View<'_, '_>) -> Vec<usize> {
+        let event = view.event;
         let named = event.text(Field::EventAction).and_then(|action| {
             if action.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
                 self.by_action.get(&action.to_lowercase())
@@ -156,12 +173,23 @@ impl Rules {
             Logic::Correlation(_) => false,
         };
         let mut all: Vec<usize> = named.into_iter().flatten().filter(fits).copied().collect();
-        for ((source, dialect), rules) in &self.always {
-            if prefilter::source_fits(source, *dialect, event) {
-                all.extend(rules);
+        for (dialect, sources) in &self.always {
+            if !dialect.is_none_or(|dialect| dialect.speaks(event)) {
+                continue;
+            }
+            let view = View { event, record: view.record, dialect: *dialect };
+            for (source, index) in sources {
+                let fits = match dialect {
+                    Some(dialect) => dialect.serves(source, event),
+                    None => prefilter::source_fits(source, None, event),
+                };
+                if fits {
+                    index.candidates(&view, &mut all);
+                }
             }
         }
         all.sort_unstable();
+        all.dedup();
         all
     }
 }
@@ -206,28 +234,40 @@ impl Sigma {
         let Logic::Correlation(correlation) = &rule.logic else { return };
         let Some(values) = correlation.group(arrival.input, view) else { return };
         let key = Correlation::key(&rule.id, &values);
+        let finds = self.finds(arrival.rule);
         let group = self.groups.touch(&key, arrival.at);
+        let alone = arrival.traces.iter().all(|trace| trace.reference.id == event.id);
         for trace in arrival.traces {
             group.traces.add(trace, correlation.span.saturating_add(correlation.reach));
         }
-        let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else { return };
+        let Some(mut met) = correlation.take(group, arrival.input, view, arrival.at) else {
+            group.told = false;
+            return;
+        };
         let quiet = correlation.span.max(LEAST_QUIET);
         let earliest = met.found.from.saturating_sub(correlation.reach);
-        let held: Vec<Trace> = group.traces.between(earliest, met.found.to).cloned().collect();
-        met.found.from = held.first().map_or(met.found.from, |trace| trace.time.min(met.found.from));
-        let open = group.episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
+        let Group { traces, episode, told, .. } = group;
+        let held = traces.between(earliest, met.found.to);
+        met.found.from = held.clone().next().map_or(met.found.from, |trace| trace.time.min(met.found.from));
+        let open = episode.filter(|(last, _)| arrival.at <= last.saturating_add(quiet));
         let (last, total) = match open {
             Some((last, total)) => (last.max(met.found.to), total + 1),
-            None => (met.found.to, counted(correlation, &met).max(held.len() as u64)),
+            None => (met.found.to, counted(correlation, &met).max(held.clone().count() as u64)),
         };
-        group.episode = Some((last, total));
-        let fresh: Vec<Trace> = if open.is_some() { vec![Trace::of(event)] } else { held.clone() };
+        *episode = Some((last, total));
+        // What goes on rests on one event more.
+        let fresh = || if open.is_some() { vec![Trace::of(event)] } else { held.clone().cloned().collect() };
         for (parent, input) in &rule.feeds {
-            waiting.push(Arrival { rule: *parent, input: *input, at: met.found.met, traces: fresh.clone() });
+            waiting.push(Arrival { rule: *parent, input: *input, at: met.found.met, traces: fresh() });
         }
-        if !self.finds(arrival.rule) {
+        if !finds {
             return;
         }
+        let evidence = if open.is_some() {
+            Vec::new()
+        } else {
+            held.clone().map(|trace| &trace.reference).filter(|one| one.id != event.id).cloned().collect()
+        };
         let mut entity = Identities::default();
         let mut primary = None;
         for (name, value) in correlation.group_names.iter().zip(&values) {
@@ -237,8 +277,21 @@ impl Sigma {
             primary = primary.or_else(|| Field::from_name(name).map(Field::name));
         }
         let grouped = values.first().cloned();
-        traces::identify(held.iter(), &mut entity);
-        entity.add_event(event);
+        let voice = &rule.voice;
+        let by_group = voice.primary.or(primary).is_some_and(|name| entity.first(name).is_some());
+        let mut named = Named::by(held);
+        let told_before = std::mem::replace(told, true);
+        let leading = entity.clone();
+        if open.is_some() && alone && by_group && told_before {
+            // Everybody else was named before: only what is new is said again.
+            entity.add_event(event);
+            named.drop_beyond(&leading, &mut entity);
+        } else {
+            named.add_to(&mut entity);
+            named = Named::default();
+            entity.add_event(event);
+        }
+        let leading = if named.is_empty() { &entity } else { &leading };
         let who = grouped.unwrap_or_else(|| entity_key(event).into_owned());
         let who = entity_parts(&who).1.to_owned();
         let figures = Figures {
@@ -248,10 +301,11 @@ impl Sigma {
             span: correlation.span,
             threshold: correlation.threshold(),
             who: &who,
+            leading,
+            named: &named,
             entity: &entity,
             event,
         };
-        let voice = &rule.voice;
         let detection = Detection {
             rule: Arc::clone(&rules.ids[arrival.rule]),
             severity: voice.severity,
@@ -261,11 +315,7 @@ impl Sigma {
             observed: template::fill(&voice.observed, &figures),
             expected: template::fill(&voice.expected, &figures),
             window: (met.found.from, met.found.to),
-            evidence: fresh
-                .into_iter()
-                .filter(|trace| trace.reference.id != event.id)
-                .map(|trace| trace.reference)
-                .collect(),
+            evidence,
             evidence_count: total,
             techniques: voice.techniques.clone(),
             parts: vec![("count", met.found.amount)],
@@ -287,6 +337,8 @@ impl Sigma {
             span: 0,
             threshold: 1,
             who: entity_parts(&subject).1,
+            leading: &entity,
+            named: &Named::default(),
             entity: &entity,
             event,
         };
@@ -361,13 +413,13 @@ impl Detector for Sigma {
     }
 
     fn observe(&mut self, event: &Event, _: &Context, out: &mut Vec<Detection>) {
-        let candidates = self.rules.candidates(event);
+        let record = Record::of(event.raw());
+        let candidates = self.rules.candidates(&View { event, record: &record, dialect: None });
         if candidates.is_empty() {
             return;
         }
         let rules = Arc::clone(&self.rules);
         let mut waiting = Vec::new();
-        let record = Record::of(event.raw());
         for index in candidates {
             let rule = &rules.loaded[index];
             let Logic::Single { compiled, dialect, .. } = &rule.logic else { continue };

@@ -1,9 +1,13 @@
 //! The sentences of Sigma rules: text with `{placeholders}`, filled from the event and the window. Not for the rule's manual.
 
+use std::net::IpAddr;
+
 use crate::event::{Event, Millis};
-use crate::finding::{Identities, Sentence};
+use crate::field::Field;
+use crate::finding::{IDENTITIES_KEPT, Identities, Sentence};
 
 use super::event::named;
+use super::traces::Named;
 
 /// What a placeholder may stand for besides a field.
 pub struct Figures<'f> {
@@ -19,7 +23,11 @@ pub struct Figures<'f> {
     pub threshold: u64,
     /// `{who}`: the entity.
     pub who: &'f str,
-    /// Where fields are looked up first: all values are listed.
+    /// Where fields are looked up first: all values are listed, these before the others.
+    pub leading: &'f Identities,
+    /// Whom the window names.
+    pub named: &'f Named<'f>,
+    /// All the rest, also what has been said already.
     pub entity: &'f Identities,
     /// Where they are looked up next.
     pub event: &'f Event,
@@ -67,14 +75,47 @@ fn placeholder(name: &str, figures: &Figures<'_>, chinese: bool) -> String {
         "threshold" => figures.threshold.to_string(),
         "timespan" => span_in_words(figures.span, chinese),
         "who" => shorten(figures.who),
-        field => match figures.entity.0.get(field) {
-            Some(values) if !values.is_empty() => list(values, chinese),
+        field => match figures.values(field) {
+            (count, first) if count > 0 => first_of(first, count, chinese),
             _ => match named(figures.event, field) {
                 Some(value) => shorten(&value),
                 None if chinese => "未知".to_owned(),
                 None => "unknown".to_owned(),
             },
         },
+    }
+}
+
+impl Figures<'_> {
+    /// How many values a field has, and the first few.
+    fn values(&self, field: &str) -> (usize, Vec<String>) {
+        let of = |identities: &'_ Identities| identities.0.get(field).cloned().unwrap_or_default();
+        let mut values = of(self.leading);
+        let mut count = values.len();
+        let first = |values: &[String]| values.iter().take(VALUES_SHOWN).map(|value| shorten(value)).collect();
+        if self.named.is_empty() {
+            return (count, first(&values));
+        }
+        let rest: Vec<String> = of(self.entity).split_off(values.len());
+        let rest = if field == Field::UserName.name() {
+            let others: Vec<&str> =
+                self.named.users.iter().copied().filter(|user| !values.iter().any(|one| one == user)).collect();
+            count += others.len();
+            values.extend(others.iter().take(VALUES_SHOWN).map(|user| (*user).to_owned()));
+            rest.into_iter().filter(|one| !self.named.users.contains(&one.as_str())).collect()
+        } else if field == Field::SourceIp.name() {
+            let known: Vec<IpAddr> = values.iter().filter_map(|one| one.parse().ok()).collect();
+            let others: Vec<&IpAddr> = self.named.addresses.iter().filter(|one| !known.contains(one)).collect();
+            count += others.len();
+            values.extend(others.iter().take(VALUES_SHOWN).map(|address| address.to_string()));
+            let among = |one: &str| one.parse().is_ok_and(|address| self.named.addresses.contains(&address));
+            rest.into_iter().filter(|one| !among(one)).collect()
+        } else {
+            rest
+        };
+        count += rest.len();
+        values.extend(rest);
+        (count.min(IDENTITIES_KEPT), first(&values))
     }
 }
 
@@ -90,14 +131,18 @@ fn shorten(text: &str) -> String {
 }
 
 /// The first few of several values, and how many more there are.
-pub fn list(values: &[String], chinese: bool) -> String {
-    let shown: Vec<String> = values.iter().take(VALUES_SHOWN).map(|value| shorten(value)).collect();
-    let more = values.len().saturating_sub(VALUES_SHOWN);
+pub fn list<T: AsRef<str>>(values: &[T], chinese: bool) -> String {
+    let shown = values.iter().take(VALUES_SHOWN).map(|value| shorten(value.as_ref())).collect();
+    first_of(shown, values.len(), chinese)
+}
+
+fn first_of(shown: Vec<String>, count: usize, chinese: bool) -> String {
+    let more = count.saturating_sub(VALUES_SHOWN);
     match (more, chinese) {
         (0, false) => shown.join(", "),
         (0, true) => shown.join("、"),
         (more, false) => format!("{} and {more} more", shown.join(", ")),
-        (_, true) => format!("{} 等共 {} 个", shown.join("、"), values.len()),
+        (_, true) => format!("{} 等共 {count} 个", shown.join("、")),
     }
 }
 
@@ -136,6 +181,8 @@ mod tests {
             span: 1_200_000,
             threshold: 10,
             who: "alice",
+            leading: &entity,
+            named: &Named::default(),
             entity: &entity,
             event: &event,
         };

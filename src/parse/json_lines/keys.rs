@@ -115,10 +115,34 @@ const TIME: Keys = &[
     // journald's, the sender's before its own.
     "_source_realtime_timestamp",
     "__realtime_timestamp",
+    "时间",
+    "操作时间",
+    "登录时间",
 ];
-const ACTION: Keys = &["action", "event", "event_type", "event_name", "operation", "activity", "method_name"];
-const OUTCOME: Keys =
-    &["outcome", "result", "status", "success", "login_succeeded", "outcome.result", "response_elements.console_login"];
+const ACTION: Keys = &[
+    "action",
+    "event",
+    "event_type",
+    "event_name",
+    "operation",
+    "activity",
+    "method_name",
+    "操作",
+    "操作类型",
+    "动作",
+];
+const OUTCOME: Keys = &[
+    "outcome",
+    "result",
+    "status",
+    "success",
+    "login_succeeded",
+    "outcome.result",
+    "response_elements.console_login",
+    "结果",
+    "操作结果",
+    "状态",
+];
 const URL: Keys = &[
     "request_uri",
     "uri",
@@ -178,6 +202,11 @@ const FIELDS: &[(Field, Keys)] = &[
             "src_user",
             "authentication_info.principal_email",
             "source_user_name",
+            "用户",
+            "用户名",
+            "操作人",
+            "操作者",
+            "账号",
             // Grafana's.
             "uname",
             "user_identity.user_name",
@@ -198,6 +227,9 @@ const FIELDS: &[(Field, Keys)] = &[
             "source_ip",
             "src_ip",
             "ip_address",
+            "IP地址",
+            "登录IP",
+            "来源IP",
             "client_address",
             "remote_address",
             "client",
@@ -220,10 +252,31 @@ const FIELDS: &[(Field, Keys)] = &[
         ],
     ),
     (Field::SourcePort, &["remote_port", "client_port", "src_port"]),
-    (Field::ObjectType, &["object_type", "entity", "module", "model", "resource", "entity_type", "resource_type"]),
-    (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id"]),
+    (
+        Field::ObjectType,
+        &[
+            "object_type",
+            "entity",
+            "module",
+            "model",
+            "resource",
+            "entity_type",
+            "resource_type",
+            "record_type",
+            "object",
+            "sobject",
+            "模块",
+            "操作模块",
+            "对象",
+            "表单",
+        ],
+    ),
+    (Field::ObjectId, &["object_id", "entity_id", "record_id", "target_id", "resource_id", "数据ID", "记录ID"]),
     (Field::ObjectName, &["object_name", "record_name"]),
-    (Field::Records, &["records", "record_count", "count", "rows", "row_count", "affected", "total"]),
+    (
+        Field::Records,
+        &["records", "record_count", "count", "rows", "row_count", "affected", "total", "数量", "条数", "记录数"],
+    ),
     (
         Field::UserAgent,
         &[
@@ -294,6 +347,9 @@ const FIELDS: &[(Field, Keys)] = &[
             "body",
             "body.string_value",
             "syslog_message",
+            "内容",
+            "操作内容",
+            "描述",
         ],
     ),
     (Field::UrlQuery, &["query_string", "request_query", "args", "cs_uri_query"]),

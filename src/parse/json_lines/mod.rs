@@ -3,6 +3,7 @@
 //! Not for vendors' records with a meaning of their own; each has its format.
 
 mod keys;
+mod particulars;
 mod record;
 mod wrapped;
 

@@ -8,6 +8,7 @@ use crmwatch_detectors::{Event, Field, Millis, Value as Kept};
 use sha2::{Digest, Sha256};
 
 use super::keys::{self, ECS, Mapping, Rank, Rule, Target};
+use super::particulars;
 use crate::parse::json::{Found, Value, Visitor};
 use crate::parse::vendor::PORTAL_S_ZONE;
 use crate::parse::{NO_TIME, absent, actions, host_login, ip, spoken_time, time};
@@ -267,6 +268,7 @@ impl<'r, 'a> Record<'r, 'a> {
                     if action != word && !event.has(Field::EventCode) {
                         event.set_part(Field::EventCode, self.raw, &word);
                     }
+                    particulars::tell(event, &word);
                     self.outcome = self.outcome.or_else(|| actions::outcome_in(&word).map(|outcome| (UNSET, outcome)));
                 }
                 None => event.set_part(Field::EventAction, self.raw, &word),
