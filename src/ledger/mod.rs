@@ -115,6 +115,10 @@ const STEPS: &[&str] = &["
 ", "
     -- Pieces of state on their way to their places; without a value where the key was dropped. They count where meta has snapshot_come.
     CREATE TABLE state_coming (owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
+", "
+    -- Detectors remember in another form, in which what they knew could be read as something else: they learn anew.
+    DELETE FROM state WHERE owner NOT LIKE 'enrich.%';
+    DELETE FROM state_coming WHERE owner NOT LIKE 'enrich.%';
 "];
 
 /// The ledger's file in the state directory.
@@ -303,6 +307,26 @@ mod tests {
         let ledger = Ledger::open(folder.path()).expect("upgraded");
         assert_eq!(ledger.meta("store_id").expect("read").as_deref(), Some("x"));
         assert!(ledger.incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).expect("read").is_empty());
+    }
+
+    #[test]
+    fn what_detectors_remembered_in_an_older_form_is_not_read_as_something_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Connection::open(folder.path().join(FILE)).expect("made");
+        STEPS[..6].iter().for_each(|step| old.execute_batch(step).expect("sixth form"));
+        for table in ["state", "state_coming"] {
+            let pieces =
+                format!("INSERT INTO {table} VALUES ('bulk-export', 'x/mia', x'0102'), ('enrich.names', 'mia', x'03')");
+            old.execute_batch(&pieces).expect("kept");
+        }
+        old.execute_batch("PRAGMA user_version = 6").expect("kept");
+        drop(old);
+        let ledger = Ledger::open(folder.path()).expect("upgraded");
+        for table in ["state", "state_coming"] {
+            let owners = format!("SELECT group_concat(owner) FROM {table}");
+            let owners: String = ledger.connection.query_row(&owners, [], |row| row.get(0)).expect("one");
+            assert_eq!(owners, "enrich.names", "{table}");
+        }
     }
 
     #[test]
