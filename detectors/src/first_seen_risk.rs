@@ -11,8 +11,8 @@
 //! After Freeman and others (NDSS 2016), each feature is judged on several levels, so that a new address in a known network is no surprise: the
 //! network by prefix (0.6), owner (0.3) and country (0.1), the program by its whole text (0.54) and by browser and system (0.46). On each level the
 //! probability is the share of the account's active hours with this value, where what is common in the organisation counts as one
-//! hour more. The negative decimal logarithms of both are added (1 for any new line up to 4, at home 2, and up to 2.5; for the program no more than the logarithm
-//! of how often logins here come with a new one, but 1.2), up to 3 in the same way for an hour in the midst of the account's night
+//! hour more. The negative decimal logarithms of both are added (1 for any new line up to 4, at home 2, and up to 2.5; for the program, in a country that is not new, no more
+//! than the logarithm of how often logins here come with a new one, but 1.2), up to 3 in the same way for an hour in the midst of the account's night
 //! and up to 1.2 at the edges of its day (five hours after the last and two before the first in which it ever worked; of few hours or weekends only the night counts), and one point for a
 //! data centre that the organisation does not use. From `score` on it is medium, half a point below it low. A
 //! new computer at the own desk has up to 2.5, a journey with the own computer up to 4, a stranger 6 to 8. Only accounts seen on five days are judged, and only
@@ -198,7 +198,9 @@ impl Watch for FirstSeenRisk {
         // Whoever comes home from abroad, or is new at his desk, is in no strange country.
         let network = if view.at_home() { network.min(HOME_CAP) } else { network };
         let network = network.max(NEW_LINE);
-        let program = probability(view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP)).min(novelty);
+        let program = probability(view, &PROGRAM).map_or(0.0, |p| surprise(p, PROGRAM_CAP));
+        // People take new computers and telephones into use at home: abroad one is as strange as ever.
+        let program = if view.new_country() { program } else { program.min(novelty) };
         let hosting = f64::from(u8::from(view.hosting()));
         // Of few hours, or of weekends none of which was seen, only the night is known to be nobody's.
         let enough = view.hours_near(1).is_some_and(|(_, hours)| hours >= ENOUGH_HOURS) && !view.strange_weekend();
@@ -324,19 +326,23 @@ mod tests {
         let evening = |user: &str, minute: i64, site: Site| {
             with(event(9 * DAY + 21 * 60 + minute, user, site, "login", -1), Field::UserAgent, FIREFOX)
         };
-        let told = |others: u8, last: Site| {
+        let told = |others: u8, hour: i64, last: Site| {
             let names: Vec<String> = (0..others).map(|nth| format!("u{nth}")).collect();
             let mut events: Vec<Event> =
                 names.iter().map(String::as_str).chain(["mia"]).flat_map(|user| chrome(work(user))).collect();
             events.extend(names.iter().zip(130..).map(|(user, third)| evening(user, i64::from(third), line(third))));
-            events.push(evening("mia", 290, last));
+            let colleagues = (0..20).flat_map(|nth| crate::scenario::office(0..9, &format!("p{nth}"), PARIS, 180));
+            events.extend(colleagues.map(|event| with(event, Field::UserAgent, CHROME)));
+            events.push(evening("mia", 290 - (26 - hour) * 60, last));
             events.sort_by_key(|event| event.time);
             let found = play_all(&make, events);
             worst(&found.into_iter().filter(|one| one.summary.en.starts_with("mia")).collect::<Vec<_>>())
         };
-        assert_eq!(told(0, line(129)), Some(Severity::Medium), "nobody else does: that is worth a look");
-        assert!(told(60, line(129)) < Some(Severity::Medium));
-        assert_eq!(told(60, SAO_PAULO), Some(Severity::Medium));
+        assert_eq!(told(0, 26, line(129)), Some(Severity::Medium), "nobody else does: that is worth a look");
+        assert!(told(60, 26, line(129)) < Some(Severity::Medium));
+        assert_eq!(told(60, 26, SAO_PAULO), Some(Severity::Medium));
+        let hotel = ("203.0.150.9", PARIS.1, PARIS.2, PARIS.3, PARIS.4, PARIS.5, PARIS.6, PARIS.7);
+        assert!(told(60, 34, hotel) >= Some(Severity::Low), "by day, in a country where only colleagues work");
     }
 
     #[test]
