@@ -79,15 +79,16 @@ const KINDS: [&str; 24] = [
 
 /// Adds them to an event whose action is known; `word`: how the record called it.
 pub(super) fn tell(event: &mut Event, word: &str) {
-    let action = event.text(Field::EventAction).unwrap_or_default().to_owned();
-    if action == "share" {
+    let action = event.text(Field::EventAction).unwrap_or_default();
+    let (share, to_another) = (action == "share", TO_ANOTHER.contains(&action));
+    if share {
         if !event.has(Field::ShareScope)
             && let Some(scope) = SCOPES.iter().find_map(|name| reach(&other(event, name)?))
         {
             event.set(Field::ShareScope, scope);
         }
         first_of(event, &RECIPIENTS, Field::ShareRecipient);
-    } else if TO_ANOTHER.contains(&action.as_str()) && !event.has(Field::UserTargetId) {
+    } else if to_another && !event.has(Field::UserTargetId) {
         first_of(event, &TARGETS, Field::UserTargetName);
     }
     amount::tell(event);
